@@ -1,0 +1,35 @@
+package kiln
+
+import "strings"
+
+// An Artifact is what a build or a post-processor produced. It is data: it goes
+// to the manifest, the screen and the event file as it is.
+type Artifact struct {
+	// Builder is the identifier of what made it, such as "packer.file", which
+	// post-processors look at. The names are Packer's, see builders-local.
+	Builder string `json:"builder_id"`
+	// ID names it to the outside world: an image id, or a word such as "File".
+	ID string `json:"id"`
+	// Text is the one line that is shown for it.
+	Text string `json:"text"`
+	// Files are local paths that belong to it.
+	Files []string `json:"files,omitempty"`
+	// Resources are what must be destroyed with it, beside Files.
+	Resources []Resource `json:"resources,omitempty"`
+	// Tags are further names of the same image, newest last.
+	Tags []string `json:"tags,omitempty"`
+	// Data is what the build generated (SourceImageDigest and the like), for
+	// post-processors' templates. Absent where a post-processor made a new thing.
+	Data map[string]any `json:"-"`
+}
+
+// String is the line that is shown for the artifact.
+func (a *Artifact) String() string {
+	if a == nil {
+		return "<nothing>"
+	}
+	if a.Text != "" {
+		return a.Text
+	}
+	return strings.TrimSpace(a.Builder + " " + a.ID)
+}

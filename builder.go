@@ -1,0 +1,84 @@
+package kiln
+
+import "context"
+
+// A Builder makes one machine. The value holds configuration only: it is
+// written by decoding and never after, so that one value can serve several runs.
+//
+// Start brings the machine up. What it makes outside the process it owns
+// through b before making it; when it returns an error, the caller closes b,
+// which destroys what was made so far.
+type Builder interface {
+	Start(ctx context.Context, b *Build) (Machine, error)
+}
+
+// A Provisioner changes a machine through its communicator. It returns when the
+// change is complete. Running it a second time after a failure must be safe.
+type Provisioner interface {
+	Provision(ctx context.Context, b *Build, c Communicator) error
+}
+
+// A PostProcessor turns an artifact into another, or uses it and returns it
+// unchanged. A nil artifact without an error ends the chain.
+type PostProcessor interface {
+	Process(ctx context.Context, b *Build, in *Artifact) (*Artifact, error)
+}
+
+// A DataSource reads a value from outside, once a run. The result is a struct
+// with kiln tags, or a map.
+type DataSource interface {
+	Read(ctx context.Context) (any, error)
+}
+
+// A Validator is a component that can tell what is wrong with its
+// configuration. It reports every problem at once, joined with [errors.Join],
+// each a [*FieldError] where one field is to blame. It has no side effects,
+// except that it may fill in defaults which depend on other fields.
+type Validator interface {
+	Validate() error
+}
+
+// Keep says what happens to a post-processor's input artifact.
+type Keep struct {
+	Default bool // keep the input when the template does not say
+	Forced  bool // the template may not turn a default of true off
+}
+
+// A Keeper is a post-processor that says what happens to its input. One that is
+// not a Keeper lets its input be destroyed.
+type Keeper interface {
+	Keep() Keep
+}
+
+// A Reaper is a component that makes things outside the process. It is asked by
+// the clean-up command, in another process than the one that made them and with
+// no configuration but what Resource.Attrs holds.
+type Reaper interface {
+	// Reap destroys r. That r does not exist is success.
+	Reap(ctx context.Context, r Resource) error
+	// Owned finds what a run made and the journal may not name, for the crash
+	// between the call that makes a thing and its answer. The example is a
+	// resource of the same run, whose Attrs tell where to look.
+	Owned(ctx context.Context, run string, example Resource) ([]Resource, error)
+}
+
+// Volatile is a provisioner whose effect is, or may be, outside the machine, so
+// that it runs even when a kept layer already holds the state after it.
+type Volatile interface {
+	Volatile() bool
+}
+
+// Components is the one list of what a program can build with. The keys are the
+// type names that a template uses. Each function returns a new zero component,
+// a pointer to a struct with kiln tags.
+type Components struct {
+	Builders       map[string]func() Builder
+	Provisioners   map[string]func() Provisioner
+	PostProcessors map[string]func() PostProcessor
+	DataSources    map[string]func() DataSource
+}
+
+// A Generator is a builder that Sets data of its own beside what all builders do.
+type Generator interface {
+	Generates() []string // the keys
+}

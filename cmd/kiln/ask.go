@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kiln"
+)
+
+// eventSink is where a run's events go.
+type eventSink interface {
+	Event(kiln.Event)
+	Close() error
+}
+
+// asker asks on the controlling terminal, one question at a time. Where there is
+// none, or the output is for machines, nobody can be asked.
+func (p *program) asker(sinks eventSink, f *buildFlags) func(ctx context.Context, build, question string) (string, error) {
+	var one sync.Mutex
+	return func(ctx context.Context, build, question string) (string, error) {
+		if p.machine || f.output.value == "json" {
+			return "", kiln.ErrNoPrompt
+		}
+		one.Lock()
+		defer one.Unlock()
+		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+		if err != nil || !foreground(tty) {
+			if err == nil {
+				tty.Close()
+			}
+			return "", kiln.ErrNoPrompt
+		}
+		sinks.Event(kiln.Event{Time: time.Now(), Kind: kiln.EventPrompt, Build: build, Text: p.redactor.Mask(question)})
+		type answer struct {
+			text string
+			err  error
+		}
+		got := make(chan answer, 1)
+		go func() {
+			text, err := bufio.NewReader(tty).ReadString('\n')
+			got <- answer{strings.TrimSpace(text), err}
+		}()
+		defer tty.Close()
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case a := <-got:
+			return a.text, a.err
+		}
+	}
+}
+
+// foreground tells whether this process may read from the terminal: one in the
+// background would be stopped.
+func foreground(tty *os.File) bool {
+	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
+
+// shellQuote makes text one word of a shell's command line.
+func shellQuote(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:@%+,") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

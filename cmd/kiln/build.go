@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"kiln"
+	"kiln/internal/engine"
+	"kiln/internal/journal"
+	"kiln/internal/template"
+)
+
+type buildFlags struct {
+	templateFlags
+	color          optionalBool
+	debug          bool
+	force          bool
+	onError        choice
+	parallel       int
+	timestamp      bool
+	machine        bool
+	warnUndeclared bool
+	skipEnforce    bool
+	noCache        bool
+	output         choice
+	junit          string
+	properties     string
+}
+
+// optionalBool is a boolean flag that knows whether it was given.
+type optionalBool struct{ set, value bool }
+
+func (b *optionalBool) String() string   { return fmt.Sprint(b.value) }
+func (b *optionalBool) IsBoolFlag() bool { return true }
+func (b *optionalBool) Set(s string) error {
+	switch s {
+	case "true", "1", "t", "T", "TRUE", "True":
+		b.value = true
+	case "false", "0", "f", "F", "FALSE", "False":
+		b.value = false
+	default:
+		return fmt.Errorf("parse error")
+	}
+	b.set = true
+	return nil
+}
+
+func (f *buildFlags) define(fs *flag.FlagSet) {
+	f.templateFlags.define(fs)
+	f.onError = choice{"cleanup", []string{"cleanup", "abort", "ask", "run-cleanup-provisioner"}}
+	f.output = choice{"auto", []string{"auto", "live", "plain", "json"}}
+	f.color.value = true
+	fs.Var(&f.color, "color", "colours, on or off (default: on)")
+	fs.BoolVar(&f.debug, "debug", false, "pause between steps, one build at a time")
+	fs.BoolVar(&f.force, "force", false, "overwrite what a build would make and is there already")
+	fs.Var(&f.onError, "on-error", "after a failure: `cleanup, abort, ask or run-cleanup-provisioner`")
+	fs.IntVar(&f.parallel, "parallel-builds", 0, "at most `N` builds side by side; 0: no limit")
+	fs.BoolVar(&f.timestamp, "timestamp-ui", false, "begin each message with its time")
+	fs.BoolVar(&f.machine, "machine-readable", false, "machine-readable output; only with a single dash")
+	fs.BoolVar(&f.warnUndeclared, "warn-on-undeclared-var", false, "warn of names in var-files that no variable declares")
+	fs.BoolVar(&f.skipEnforce, "skip-enforcement", false, "no provisioners that a registry enforces")
+	fs.BoolVar(&f.noCache, "no-cache", false, "neither use nor keep layers")
+	fs.Var(&f.output, "output", "`auto, live, plain or json`: how the run is shown; auto is live on a terminal")
+	fs.StringVar(&f.junit, "junit", "", "write the steps as JUnit XML to `FILE`")
+	fs.StringVar(&f.properties, "properties", "", "write the artifacts' ids as a properties `FILE`")
+}
+
+var buildCommand = &command{
+	name: "build", usage: "[options] TEMPLATE", synopsis: "make the images of a template",
+	about: "Runs the builds of a template side by side and makes their images.\nTEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.",
+	run: func(ctx context.Context, p *program, c *call) int {
+		var f buildFlags
+		if !c.parse(p, f.define, 1, 1) {
+			return exitFailed
+		}
+		return p.build(ctx, &f, c.args[0])
+	},
+}
+
+// build loads, plans and runs.
+func (p *program) build(ctx context.Context, f *buildFlags, path string) int {
+	dir, err := home()
+	if err != nil {
+		p.fail("Error: %v", err)
+		return exitFailed
+	}
+	ctx, hard, stop := p.signals(ctx)
+	defer stop()
+	if f.skipEnforce {
+		p.say("Skipping HCP Packer enforced provisioners (--skip-enforcement flag set)")
+	}
+	o := f.options(p, path)
+	o.WarnUndeclared, o.EvaluateData = f.warnUndeclared, true
+	o.Force, o.Debug, o.OnError = f.force, f.debug, f.onError.value
+	t, ok := p.load(ctx, o)
+	if !ok {
+		return exitFailed
+	}
+	builds, diags := t.Builds(ctx)
+	plan, more := engine.NewPlan(builds)
+	diags = append(diags, more...)
+	p.show(diags)
+	if len(plan.Builds) == 0 {
+		if !diags.HasErrors() {
+			p.fail("No builds to run")
+		}
+		return exitFailed
+	}
+	if f.debug {
+		p.say("Debug mode enabled. Builds will not be parallelized.")
+	}
+	ok = p.runPlan(ctx, hard, f, t, plan, dir)
+	if !ok || diags.HasErrors() || ctx.Err() != nil {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// runPlan runs a plan with all its sinks and tells whether every build succeeded.
+func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.Template, plan *engine.Plan, dir string) bool {
+	run := runID(p.start)
+	os.Setenv("PACKER_RUN_UUID", runUUID(p.start))
+	sinks, err := p.sinks(f, dir, run)
+	if err != nil {
+		p.fail("Error: %v", err)
+		return false
+	}
+	j := journal.New(filepath.Join(dir, "journal"), run, t.Path)
+	o := engine.Options{
+		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Parallel: f.parallel, OnError: f.onError.value,
+		Debug: f.debug, Force: f.force, Version: kilnVersion, Journal: j, Redactor: &p.redactor, Sink: sinks.Event,
+		Ask: p.asker(sinks, f), Reaper: reaper, Hard: hard,
+	}
+	if p.asPacker() {
+		o.Version = packerVersion
+	}
+	if !f.debug && f.onError.value == "cleanup" {
+		o.Hint = []string{p.name + " build -on-error=ask " + shellQuote(t.Path) + "   # stops at the failing step and asks"}
+	}
+	if !f.noCache {
+		if o.Layers, err = engine.OpenLayers(filepath.Join(dir, "layers")); err != nil {
+			p.say("Warning: layers are not used: %v", err)
+		}
+	}
+	p.onSignal = func(text string) {
+		sinks.Event(kiln.Event{Time: time.Now(), Run: run, Kind: kiln.EventError, Text: text})
+	}
+	results := engine.Run(ctx, plan, o)
+	ok := len(results) == len(plan.Builds)
+	for _, r := range results {
+		ok = ok && r.Err == nil
+	}
+	if err := sinks.Close(); err != nil {
+		fmt.Fprintf(p.errs, "Error: %s\n", p.redactor.Mask(err.Error()))
+		ok = false
+	}
+	if err := j.Close(); err != nil {
+		p.fail("Error: journal: %v", err)
+		ok = false
+	}
+	if !f.noCache {
+		p.trimLayers(hard)
+	}
+	return ok
+}
+
+// signals makes two contexts: the first ends at the first signal, the second,
+// which bounds cleaning up, at the next one.
+func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop func()) {
+	soft, cancelSoft := context.WithCancel(ctx)
+	hard, cancelHard := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-done:
+				return
+			case sig := <-signals:
+				switch n {
+				case 0:
+					p.told("Cancelling build after receiving " + sig.String())
+					cancelSoft()
+				case 1:
+					p.told("Second signal: cleaning up is stopped. What is left is in the journal; `kiln cleanup` removes it.")
+					cancelHard()
+				}
+			}
+		}
+	}()
+	return soft, hard, func() {
+		signal.Stop(signals)
+		close(done)
+		cancelSoft()
+		cancelHard()
+	}
+}
+
+// told shows a message that comes from outside the run.
+func (p *program) told(text string) {
+	if p.onSignal != nil {
+		p.onSignal(text)
+		return
+	}
+	p.fail("%s", text)
+}
+
+// runID names a run: its time, readable and sortable, and a random part.
+func runID(start time.Time) string {
+	return start.UTC().Format("20060102-150405-") + hex.EncodeToString(random(4))
+}
+
+// runUUID is the run's identifier in Packer's form: a UUID whose first 32 bits
+// are Unix time.
+func runUUID(start time.Time) string {
+	if id := os.Getenv("PACKER_RUN_UUID"); id != "" {
+		return id
+	}
+	b := random(12)
+	return fmt.Sprintf("%08x-%x-%x-%x-%x", uint32(start.Unix()), b[0:2], b[2:4], b[4:6], b[6:12])
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails, see its documentation
+	return b
+}

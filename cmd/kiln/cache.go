@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"kiln"
+)
+
+type cacheFlags struct {
+	all       bool
+	maxSize   size
+	olderThan time.Duration
+}
+
+func (f *cacheFlags) define(fs *flag.FlagSet) {
+	fs.BoolVar(&f.all, "all", false, "prune: remove every layer")
+	fs.Var(&f.maxSize, "max-size", "prune: remove the oldest layers until the rest fit into `SIZE`, such as 10G")
+	fs.DurationVar(&f.olderThan, "older-than", 0, "prune: remove layers that were made longer ago than this `DURATION`, such as 168h")
+}
+
+// defaultCacheSize bounds the layers where KILN_CACHE_SIZE says nothing.
+const defaultCacheSize = 20 << 30
+
+// size is a number of bytes, written with K, M, G or T.
+type size int64
+
+func (s *size) String() string { return showSize(int64(*s)) }
+func (s *size) Set(text string) error {
+	n, err := parseSize(text)
+	*s = size(n)
+	return err
+}
+
+func parseSize(text string) (int64, error) {
+	number := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(strings.TrimSpace(text)), "B"), "I")
+	unit := int64(1)
+	if i := strings.IndexAny(number, "KMGT"); i >= 0 && i == len(number)-1 {
+		unit = 1 << (10 * (1 + strings.IndexByte("KMGT", number[i])))
+		number = number[:i]
+	}
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || n < 0 || n*float64(unit) > 1<<62 {
+		return 0, fmt.Errorf("%q is no size: write 500M, 10G", text)
+	}
+	return int64(n * float64(unit)), nil
+}
+
+func showSize(n int64) string {
+	for _, unit := range []string{"B", "K", "M", "G"} {
+		if n < 1<<10 {
+			return fmt.Sprintf("%d%s", n, unit)
+		}
+		n = (n + 1<<9) >> 10
+	}
+	return fmt.Sprintf("%dT", n)
+}
+
+var cacheCommand = &command{
+	name: "cache", usage: "[options] ls|prune", synopsis: "list or remove kept layers",
+	about: "Layers are the states of machines between steps. A build starts from the latest one\nthat its inputs still fit.\n  ls     lists them\n  prune  removes those that -all, -max-size or -older-than name; without an option\n         the oldest beyond KILN_CACHE_SIZE (default 20G)",
+	run: func(ctx context.Context, p *program, c *call) int {
+		var f cacheFlags
+		// The options may stand before or after the word.
+		if len(c.args) > 1 && !strings.HasPrefix(c.args[0], "-") {
+			c.args = append(c.args[1:len(c.args):len(c.args)], c.args[0])
+		}
+		if !c.parse(p, f.define, 1, 1) {
+			return exitFailed
+		}
+		ctx, stop := interruptible(ctx)
+		defer stop()
+		switch c.args[0] {
+		case "ls", "list":
+			return p.listLayers(ctx)
+		case "prune":
+			return p.pruneLayers(ctx, &f)
+		}
+		p.fail("Error: cache knows ls and prune, not %q.", c.args[0])
+		return exitFailed
+	},
+}
+
+// storedLayer is a layer with the builder that keeps it.
+type storedLayer struct {
+	kiln.Layer
+	builder string
+	store   kiln.LayerStore
+}
+
+// layers lists what every builder keeps, oldest first. A builder whose engine
+// does not answer is an error beside the layers of the others.
+func layers(ctx context.Context) ([]storedLayer, error) {
+	var all []storedLayer
+	var errs []error
+	for name, make := range components().Builders {
+		store, ok := make().(kiln.LayerStore)
+		if !ok {
+			continue
+		}
+		kept, err := store.KeptLayers(ctx)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+		for _, l := range kept {
+			all = append(all, storedLayer{l, name, store})
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Created.Before(all[j].Created) })
+	return all, errors.Join(errs...)
+}
+
+func (p *program) listLayers(ctx context.Context) int {
+	all, err := layers(ctx)
+	if err != nil {
+		p.fail("Error: %v", err)
+		return exitFailed
+	}
+	var total int64
+	for _, l := range all {
+		total += l.Size
+		p.say("%s  %-8s %8s  %s", l.Key[:min(16, len(l.Key))], l.builder, showSize(l.Size), l.Created.Local().Format(time.DateTime))
+	}
+	p.say("%d layer(s), %s", len(all), showSize(total))
+	return exitOK
+}
+
+func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) int {
+	all, err := layers(ctx)
+	if err != nil {
+		p.fail("Error: %v", err)
+		return exitFailed
+	}
+	limit := int64(f.maxSize)
+	if limit == 0 && f.olderThan == 0 && !f.all {
+		if limit, err = cacheSize(); err != nil {
+			p.fail("Error: %v", err)
+			return exitFailed
+		}
+	}
+	removed, freed, err := prune(ctx, all, func(l storedLayer, rest int64) bool {
+		return f.all || f.olderThan > 0 && time.Since(l.Created) > f.olderThan || limit > 0 && rest > limit
+	})
+	if err != nil {
+		p.fail("Error: %v", err)
+	}
+	p.say("Removed %d layer(s), %s", removed, showSize(freed))
+	if err != nil {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// prune removes layers, oldest first, as long as out says so. It is told the size
+// of all that is still there.
+func prune(ctx context.Context, all []storedLayer, out func(l storedLayer, rest int64) bool) (removed int, freed int64, err error) {
+	var rest int64
+	for _, l := range all {
+		rest += l.Size
+	}
+	var errs []error
+	for _, l := range all {
+		if !out(l, rest) {
+			continue
+		}
+		if err := l.store.RemoveLayer(ctx, l.Key); err != nil {
+			errs = append(errs, fmt.Errorf("remove layer %s: %w", l.Key, err))
+			continue
+		}
+		removed, freed, rest = removed+1, freed+l.Size, rest-l.Size
+	}
+	return removed, freed, errors.Join(errs...)
+}
+
+func cacheSize() (int64, error) {
+	text := env("CACHE_SIZE")
+	if text == "" {
+		return defaultCacheSize, nil
+	}
+	n, err := parseSize(text)
+	if err != nil {
+		return 0, fmt.Errorf("KILN_CACHE_SIZE: %w", err)
+	}
+	return n, nil
+}
+
+// trimLayers keeps the layers within their limit after a run that kept some.
+func (p *program) trimLayers(ctx context.Context) {
+	limit, err := cacheSize()
+	if err != nil {
+		p.fail("Warning: %v", err)
+		return
+	}
+	all, err := layers(ctx)
+	if err != nil {
+		return // no engine, no layers
+	}
+	if _, _, err := prune(ctx, all, func(_ storedLayer, rest int64) bool { return rest > limit }); err != nil {
+		p.fail("Warning: %v", err)
+	}
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"kiln"
+	"kiln/internal/journal"
+)
+
+type cleanupFlags struct{ dryRun bool }
+
+func (f *cleanupFlags) define(fs *flag.FlagSet) {
+	fs.BoolVar(&f.dryRun, "dry-run", false, "show what would be destroyed, and destroy nothing")
+}
+
+var cleanupCommand = &command{
+	name: "cleanup", usage: "[options] [RUN]", synopsis: "destroy what crashed runs left behind",
+	about: "Destroys everything that runs which are no longer alive still own: containers,\nimages, files, processes. Nothing that the journal does not name is touched.",
+	run: func(ctx context.Context, p *program, c *call) int {
+		var f cleanupFlags
+		if !c.parse(p, f.define, 0, 1) {
+			return exitFailed
+		}
+		dir, err := home()
+		if err != nil {
+			p.fail("Error: %v", err)
+			return exitFailed
+		}
+		ctx, stop := interruptible(ctx)
+		defer stop()
+		only := ""
+		if len(c.args) > 0 {
+			only = c.args[0]
+		}
+		return p.cleanup(ctx, filepath.Join(dir, "journal"), only, f.dryRun)
+	},
+}
+
+func (p *program) cleanup(ctx context.Context, dir, only string, dryRun bool) int {
+	runs, err := journal.Runs(dir)
+	if err != nil {
+		p.fail("Error: %v", err)
+	}
+	if dryRun {
+		p.listOpen(runs, only)
+		return exitOK
+	}
+	count := 0
+	cleaner := journal.Cleaner{Dir: dir, Reaper: reaper,
+		Gone: func(run string, r kiln.Resource) { count++; p.say("%s: destroyed %s", run, r) },
+		Kept: func(run string, r kiln.Resource, err error) { p.fail("%s: could not destroy %s: %v", run, r, err) },
+	}
+	err = cleaner.Clean(ctx, only)
+	for _, run := range runs {
+		if run.Live && only == "" {
+			p.say("%s: still running as process %d, left alone", run.ID, run.PID)
+		}
+	}
+	if err != nil {
+		left := kiln.Undestroyed(err)
+		for _, e := range kiln.Errors(err) {
+			if !strings.HasPrefix(e.Error(), "destroy ") {
+				p.fail("Error: %v", e)
+			}
+		}
+		if len(left) > 0 {
+			p.fail("Error: %d of %d things could not be destroyed. They are still in the journal: run %s cleanup again when the cause is gone.", len(left), len(left)+count, p.name)
+		}
+		return exitFailed
+	}
+	if count == 0 {
+		p.say("Nothing to clean up.")
+	}
+	return exitOK
+}
+
+func (p *program) listOpen(runs []journal.Run, only string) {
+	none := true
+	for _, run := range runs {
+		if only != "" && run.ID != only {
+			continue
+		}
+		note := ""
+		if run.Live {
+			note = ", still running"
+		}
+		p.say("%s (%s, begun %s%s):", run.ID, run.Template, run.Started.Local().Format(time.DateTime), note)
+		for i := len(run.Open) - 1; i >= 0; i-- {
+			none = false
+			p.say("  %s: %s", run.Open[i].Build, run.Open[i].Resource)
+		}
+	}
+	if none {
+		p.say("Nothing to clean up.")
+	}
+}

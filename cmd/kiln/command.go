@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"kiln/schema"
+)
+
+// command is one word of the command line.
+type command struct {
+	name     string
+	synopsis string
+	usage    string // arguments, as in "[options] TEMPLATE"
+	about    string // a paragraph under the usage line
+	run      func(ctx context.Context, p *program, c *call) int
+}
+
+// commands is the one list of what kiln can be told. It is filled in by init,
+// because help and completion, which are in it, look at it too.
+var commands []*command
+
+func init() {
+	commands = []*command{
+		buildCommand, validateCommand, inspectCommand, explainCommand, cleanupCommand, cacheCommand,
+		versionCommand, completionCommand, helpCommand,
+	}
+}
+
+func findCommand(name string) *command {
+	for _, c := range commands {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// later are Packer's commands that this version does not have, each with what to
+// do instead.
+var later = map[string]string{
+	"fmt":                "formatting is not in this version",
+	"fix":                "rewriting old JSON options is not in this version",
+	"hcl2_upgrade":       "conversion to HCL2 is not in this version; JSON templates run as they are",
+	"console":            "the console is not in this version; `kiln inspect` shows the values of variables and locals",
+	"init":               "plugins cannot be installed in this version; components that are built in need no init",
+	"plugins":            "plugins cannot be used in this version",
+	"plugin":             "plugins cannot be used in this version",
+	"verify-attestation": "attestations are not in this version",
+	"execute":            "components are part of the program and no processes of their own",
+	"sbom-generate":      "bills of materials are not in this version",
+}
+
+func (p *program) dispatch(ctx context.Context, args []string) int {
+	if len(args) == 0 {
+		p.say("%s", p.helpText())
+		return exitNoSuch
+	}
+	switch args[0] {
+	case "-h", "-help", "--help":
+		p.say("%s", p.helpText())
+		return exitOK
+	case "-v", "-version", "--version":
+		return findCommand("version").run(ctx, p, &call{})
+	case "-autocomplete-install", "--autocomplete-install":
+		return installCompletion(p, true)
+	case "-autocomplete-uninstall", "--autocomplete-uninstall":
+		return installCompletion(p, false)
+	}
+	c := findCommand(args[0])
+	if c == nil {
+		p.unknownCommand(args[0])
+		return exitNoSuch
+	}
+	for _, a := range args[1:] {
+		if a == "-h" || a == "-help" || a == "--help" {
+			p.say("%s", c.help(p))
+			return exitOK
+		}
+	}
+	return c.run(ctx, p, &call{command: c, args: args[1:]})
+}
+
+func (p *program) unknownCommand(name string) {
+	if why, ok := later[name]; ok {
+		p.fail("Error: %s %s: %s.", p.name, name, why)
+		return
+	}
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	if near := schema.Suggest(name, names); near != "" {
+		p.fail("Error: there is no command %q. Did you mean %q?\n", name, near)
+	} else {
+		p.fail("Error: there is no command %q.\n", name)
+	}
+	p.say("%s", p.helpText())
+}
+
+// call is one use of a command: its arguments, and after parse its flags.
+type call struct {
+	*command
+	args []string // after parse: the positional ones
+}
+
+// parse reads flags, which come before the positional arguments, and checks the
+// number of the latter. On false the user has been told why.
+func (c *call) parse(p *program, define func(*flag.FlagSet), low, high int) bool {
+	fs := c.flags(define)
+	if err := fs.Parse(c.args); err != nil {
+		p.fail("%s\n%s", c.help(p), err)
+		c.suggestFlag(p, fs, err)
+		return false
+	}
+	c.args = fs.Args()
+	if len(c.args) < low || high >= 0 && len(c.args) > high {
+		p.fail("%s", c.help(p))
+		switch {
+		case len(c.args) < low:
+			p.fail("Error: %s needs an argument: %s", c.name, c.usage)
+		default:
+			for _, a := range c.args {
+				if strings.HasPrefix(a, "-") && a != "-" {
+					p.fail("Error: options come before the template: put %q in front of %q.", a, c.args[0])
+					return false
+				}
+			}
+			p.fail("Error: too many arguments: %s", strings.Join(c.args, " "))
+		}
+		return false
+	}
+	return true
+}
+
+func (c *call) flags(define func(*flag.FlagSet)) *flag.FlagSet {
+	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	if define != nil {
+		define(fs)
+	}
+	return fs
+}
+
+func (c *call) suggestFlag(p *program, fs *flag.FlagSet, err error) {
+	_, name, ok := strings.Cut(err.Error(), "flag provided but not defined: -")
+	if !ok {
+		return
+	}
+	var names []string
+	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	if near := schema.Suggest(strings.TrimLeft(name, "-"), names); near != "" {
+		p.fail("Did you mean -%s?", near)
+	}
+}
+
+// flagDefinitions tells help and completion which flags a command has.
+var flagDefinitions = map[string]func(*flag.FlagSet){
+	"build":    func(fs *flag.FlagSet) { new(buildFlags).define(fs) },
+	"validate": func(fs *flag.FlagSet) { new(validateFlags).define(fs) },
+	"inspect":  func(fs *flag.FlagSet) { new(inspectFlags).define(fs) },
+	"cleanup":  func(fs *flag.FlagSet) { new(cleanupFlags).define(fs) },
+	"cache":    func(fs *flag.FlagSet) { new(cacheFlags).define(fs) },
+	"explain":  func(fs *flag.FlagSet) { new(explainFlags).define(fs) },
+}
+
+// help is the usage text of a command.
+func (c *command) help(p *program) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage: %s %s %s\n\n  %s\n", p.name, c.name, c.usage, strings.ReplaceAll(c.about, "\n", "\n  "))
+	define := flagDefinitions[c.name]
+	if define == nil {
+		return b.String()
+	}
+	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	define(fs)
+	b.WriteString("\nOptions:\n\n")
+	fs.VisitAll(func(f *flag.Flag) {
+		name := "-" + f.Name
+		value, text := flag.UnquoteUsage(f)
+		if value != "" {
+			name += "=" + value
+		}
+		fmt.Fprintf(&b, "  %-34s %s\n", name, strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", 37)))
+	})
+	return b.String()
+}
+
+var helpCommand = &command{
+	name: "help", usage: "[COMMAND]", synopsis: "show what a command does",
+	about: "Shows all commands, or one with its options.", run: runHelp,
+}
+
+func runHelp(_ context.Context, p *program, c *call) int {
+	if !c.parse(p, nil, 0, 1) {
+		return exitFailed
+	}
+	if len(c.args) == 0 {
+		p.say("%s", p.helpText())
+		return exitOK
+	}
+	about := findCommand(c.args[0])
+	if about == nil {
+		p.unknownCommand(c.args[0])
+		return exitFailed
+	}
+	p.say("%s", about.help(p))
+	return exitOK
+}
+
+func (p *program) helpText() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage: %s [--version] [--help] <command> [<args>]\n\nAvailable commands are:\n", p.name)
+	for _, c := range commands {
+		fmt.Fprintf(&b, "    %-12s %s\n", c.name, c.synopsis)
+	}
+	fmt.Fprintf(&b, "\n%s help COMMAND shows a command's options, %s explain NAME those of a component.", p.name, p.name)
+	return b.String()
+}
+
+var versionCommand = &command{
+	name: "version", usage: "", synopsis: "show the version",
+	about: "Shows Kiln's version and that of the Packer whose templates it runs.",
+	run: func(_ context.Context, p *program, _ *call) int {
+		switch {
+		case p.machine:
+			p.record("", "version", packerVersion)
+			p.record("", "version-prelease", "")
+			p.record("", "version-commit", "")
+			p.record("", "ui", "say", "Packer v"+packerVersion)
+		case p.asPacker():
+			p.say("Packer v%s", packerVersion)
+		default:
+			p.say("Kiln v%s (runs templates and commands of Packer v%s)", kilnVersion, packerVersion)
+		}
+		return exitOK
+	},
+}

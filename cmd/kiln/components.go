@@ -1,0 +1,71 @@
+package main
+
+import (
+	"strings"
+
+	"kiln"
+	"kiln/builder/file"
+	"kiln/builder/null"
+	"kiln/internal/journal"
+	"kiln/postprocessor/artifice"
+	"kiln/postprocessor/checksum"
+	"kiln/postprocessor/compress"
+	"kiln/postprocessor/manifest"
+	shelllocalpp "kiln/postprocessor/shelllocal"
+	"kiln/provisioner/breakpoint"
+	fileprov "kiln/provisioner/file"
+	"kiln/provisioner/shell"
+	"kiln/provisioner/shelllocal"
+	"kiln/provisioner/sleep"
+)
+
+// components is the one list of what kiln builds with. A new component is one
+// line here.
+func components() kiln.Components {
+	return kiln.Components{
+		Builders: map[string]func() kiln.Builder{
+			"file": func() kiln.Builder { return new(file.Builder) },
+			"null": func() kiln.Builder { return new(null.Builder) },
+		},
+		Provisioners: map[string]func() kiln.Provisioner{
+			"breakpoint":  func() kiln.Provisioner { return new(breakpoint.Provisioner) },
+			"file":        func() kiln.Provisioner { return new(fileprov.Provisioner) },
+			"shell":       func() kiln.Provisioner { return new(shell.Provisioner) },
+			"shell-local": func() kiln.Provisioner { return new(shelllocal.Provisioner) },
+			"sleep":       func() kiln.Provisioner { return new(sleep.Provisioner) },
+		},
+		PostProcessors: map[string]func() kiln.PostProcessor{
+			"artifice":    func() kiln.PostProcessor { return new(artifice.PostProcessor) },
+			"checksum":    func() kiln.PostProcessor { return new(checksum.PostProcessor) },
+			"compress":    func() kiln.PostProcessor { return new(compress.PostProcessor) },
+			"manifest":    func() kiln.PostProcessor { return new(manifest.PostProcessor) },
+			"shell-local": func() kiln.PostProcessor { return new(shelllocalpp.PostProcessor) },
+		},
+		DataSources: map[string]func() kiln.DataSource{},
+	}
+}
+
+// reaper finds the component that destroys resources of an owner, such as
+func reaper(owner string) (kiln.Reaper, bool) {
+	kind, name, _ := strings.Cut(owner, ".")
+	all := components()
+	var component any
+	switch kind {
+	case "":
+		return journal.Local{}, true
+	case "builder":
+		if make := all.Builders[name]; make != nil {
+			component = make()
+		}
+	case "provisioner":
+		if make := all.Provisioners[name]; make != nil {
+			component = make()
+		}
+	case "post-processor":
+		if make := all.PostProcessors[name]; make != nil {
+			component = make()
+		}
+	}
+	r, ok := component.(kiln.Reaper)
+	return r, ok
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"kiln/internal/template"
+)
+
+// words is a flag that may be given several times, each a comma list.
+type words []string
+
+func (w *words) String() string { return strings.Join(*w, ",") }
+func (w *words) Set(s string) error {
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			*w = append(*w, part)
+		}
+	}
+	return nil
+}
+
+// texts is a flag that may be given several times, each as it is.
+type texts []string
+
+func (t *texts) String() string     { return strings.Join(*t, " ") }
+func (t *texts) Set(s string) error { *t = append(*t, s); return nil }
+
+// pairs is -var: texts of the form name=value.
+type pairs []string
+
+func (v *pairs) String() string { return strings.Join(*v, " ") }
+func (v *pairs) Set(s string) error {
+	name, _, ok := strings.Cut(s, "=")
+	if !ok {
+		return fmt.Errorf("No '=' value in arg: %s", s)
+	}
+	if name == "" {
+		return fmt.Errorf("no variable name before '=' in arg: %s", s)
+	}
+	*v = append(*v, s)
+	return nil
+}
+
+// choice is a flag with a fixed set of values.
+type choice struct {
+	value   string
+	allowed []string
+}
+
+func (c *choice) String() string { return c.value }
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.allowed, s) {
+		return fmt.Errorf("expected one of %q", c.allowed)
+	}
+	c.value = s
+	return nil
+}
+
+// templateFlags are common to all commands that load a template.
+type templateFlags struct {
+	vars         pairs
+	varFiles     texts
+	only, except words
+	config       choice
+	sequential   bool
+	ignoreDev    bool
+}
+
+func (f *templateFlags) define(fs *flag.FlagSet) {
+	f.config = choice{"json", []string{"json", "hcl2"}}
+	fs.Var(&f.vars, "var", "set a variable, `'name=value'`; may be repeated")
+	fs.Var(&f.varFiles, "var-file", "read variables from `FILE` (JSON or HCL2); may be repeated")
+	fs.Var(&f.only, "only", "build only these `names`, comma separated; globs for HCL2")
+	fs.Var(&f.except, "except", "build all but these `names`; names of post-processors too")
+	fs.Var(&f.config, "config-type", "`json or hcl2`, where the path does not tell; default json")
+	fs.BoolVar(&f.sequential, "use-sequential-evaluation", false, "evaluate data sources before locals, as Packer did before 1.12")
+	fs.BoolVar(&f.ignoreDev, "ignore-prerelease-plugins", false, "accepted: no plugins are loaded")
+}
+
+// options are what the flags ask of the loader.
+func (f *templateFlags) options(p *program, path string) template.Options {
+	return template.Options{
+		Path: path, Stdin: p.in, ConfigType: f.config.value, Vars: f.vars, VarFiles: f.varFiles,
+		Only: f.only, Except: f.except, Environ: os.Environ(), Sequential: f.sequential,
+		Components: components(), PackerVersion: packerVersion, KilnVersion: kilnVersion, Start: p.start,
+		Hide: p.redactor.Add, OnError: "cleanup",
+	}
+}
+
+// load loads a template and shows what is wrong with it. On false loading failed.
+func (p *program) load(ctx context.Context, o template.Options) (*template.Template, bool) {
+	t, diags := template.Load(ctx, o)
+	p.show(diags)
+	return t, !diags.HasErrors()
+}
+
+// show prints diagnostics, if there are any.
+func (p *program) show(diags template.Diagnostics) {
+	if len(diags) == 0 {
+		return
+	}
+	var b strings.Builder
+	diags.Write(&b, template.WriteOptions{})
+	kind := "say"
+	if diags.HasErrors() {
+		kind = "error"
+	}
+	p.print(kind, strings.TrimRight(p.redactor.Mask(b.String()), "\n")+"\n")
+}

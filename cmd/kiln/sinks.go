@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"kiln"
+	"kiln/internal/ui"
+)
+
+// sinks are all that a run's events go to.
+func (p *program) sinks(f *buildFlags, dir, run string) (ui.Sink, error) {
+	all := []ui.Sink{p.screen(f)}
+	file, err := ui.NewEventFile(filepath.Join(dir, "runs", run, "events.jsonl"))
+	if err != nil {
+		// The run's log is lost, and nothing else.
+		fmt.Fprintf(p.errs, "Warning: %v\n", err)
+	} else {
+		all = append(all, file)
+	}
+	if f.junit != "" {
+		all = append(all, ui.NewJUnit(f.junit))
+	}
+	if f.properties != "" {
+		all = append(all, ui.NewProperties(f.properties))
+	}
+	logger, err := p.logger()
+	if err != nil {
+		return nil, err
+	}
+	if logger != nil {
+		all = append(all, logger)
+	}
+	return ui.NewFanout(all...), nil
+}
+
+// screen is the sink for standard output.
+func (p *program) screen(f *buildFlags) ui.Sink {
+	switch {
+	case p.machine:
+		os.Setenv("PACKER_NO_COLOR", "1") // for children too
+		return ui.NewMachineReadable(p.out)
+	case f.output.value == "json":
+		return ui.NewJSON(p.out)
+	}
+	terminal := isTerminal(p.out)
+	live := f.output.value == "live" || f.output.value == "auto" && terminal && !p.asPacker() && !f.debug && !f.timestamp && os.Getenv("TERM") != "dumb"
+	color := f.color.value && env("NO_COLOR") == "" && os.Getenv("NO_COLOR") == ""
+	if !p.asPacker() && !terminal && !f.color.set {
+		color = false
+	}
+	if live {
+		return ui.NewLive(p.out, ui.LiveOptions{Color: color, Size: func() (int, int) { return windowSize(p.out) }})
+	}
+	return ui.NewPlain(p.out, ui.PlainOptions{Color: color, Timestamp: f.timestamp})
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+func windowSize(w io.Writer) (width, height int) {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0, 0
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0, 0
+	}
+	return int(size.Col), int(size.Row)
+}
+
+// logSink writes events as the lines of PACKER_LOG.
+type logSink struct {
+	log  *log.Logger
+	file *os.File
+}
+
+// logger is the log that the environment asks for; nil: none.
+func (p *program) logger() (ui.Sink, error) {
+	path, on := env("LOG_PATH"), env("LOG")
+	switch {
+	case path != "":
+		f, err := os.Create(path)
+		if err != nil {
+			return nil, fmt.Errorf("log file: %w", err)
+		}
+		return p.startLog(&logSink{log.New(f, "", log.LstdFlags), f}), nil
+	case on != "" && on != "0":
+		return p.startLog(&logSink{log: log.New(p.errs, "", log.LstdFlags)}), nil
+	}
+	return nil, nil
+}
+
+func (p *program) startLog(s *logSink) *logSink {
+	s.log.Printf("[INFO] Packer version: %s [Kiln %s]", packerVersion, kilnVersion)
+	return s
+}
+
+func (s *logSink) Event(e kiln.Event) {
+	text := e.Text
+	if e.Error != "" {
+		text += " error: " + e.Error
+	}
+	s.log.Printf("[INFO] %s %s %s: %s", e.Kind, e.Build, e.Component, text)
+}
+
+func (s *logSink) Close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}

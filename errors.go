@@ -1,0 +1,99 @@
+package kiln
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The kinds of failure that callers tell apart with [errors.Is].
+var (
+	ErrInvalid        = errors.New("invalid")
+	ErrNotFound       = errors.New("not found")
+	ErrConflict       = errors.New("conflict")
+	ErrDenied         = errors.New("denied")
+	ErrCancelled      = errors.New("cancelled")
+	ErrConnectionLost = errors.New("connection to the machine was lost")
+	// ErrNoPrompt is returned by Build.Ask where nobody can be asked.
+	ErrNoPrompt = errors.New("no terminal to ask on")
+)
+
+// ExitError is a command that ran and ended with a code other than 0.
+type ExitError struct {
+	Code   int
+	Signal string // name of the signal that ended it, if one did
+}
+
+func (e *ExitError) Error() string {
+	if e.Signal != "" {
+		return fmt.Sprintf("command ended by signal %s", e.Signal)
+	}
+	return fmt.Sprintf("command exited with status %d", e.Code)
+}
+
+// StartError is a command that was not started: nothing of it ran, so trying it
+// again is safe.
+type StartError struct{ Err error }
+
+func (e *StartError) Error() string { return "start command: " + e.Err.Error() }
+func (e *StartError) Unwrap() error { return e.Err }
+
+// FieldError is a problem of one field of a component's configuration.
+type FieldError struct {
+	Field string // as the template spells it; empty where several are to blame
+	Err   error
+	Hint  string // what to do next; may be empty
+}
+
+func (e *FieldError) Error() string {
+	if e.Hint != "" {
+		return e.Err.Error() + " (" + e.Hint + ")"
+	}
+	return e.Err.Error()
+}
+func (e *FieldError) Unwrap() error        { return e.Err }
+func (e *FieldError) Is(target error) bool { return target == ErrInvalid }
+
+// Invalid reports a problem of one field.
+func Invalid(field, format string, args ...any) error {
+	return &FieldError{Field: field, Err: fmt.Errorf(format, args...)}
+}
+
+// Errors lists the leaves of errors that were joined, in order.
+func Errors(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, e := range j.Unwrap() {
+			all = append(all, Errors(e)...)
+		}
+		return all
+	}
+	return []error{err}
+}
+
+// Left is an error of closing a build: what could not be destroyed.
+type Left struct {
+	Resource Resource
+	Err      error
+}
+
+func (e *Left) Error() string { return fmt.Sprintf("destroy %s: %v", e.Resource, e.Err) }
+func (e *Left) Unwrap() error { return e.Err }
+
+// Undestroyed lists the resources named by the Left errors within err.
+func Undestroyed(err error) []Resource {
+	var all []Resource
+	for _, e := range Errors(err) {
+		var l *Left
+		if errors.As(e, &l) {
+			all = append(all, l.Resource)
+		}
+	}
+	return all
+}
+
+// OneLine folds an error's text into one line.
+func OneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

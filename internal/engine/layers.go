@@ -1,0 +1,257 @@
+package engine
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"kiln"
+	"kiln/schema"
+)
+
+// Layers computes layer keys and remembers what the last ones were made from, so
+// that a miss can be explained. Every hash is keyed with a secret of this machine,
+// so that no secret of a template can be guessed from one.
+type Layers struct {
+	dir string
+	key []byte
+}
+
+// Inputs is what a step's effect depends on: name to hash.
+type Inputs map[string]string
+
+// memory is what is remembered of a build's last run.
+type memory struct {
+	Identity string   `json:"identity"`
+	Steps    []Inputs `json:"steps"`
+}
+
+// OpenLayers opens the folder of layer keys, and makes it if needed.
+func OpenLayers(dir string) (*Layers, error) {
+	if err := os.MkdirAll(filepath.Join(dir, "builds"), 0o700); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "key")
+	key, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		key = []byte(rand.Text())
+		err = writeNew(path, key)
+		if errors.Is(err, os.ErrExist) { // another run was first
+			key, err = os.ReadFile(path)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key of the layers: %w", err)
+	}
+	return &Layers{dir: dir, key: key}, nil
+}
+
+// writeNew makes a file with its whole content at once, or fails with
+// os.ErrExist.
+func writeNew(path string, data []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(data)
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return err
+	}
+	return os.Link(tmp.Name(), path)
+}
+
+func (l *Layers) hash(parts ...string) string {
+	h := hmac.New(sha256.New, l.key)
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// inputs lists what a provisioner's effect depends on: its type, every field, and
+// the content of every file that it names.
+func (l *Layers) inputs(kind string, component any) (Inputs, error) {
+	in := Inputs{"type": l.hash(kind)}
+	for _, v := range schema.Values(component) {
+		in[v.Field.Name] = l.hash(v.Text)
+		if !v.Field.File {
+			continue
+		}
+		for _, path := range v.Strings {
+			sum, err := l.tree(path)
+			if err != nil {
+				return nil, err
+			}
+			in["file "+path] = sum
+		}
+	}
+	return in, nil
+}
+
+// tree hashes a file or folder with names, modes, links and content. That it does
+// not exist is a state too: the step itself will say so.
+func (l *Layers) tree(root string) (string, error) {
+	h := hmac.New(sha256.New, l.key)
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if errors.Is(err, os.ErrNotExist) {
+			fmt.Fprintf(h, "absent %q\n", path)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return hashFile(h, root, path)
+	})
+	if err != nil {
+		return "", fmt.Errorf("look at %s: %w", root, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// compute fills in the inputs of every step and the keys that follow from the
+// start state's identity. Keys end at a step whose effect is not to be kept.
+func (w *work) compute(identity string) ([]kiln.LayerKey, error) {
+	key := kiln.LayerKey(w.Layers.hash("start", identity))
+	keys := []kiln.LayerKey{key}
+	w.job.Steps = nil
+	for _, p := range w.job.Template.Provisioners {
+		component, diags := p.Decode(nil)
+		if err := diagError(diags); err != nil {
+			return nil, err
+		}
+		in := Inputs{}
+		if !volatile(component) {
+			var err error
+			if in, err = w.Layers.inputs(p.Type, component); err != nil {
+				return nil, err
+			}
+		}
+		w.job.Steps = append(w.job.Steps, in)
+		if p.NoCache {
+			break
+		}
+		if len(in) > 0 {
+			key = kiln.LayerKey(w.Layers.hash(append([]string{string(key)}, in.list()...)...))
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+func (in Inputs) list() []string {
+	var all []string
+	for name, sum := range in {
+		all = append(all, name+"="+sum)
+	}
+	sort.Strings(all)
+	return all
+}
+
+// layerKeys is the host's answer to Build.Layers.
+func (w *work) layerKeys(b *kiln.Build, identity string) []kiln.LayerKey {
+	keys, err := w.compute(identity)
+	if err != nil {
+		b.Warn("Layers are not used: %v", err)
+		keys = nil
+	}
+	w.keys, w.identity = keys, identity
+	return keys
+}
+
+// changedAfter tells whether a local step changed the inputs of a later step that
+// a layer stood for.
+func (w *work) changedAfter(i, resumed int) bool {
+	if w.keys == nil || i+1 >= resumed {
+		return false
+	}
+	before := w.keys
+	after, err := w.compute(w.identity)
+	if err != nil || resumed >= len(after) {
+		return true
+	}
+	return after[resumed] != before[resumed]
+}
+
+func (l *Layers) path(w *work) string {
+	dir, err := filepath.Abs(w.Dir)
+	if err != nil {
+		dir = w.Dir
+	}
+	return filepath.Join(l.dir, "builds", l.hash(dir, w.job.Template.Name)[:32]+".json")
+}
+
+// reason says why step i has no layer to start from.
+func (l *Layers) reason(w *work, i int) string {
+	if i < len(w.job.Template.Provisioners) && w.job.Template.Provisioners[i].NoCache {
+		return "cache = false"
+	}
+	text, err := os.ReadFile(l.path(w))
+	var last memory
+	if err != nil || json.Unmarshal(text, &last) != nil {
+		return "first build of it here"
+	}
+	if last.Identity != l.hash("start", w.identity) {
+		return "the source image or the machine's settings changed"
+	}
+	for n := 0; n <= i && n < len(w.job.Steps); n++ {
+		if n >= len(last.Steps) {
+			return "new step"
+		}
+		if diff := w.job.Steps[n].diff(last.Steps[n]); diff != "" {
+			if n < i {
+				return fmt.Sprintf("step %d: %s", n+1, diff)
+			}
+			return diff
+		}
+	}
+	return "its layer is no longer kept"
+}
+
+// diff names the inputs that differ.
+func (in Inputs) diff(last Inputs) string {
+	var changed []string
+	for name, sum := range in {
+		if last[name] != sum {
+			changed = append(changed, name)
+		}
+	}
+	for name := range last {
+		if _, ok := in[name]; !ok {
+			changed = append(changed, name)
+		}
+	}
+	if len(changed) == 0 {
+		return ""
+	}
+	sort.Strings(changed)
+	return strings.Join(changed, ", ") + " changed"
+}
+
+// remember keeps the inputs of this run. Not being able to costs only the reason
+// of the next miss.
+func (l *Layers) remember(w *work) {
+	text, err := json.Marshal(memory{l.hash("start", w.identity), w.job.Steps})
+	if err != nil {
+		return
+	}
+	tmp, err := os.CreateTemp(filepath.Join(l.dir, "builds"), ".new")
+	if err != nil {
+		return
+	}
+	_, err = tmp.Write(text)
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), l.path(w))
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+	}
+}

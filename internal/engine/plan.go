@@ -1,0 +1,51 @@
+// Package engine makes images: it runs the builds of a template side by side,
+// each on its path of start, connect, provision, capture and post-process, and
+// sees to it that nothing is left behind on any way out.
+package engine
+
+import (
+	"kiln"
+	"kiln/internal/template"
+)
+
+// Plan is what a run would do: the builds that can be made.
+type Plan struct {
+	Builds []*Job
+}
+
+// Job is one build of a plan.
+type Job struct {
+	Template *template.Build
+	Index    int
+	Steps    []Inputs // what each provisioner's effect depends on
+}
+
+// NewPlan checks every component of the builds. A build with an error is not in
+// the plan; the others are.
+func NewPlan(builds []*template.Build) (*Plan, template.Diagnostics) {
+	plan := &Plan{}
+	var all template.Diagnostics
+	for _, b := range builds {
+		diags := b.Check()
+		all = append(all, diags...)
+		if diags.HasErrors() {
+			continue
+		}
+		plan.Builds = append(plan.Builds, &Job{Template: b, Index: len(plan.Builds)})
+	}
+	return plan, all
+}
+
+// title is how a provisioner is named to people.
+func title(p *template.Provisioner) string {
+	if p.Name != "" {
+		return p.Type + " " + p.Name
+	}
+	return p.Type
+}
+
+// volatile tells whether a component runs whatever layer holds its effect.
+func volatile(component any) bool {
+	v, ok := component.(kiln.Volatile)
+	return ok && v.Volatile()
+}

@@ -1,0 +1,184 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"kiln"
+	"kiln/internal/template"
+)
+
+// postProcess runs the chains one after another, each from the builder's
+// artifact, and returns the artifacts that are kept, also with an error. A chain
+// that fails does not stop the others.
+func (w *work) postProcess(ctx context.Context, built *kiln.Artifact) ([]*kiln.Artifact, error) {
+	if built == nil {
+		return nil, nil
+	}
+	chains := w.job.Template.Chains
+	if len(chains) == 0 {
+		return []*kiln.Artifact{built}, nil
+	}
+	w.enter("post-process")
+	var results []*kiln.Artifact
+	var errs []error
+	keepBuilt := false
+	step := len(w.job.Template.Provisioners)
+	for _, chain := range chains {
+		if ctx.Err() != nil {
+			errs = append(errs, cancelled(ctx.Err()))
+			break
+		}
+		prior := built
+		for pos, p := range chain {
+			step++
+			artifact, keep, err := w.process(ctx, p, step, prior)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("Post-processor failed: %w", err))
+				prior = nil
+				break
+			}
+			if artifact == nil {
+				prior = nil
+				break
+			}
+			switch {
+			case pos == 0:
+				keepBuilt = keepBuilt || keep
+			case keep:
+				results = append(results, prior)
+			case artifact != prior:
+				errs = append(errs, w.discard(prior, append(results, artifact, built)...))
+			}
+			prior = artifact
+		}
+		if prior != nil && prior != built {
+			results = append(results, prior)
+		}
+	}
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	results = unique(results)
+	if keepBuilt {
+		results = append([]*kiln.Artifact{built}, slices.DeleteFunc(results, func(a *kiln.Artifact) bool { return a == built })...)
+	} else if err := w.discard(built, results...); err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) > 0 {
+		return results, postProcessError(errs)
+	}
+	return results, nil
+}
+
+func postProcessError(errs []error) error {
+	text := fmt.Sprintf("%d error(s) occurred:\n", len(errs))
+	for _, err := range errs {
+		text += "\n* " + err.Error()
+	}
+	return &joined{text, errs}
+}
+
+// joined is several errors with their own way to be shown.
+type joined struct {
+	text string
+	errs []error
+}
+
+func (e *joined) Error() string   { return e.text }
+func (e *joined) Unwrap() []error { return e.errs }
+
+// process runs one post-processor and tells whether its input is to be kept.
+func (w *work) process(ctx context.Context, p *template.PostProcessor, step int, in *kiln.Artifact) (*kiln.Artifact, bool, error) {
+	b := w.b.For("post-processor."+p.Type, step)
+	running := p.Type
+	switch {
+	case p.Name != p.Type:
+		running = fmt.Sprintf("%s (type %s)", p.Name, p.Type)
+	}
+	w.b.Say("Running post-processor: %s", running)
+	begin := time.Now()
+	b.Emit(kiln.Event{Kind: kiln.EventStepStart, Text: p.Type})
+	artifact, keep, err := w.processed(ctx, b, p, in)
+	end := kiln.Event{Kind: kiln.EventStepEnd, Text: p.Type, Seconds: time.Since(begin).Seconds()}
+	if err != nil {
+		end.Error = err.Error()
+	}
+	b.Emit(end)
+	return artifact, keep, err
+}
+
+func (w *work) processed(ctx context.Context, b *kiln.Build, p *template.PostProcessor, in *kiln.Artifact) (*kiln.Artifact, bool, error) {
+	component, diags := p.Decode(in.Data)
+	if err := diagError(diags); err != nil {
+		return nil, false, err
+	}
+	processor, ok := component.(kiln.PostProcessor)
+	if !ok {
+		return nil, false, fmt.Errorf("%s is no post-processor", p.Type)
+	}
+	var says kiln.Keep
+	if k, ok := component.(kiln.Keeper); ok {
+		says = k.Keep()
+	}
+	keep := says.Default
+	if p.Keep != nil {
+		keep = *p.Keep || says.Default && says.Forced
+	}
+	artifact, err := processor.Process(ctx, b, in)
+	if err != nil && ctx.Err() != nil {
+		err = cancelled(err)
+	}
+	return artifact, keep, err
+}
+
+// discard destroys an artifact, but nothing of it that another one holds too.
+func (w *work) discard(a *kiln.Artifact, others ...*kiln.Artifact) error {
+	var files []string
+	var resources []kiln.Resource
+	for _, o := range others {
+		if o != nil && o != a {
+			files, resources = append(files, o.Files...), append(resources, o.Resources...)
+		}
+	}
+	ctx, cancel := w.closing()
+	defer cancel()
+	var errs []error
+	for _, r := range a.Resources {
+		if slices.ContainsFunc(resources, func(o kiln.Resource) bool { return o.Owner == r.Owner && o.Kind == r.Kind && o.ID == r.ID }) {
+			continue
+		}
+		errs = append(errs, w.reap(ctx, r))
+	}
+	for _, f := range a.Files {
+		if !slices.Contains(files, f) {
+			errs = append(errs, w.reap(ctx, kiln.Resource{Kind: kiln.KindFile, ID: f}))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("destroy artifact %s: %w", a.ID, err)
+	}
+	return nil
+}
+
+func (w *work) reap(ctx context.Context, r kiln.Resource) error {
+	reaper, ok := w.Reaper(r.Owner)
+	if !ok {
+		return fmt.Errorf("no component %q destroys %s", r.Owner, r)
+	}
+	if err := reaper.Reap(ctx, r); err != nil {
+		return &kiln.Left{Resource: r, Err: err}
+	}
+	return w.journal.Gone(w.b.Name, r)
+}
+
+func unique(in []*kiln.Artifact) []*kiln.Artifact {
+	var out []*kiln.Artifact
+	for _, a := range in {
+		if !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}

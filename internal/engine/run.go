@@ -1,0 +1,303 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"kiln"
+	"kiln/internal/template"
+)
+
+// Options is what a run works with.
+type Options struct {
+	Run       string // identifier
+	RunUUID   string // PackerRunUUID of templates and manifests
+	Dir       string // folder of the template
+	Parallel  int    // builds at one time; 0 or less: no limit
+	OnError   string // cleanup, abort, ask, run-cleanup-provisioner
+	Debug     bool
+	Force     bool
+	Version   string   // shown in the first event
+	Layers    *Layers  // nil: no layers are used or kept
+	Hint      []string // commands to type next, shown after a failure
+	Journal   kiln.Journal
+	Redactor  *kiln.Redactor
+	Sink      func(kiln.Event)
+	Ask       func(ctx context.Context, build, question string) (string, error)
+	Reaper    func(owner string) (kiln.Reaper, bool)
+	CloseTime time.Duration // bound on cleaning up after one build; 0: five minutes
+	// Hard is cancelled when even cleaning up has to stop. Nil: never.
+	Hard context.Context
+}
+
+// Result is how one build ended.
+type Result struct {
+	Name      string
+	Artifacts []*kiln.Artifact
+	Err       error // nil: success
+	Left      []kiln.Resource
+	Took      time.Duration
+}
+
+// Run makes the builds of a plan and returns when all have ended and cleaned up,
+// with a result for each that was begun, in the plan's order.
+func Run(ctx context.Context, plan *Plan, o Options) []Result {
+	if o.CloseTime == 0 {
+		o.CloseTime = 5 * time.Minute
+	}
+	if o.Hard == nil {
+		o.Hard = context.Background()
+	}
+	if o.Debug {
+		o.Parallel = 1
+	}
+	r := &runner{Options: o}
+	begin := time.Now()
+	var names []string
+	for _, j := range plan.Builds {
+		names = append(names, j.Template.Name)
+	}
+	r.emit(kiln.Event{Version: kiln.EventVersion, Kind: kiln.EventRunStart, Text: o.Version, Data: names})
+	results := r.all(ctx, plan)
+	end := kiln.Event{Kind: kiln.EventRunEnd, Seconds: time.Since(begin).Seconds(), Result: kiln.OutcomeSuccess}
+	for _, res := range results {
+		if res.Err != nil && end.Result != kiln.OutcomeCancelled {
+			end.Result, end.Data = kiln.OutcomeFailed, o.Hint
+		}
+	}
+	if ctx.Err() != nil {
+		end.Result = kiln.OutcomeCancelled
+	}
+	for _, res := range results {
+		if len(res.Left) > 0 {
+			end.Data = append(end.Data[:len(end.Data):len(end.Data)], "kiln cleanup "+o.Run)
+			break
+		}
+	}
+	r.emit(end)
+	return results
+}
+
+type runner struct{ Options }
+
+func (r *runner) emit(e kiln.Event) {
+	e.Time, e.Run = time.Now(), r.Run
+	r.Sink(r.Redactor.MaskEvent(e))
+}
+
+// all runs the jobs with at most r.Parallel at a time. After cancellation no new
+// one begins.
+func (r *runner) all(ctx context.Context, plan *Plan) []Result {
+	limit := r.Parallel
+	if limit <= 0 {
+		limit = len(plan.Builds)
+	}
+	slots := make(chan struct{}, max(limit, 1))
+	results := make([]*Result, len(plan.Builds))
+	var wg sync.WaitGroup
+	for i, job := range plan.Builds {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			results[i] = r.one(ctx, job)
+		})
+	}
+	wg.Wait()
+	var begun []Result
+	for _, res := range results {
+		if res != nil {
+			begun = append(begun, *res)
+		}
+	}
+	return begun
+}
+
+// one makes one build and tells how it ended.
+func (r *runner) one(ctx context.Context, job *Job) *Result {
+	begin := time.Now()
+	t := job.Template
+	w := &work{runner: r, job: job, journal: &holding{Journal: r.Journal}}
+	host := kiln.Host{Emit: func(e kiln.Event) { r.Sink(r.Redactor.MaskEvent(e)) }, Journal: w.journal, Ask: r.Ask, Hide: r.Redactor.Add,
+		Render: func(b *kiln.Build, text string, vars map[string]any) (string, error) {
+			data := b.Data()
+			for k, v := range vars {
+				data[k] = v
+			}
+			return t.Render(text, data)
+		}}
+	if r.Layers != nil {
+		host.Layers = w.layerKeys
+	}
+	w.b = kiln.NewBuild(kiln.Build{Run: r.Run, Name: t.Name, Source: t.Source, Type: t.Builder.Type, Component: "builder." + t.Builder.Type,
+		Dir: r.Dir, Debug: r.Debug, Force: r.Force, OnError: r.OnError}, host)
+	w.setDefaults()
+	w.b.Emit(kiln.Event{Kind: kiln.EventBuildStart, Index: job.Index})
+
+	res := &Result{Name: t.Name}
+	res.Artifacts, res.Err = w.run(ctx)
+	res.Took = time.Since(begin)
+	res.Left = w.left
+	for _, left := range w.left {
+		w.b.Emit(kiln.Event{Kind: kiln.EventLeft, Resource: &left})
+	}
+	end := kiln.Event{Kind: kiln.EventBuildEnd, Index: job.Index, Seconds: res.Took.Seconds(), Result: kiln.OutcomeSuccess}
+	if res.Err != nil {
+		end.Error, end.Result = r.Redactor.Mask(res.Err.Error()), kiln.OutcomeFailed
+		if ctx.Err() != nil {
+			end.Result = kiln.OutcomeCancelled
+		}
+		res.Artifacts = nil
+	}
+	for i, a := range res.Artifacts {
+		w.b.Emit(kiln.Event{Kind: kiln.EventArtifact, Index: i, Artifact: a})
+	}
+	w.b.Emit(end)
+	return res
+}
+
+// work is one build while it runs.
+type work struct {
+	*runner
+	job      *Job
+	b        *kiln.Build
+	journal  *holding
+	c        kiln.Communicator // the way into the machine, once connected
+	keys     []kiln.LayerKey
+	done     map[int]bool // volatile steps that have run, also before a restart
+	left     []kiln.Resource
+	phase    string
+	identity string // of the start state that keys follow from
+}
+
+// setDefaults gives templates the markers that Packer's give where a builder does
+// not know a value.
+func (w *work) setDefaults() {
+	w.done = map[int]bool{}
+	w.b.Set("PackerRunUUID", w.RunUUID)
+	for key, name := range map[string]string{"ID": "ID", "PackerHTTPIP": "HTTP_IP", "PackerHTTPPort": "HTTP_PORT", "PackerHTTPAddr": "HTTP_ADDR"} {
+		w.b.Set(key, "ERR_"+name+"_NOT_IMPLEMENTED_BY_BUILDER")
+	}
+}
+
+// run is the whole path of a build.
+func (w *work) run(ctx context.Context) ([]*kiln.Artifact, error) {
+	artifact, err := w.bake(ctx)
+	if err == nil || w.cleans() {
+		w.enter("cleanup")
+		err = w.close(err, artifact)
+	} else {
+		w.left = append(w.left, w.b.Owned()...)
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.settle(false, nil))
+	}
+	kept, err := w.postProcess(ctx, artifact)
+	return kept, errors.Join(err, w.settle(err == nil, kept))
+}
+
+// bake starts the machine, provisions it and captures it.
+func (w *work) bake(ctx context.Context) (*kiln.Artifact, error) {
+	component, diags := w.job.Template.Builder.Decode(nil)
+	if err := diagError(diags); err != nil {
+		return nil, err
+	}
+	builder, ok := component.(kiln.Builder)
+	if !ok {
+		return nil, fmt.Errorf("%s is no builder", w.job.Template.Builder.Type)
+	}
+	machine, err := w.provisioned(ctx, builder)
+	// The way in stays open for Capture, which may shut the machine down through
+	// it, and for the error-cleanup-provisioner.
+	defer w.disconnect()
+	var artifact *kiln.Artifact
+	if err == nil {
+		err = w.attempt(ctx, "capture", "StepCapture", func() (err error) {
+			artifact, err = machine.Capture(ctx)
+			return err
+		})
+	}
+	if err != nil {
+		if w.phase == "provision" || w.phase == "capture" {
+			err = w.cleanupProvisioner(ctx, err)
+		}
+		return nil, err
+	}
+	if artifact != nil && artifact.Data == nil {
+		artifact.Data = w.b.Data()
+	}
+	return artifact, nil
+}
+
+func (w *work) disconnect() {
+	if w.c != nil {
+		// The machine goes or is gone: an error here changes nothing.
+		_ = w.c.Close()
+		w.c = nil
+	}
+}
+
+// enter tells that a phase begins.
+func (w *work) enter(phase string) {
+	w.phase = phase
+	w.b.Emit(kiln.Event{Kind: kiln.EventPhase, Text: phase})
+}
+
+// cleans tells whether a failed build is cleaned up after.
+func (w *work) cleans() bool {
+	return w.OnError != "abort" && w.OnError != "run-cleanup-provisioner" && w.phase != "aborted"
+}
+
+// close destroys what the build owns but not what belongs to the artifact.
+func (w *work) close(err error, artifact *kiln.Artifact) error {
+	ctx, cancel := w.closing()
+	defer cancel()
+	closeErr := w.b.Close(ctx)
+	w.left = append(w.left, kiln.Undestroyed(closeErr)...)
+	if err == nil && closeErr != nil && artifact != nil {
+		// The image is made; what could not be destroyed is told, and still in
+		// the journal.
+		w.b.Error("%v", closeErr)
+		return nil
+	}
+	if closeErr != nil {
+		w.b.Error("clean up: %v", closeErr)
+	}
+	return err
+}
+
+// closing is a context that the build's cancellation does not reach, with its own
+// deadline.
+func (w *work) closing() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(w.Hard, w.CloseTime)
+}
+
+func diagError(diags template.Diagnostics) error {
+	var errs []error
+	for _, d := range diags {
+		if d.Severity != template.Error {
+			continue
+		}
+		text := d.Summary
+		if d.Detail != "" && d.Detail != d.Summary {
+			if text != "" {
+				text += ": "
+			}
+			text += d.Detail
+		}
+		if d.File != "" {
+			text += " (" + d.File + ":" + strconv.Itoa(d.Line) + ")"
+		}
+		errs = append(errs, errors.New(text))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,129 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"kiln"
+)
+
+// Cleaner destroys what dead runs left behind.
+type Cleaner struct {
+	Dir string
+	// Reaper finds the component that made a resource; false where there is none
+	// of that name.
+	Reaper func(owner string) (kiln.Reaper, bool)
+	// Gone and Kept are told of each resource. Either may be nil.
+	Gone func(run string, r kiln.Resource)
+	Kept func(run string, r kiln.Resource, err error)
+}
+
+// Clean destroys all that the given run, or every dead run for "", still owns,
+// newest first. What cannot be destroyed stays in the journal and is an error.
+// Runs that are alive are left alone.
+func (c *Cleaner) Clean(ctx context.Context, only string) error {
+	runs, err := Runs(c.Dir)
+	errs := []error{err}
+	found := only == ""
+	for _, run := range runs {
+		if only != "" && run.ID != only {
+			continue
+		}
+		found = true
+		if run.Live {
+			if only != "" {
+				errs = append(errs, fmt.Errorf("run %s is still running as process %d: %w", run.ID, run.PID, kiln.ErrConflict))
+			}
+			continue
+		}
+		errs = append(errs, c.cleanRun(ctx, run))
+	}
+	if !found {
+		errs = append(errs, fmt.Errorf("run %s owns nothing: %w", only, kiln.ErrNotFound))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Cleaner) cleanRun(ctx context.Context, run Run) error {
+	f, err := os.OpenFile(run.path, os.O_RDWR|os.O_APPEND, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if lock(f) != nil {
+		return nil // somebody else cleans it
+	}
+	// It may have been cleaned between the reading and the lock.
+	if run, err = replayFile(f, run); err != nil {
+		return err
+	}
+	j := &Journal{file: f, run: run.ID, open: run.Open}
+	var errs []error
+	for i := len(run.Open) - 1; i >= 0; i-- {
+		errs = append(errs, c.reap(ctx, j, run.Open[i].Build, run.Open[i].Resource))
+	}
+	for _, seen := range run.Seen {
+		reaper, ok := c.reaper(seen.Owner)
+		if !ok {
+			continue
+		}
+		more, err := reaper.Owned(ctx, run.ID, seen)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("look for what run %s made: %w", run.ID, err))
+		}
+		for _, r := range more {
+			errs = append(errs, c.reap(ctx, j, "", r))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	j.open = nil
+	return j.Close()
+}
+
+func replayFile(f *os.File, run Run) (Run, error) {
+	again, err := replay(f)
+	if err != nil {
+		return run, fmt.Errorf("read journal %s: %w", run.path, err)
+	}
+	run.Open, run.Seen = again.Open, again.Seen
+	return run, nil
+}
+
+// reapTimeout bounds the destruction of one resource, so that one that hangs does
+// not keep the others.
+const reapTimeout = 2 * time.Minute
+
+func (c *Cleaner) reap(ctx context.Context, j *Journal, build string, r kiln.Resource) error {
+	ctx, cancel := context.WithTimeout(ctx, reapTimeout)
+	defer cancel()
+	reaper, ok := c.reaper(r.Owner)
+	err := fmt.Errorf("this program has no component %q", r.Owner)
+	if ok {
+		err = reaper.Reap(ctx, r)
+	}
+	if err != nil {
+		if c.Kept != nil {
+			c.Kept(j.run, r, err)
+		}
+		return &kiln.Left{Resource: r, Err: err}
+	}
+	if c.Gone != nil {
+		c.Gone(j.run, r)
+	}
+	return j.Gone(build, r)
+}
+
+func (c *Cleaner) reaper(owner string) (kiln.Reaper, bool) {
+	if owner == "" {
+		return Local{}, true
+	}
+	return c.Reaper(owner)
+}

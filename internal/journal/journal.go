@@ -1,0 +1,283 @@
+// Package journal is the append-only record of what each build owns outside the
+// process. A resource is written down before it is made and struck off when it
+// is gone or belongs to an artifact, so that after a crash at any moment
+// [Clean] can destroy all that a run made, and nothing else.
+//
+// There is one file a run, made when the first resource is owned and locked for
+// as long as the run lives. A run that ends with nothing owned removes its file.
+package journal
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"kiln"
+)
+
+// Operations of a record.
+const (
+	opRun     = "run"     // first line: which process this is
+	opOwn     = "own"     // about to be made
+	opGone    = "gone"    // destroyed
+	opRelease = "release" // belongs to an artifact now
+)
+
+type record struct {
+	Op       string         `json:"op"`
+	Time     time.Time      `json:"time"`
+	Build    string         `json:"build,omitempty"`
+	Resource *kiln.Resource `json:"resource,omitempty"`
+	PID      int            `json:"pid,omitempty"`
+	Template string         `json:"template,omitempty"`
+}
+
+// Journal is the record of one run. Its methods may be called side by side.
+type Journal struct {
+	dir, run, template string
+
+	mu   sync.Mutex
+	file *os.File
+	open []Entry
+}
+
+// Entry is a resource that a build owns.
+type Entry struct {
+	Build    string
+	Resource kiln.Resource
+	Since    time.Time
+}
+
+// New prepares the journal of a run in a folder. Nothing is written yet.
+func New(dir, run, template string) *Journal {
+	return &Journal{dir: dir, run: run, template: template}
+}
+
+// Own writes down that a build is about to make r and returns when the record is
+// on disk.
+func (j *Journal) Own(build string, r kiln.Resource) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.start(); err != nil {
+		return err
+	}
+	now := time.Now()
+	if err := j.write(record{Op: opOwn, Time: now, Build: build, Resource: &r}, true); err != nil {
+		return err
+	}
+	j.open = append(j.open, Entry{build, r, now})
+	return nil
+}
+
+// Gone strikes off what was destroyed.
+func (j *Journal) Gone(build string, r kiln.Resource) error { return j.strike(opGone, build, r) }
+
+// Release strikes off what belongs to an artifact now.
+func (j *Journal) Release(build string, r kiln.Resource) error { return j.strike(opRelease, build, r) }
+
+func (j *Journal) strike(op, build string, r kiln.Resource) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		return nil
+	}
+	// A record lost here costs little when a thing is gone: cleaning up finds it
+	// absent. One that is released would be destroyed, so it must be safe.
+	if err := j.write(record{Op: op, Time: time.Now(), Build: build, Resource: &r}, op == opRelease); err != nil && op == opRelease {
+		return err
+	}
+	for i, e := range j.open {
+		if same(e.Resource, r) {
+			j.open = append(j.open[:i:i], j.open[i+1:]...)
+			break
+		}
+	}
+	return nil
+}
+
+// Open lists what is owned now, oldest first.
+func (j *Journal) Open() []Entry {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return append([]Entry(nil), j.open...)
+}
+
+// Close ends the run. Its file is removed if nothing is owned any more.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		return nil
+	}
+	var err error
+	if len(j.open) == 0 {
+		err = os.Remove(j.file.Name())
+	}
+	err = errors.Join(err, j.file.Close())
+	j.file = nil
+	return err
+}
+
+func (j *Journal) start() error {
+	if j.file != nil {
+		return nil
+	}
+	if err := os.MkdirAll(j.dir, 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(j.dir, j.run+".jsonl")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := lock(f); err != nil {
+		f.Close()
+		return err
+	}
+	j.file = f
+	return j.write(record{Op: opRun, Time: time.Now(), PID: os.Getpid(), Template: j.template}, false)
+}
+
+func (j *Journal) write(r record, sync bool) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	n, err := j.file.Write(append(line, '\n'))
+	if err != nil {
+		if n > 0 {
+			// A torn line must not swallow the next one.
+			_, _ = j.file.Write([]byte("\n"))
+		}
+		return fmt.Errorf("write %s: %w", j.file.Name(), err)
+	}
+	if sync {
+		return j.file.Sync()
+	}
+	return nil
+}
+
+func lock(f *os.File) error {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return fmt.Errorf("%s: %w: another process uses it", f.Name(), kiln.ErrConflict)
+	}
+	return err
+}
+
+func same(a, b kiln.Resource) bool {
+	return a.Owner == b.Owner && a.Kind == b.Kind && a.ID == b.ID && maps.Equal(a.Attrs, b.Attrs)
+}
+
+// Run is what the journal knows of one run.
+type Run struct {
+	ID       string
+	Template string
+	PID      int
+	Started  time.Time
+	Live     bool    // its process still runs
+	Open     []Entry // owned and neither gone nor released, oldest first
+	// Seen is one resource for each owner and place that the run had to do with,
+	// for finding what was made without a record.
+	Seen []kiln.Resource
+
+	path string
+}
+
+// Runs reads all journals of a folder, oldest first. A journal that cannot be
+// read is an error beside the runs that can.
+func Runs(dir string) ([]Run, error) {
+	names, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	sort.Strings(names)
+	var runs []Run
+	var errs []error
+	for _, name := range names {
+		run, err := read(name)
+		switch {
+		case errors.Is(err, os.ErrNotExist): // ended in the meantime
+		case err != nil:
+			errs = append(errs, err)
+		default:
+			runs = append(runs, run)
+		}
+	}
+	return runs, errors.Join(errs...)
+}
+
+func read(path string) (Run, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return Run{}, err
+	}
+	defer f.Close()
+	run, err := replay(f)
+	if err != nil {
+		return run, fmt.Errorf("read journal %s: %w", path, err)
+	}
+	run.ID, run.path = strings.TrimSuffix(filepath.Base(path), ".jsonl"), path
+	run.Live = lock(f) != nil
+	return run, nil
+}
+
+// replay reads records. A line that is torn or strange is passed over: the
+// record of what was being written when the process died, whose resource was not
+// yet made.
+func replay(r io.Reader) (Run, error) {
+	var run Run
+	in := bufio.NewReader(r)
+	for {
+		line, err := in.ReadBytes('\n')
+		var rec record
+		if len(bytes.TrimSpace(line)) > 0 && json.Unmarshal(line, &rec) == nil {
+			run.apply(rec)
+		}
+		if err == io.EOF {
+			return run, nil
+		}
+		if err != nil {
+			return run, err
+		}
+	}
+}
+
+func (run *Run) apply(rec record) {
+	switch rec.Op {
+	case opRun:
+		run.PID, run.Template, run.Started = rec.PID, rec.Template, rec.Time
+	case opOwn:
+		if rec.Resource == nil {
+			return
+		}
+		run.Open = append(run.Open, Entry{rec.Build, *rec.Resource, rec.Time})
+		for _, s := range run.Seen {
+			if s.Owner == rec.Resource.Owner && maps.Equal(s.Attrs, rec.Resource.Attrs) {
+				return
+			}
+		}
+		run.Seen = append(run.Seen, *rec.Resource)
+	case opGone, opRelease:
+		if rec.Resource == nil {
+			return
+		}
+		for i, e := range run.Open {
+			if same(e.Resource, *rec.Resource) {
+				run.Open = append(run.Open[:i:i], run.Open[i+1:]...)
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package template
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"kiln/internal/template/interpolate"
+)
+
+// readValues collects the values of var-files and -var, in that order: -var always
+// wins.
+func (j *jsonTemplate) readValues() {
+	for _, path := range j.VarFiles {
+		j.readVarFile(path)
+	}
+	for _, v := range j.Vars {
+		name, value, _ := strings.Cut(v, "=")
+		j.supplied[name] = value
+	}
+}
+
+func (j *jsonTemplate) readVarFile(path string) {
+	text, err := readTemplate(path)
+	if err != nil {
+		j.problems = append(j.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Detail: err.Error()})
+		return
+	}
+	name := display(path)
+	j.files.text[name] = text
+	n, diags := parseJSON(name, text)
+	j.problems = append(j.problems, diags...)
+	if n == nil {
+		return
+	}
+	if n.kind != '{' {
+		j.errorf(n.rng, "json: cannot unmarshal %s into a variable file: it is one object of strings", n.kindName())
+		return
+	}
+	for _, f := range n.fields {
+		switch f.val.kind {
+		case 's':
+			j.supplied[f.name] = f.val.text
+		case '0':
+			j.supplied[f.name] = ""
+		default:
+			kind := map[byte]string{'n': "number", 'b': "bool", '[': "array", '{': "object"}[f.val.kind]
+			j.errorf(f.val.rng, "json: cannot unmarshal %s into Go value of type string: variable %q of a JSON template is a string", kind, f.name)
+		}
+	}
+}
+
+// required reports every variable that must be given and is not.
+func (j *jsonTemplate) required() (diags hcl.Diagnostics) {
+	for _, v := range j.variables {
+		if _, ok := j.supplied[v.name]; v.required && !ok {
+			diags = append(diags, errorf(v.rng, "", "required variable not set: %s. Give it a value with -var '%s=...' or in a -var-file.", v.name, v.name))
+		}
+	}
+	return diags
+}
+
+// keepDots protects {{ .Name }} in its simplest spelling: it is for a later phase.
+var keepDots = regexp.MustCompile(`\{\{ ?\.([A-Za-z0-9_]+) ?\}\}`)
+
+const passes = 100
+
+// interpolateVars resolves variables that refer to each other: templates.md 2.3.
+func (j *jsonTemplate) interpolateVars() hcl.Diagnostics {
+	source := map[string]string{}
+	for _, v := range j.variables {
+		if !v.required {
+			source[v.name] = v.value
+		}
+	}
+	for name, value := range j.supplied {
+		source[name] = value
+	}
+	var names []string
+	for name := range source {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	c := j.context("", "")
+	c.User, c.UserErr, c.Env = j.values, true, j.env
+	failed := map[string]error{}
+	for range passes {
+		rendered := false
+		clear(failed)
+		pending := false
+		for _, name := range names {
+			users := len(interpolate.Users(source[name])) > 0
+			if _, done := j.values[name]; done && !users {
+				continue
+			}
+			text := keepDots.ReplaceAllString(source[name], "{{`{{.$1}}`}}")
+			out, err := interpolate.Render(text, c)
+			switch {
+			case errors.Is(err, interpolate.ErrUnknownVariable):
+				failed[name] = err
+				pending = true
+			case err != nil:
+				return hcl.Diagnostics{errorf(j.variableRange(name), "", "error interpolating default value for '%s': %v", name, err)}
+			default:
+				rendered = rendered || j.values[name] != out
+				j.values[name] = out
+			}
+		}
+		if !pending && !rendered {
+			break
+		}
+		if pending && !rendered {
+			break // nothing will change any more
+		}
+	}
+	var diags hcl.Diagnostics
+	for _, name := range names {
+		if err := failed[name]; err != nil && !j.anyUser(names, source, failed) {
+			diags = append(diags, errorf(j.variableRange(name), "", "Failed to interpolate %q: %q; error: %v. "+
+				"A variable that is referenced must be defined, and variables must not refer to each other in a circle.", name, source[name], shortest(err)))
+		}
+	}
+	return diags
+}
+
+// anyUser tells whether some variable with a user call did resolve; an unresolved
+// one is then left out without an error, as Packer does.
+func (j *jsonTemplate) anyUser(names []string, source map[string]string, failed map[string]error) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		return failed[name] == nil && len(interpolate.Users(source[name])) > 0
+	})
+}
+
+// shortest is an error's first line, without the template's text.
+func shortest(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return strings.TrimSuffix(line, " in:")
+}
+
+func (j *jsonTemplate) variableRange(name string) hcl.Range {
+	for _, v := range j.variables {
+		if v.name == name {
+			return v.rng
+		}
+	}
+	return hcl.Range{}
+}
+
+func (j *jsonTemplate) env(name string) string {
+	for i := len(j.Environ) - 1; i >= 0; i-- {
+		if v, ok := strings.CutPrefix(j.Environ[i], name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// context is what text in a component's body may refer to.
+func (j *jsonTemplate) context(name, typ string) *interpolate.Context {
+	return &interpolate.Context{User: j.values, BuildName: name, BuildType: typ, TemplateDir: j.dir, PackerVersion: j.PackerVersion, Start: j.Start}
+}
+
+// describe fills in what inspect shows.
+func (j *jsonTemplate) describe() {
+	var hidden []string
+	for _, v := range j.variables {
+		if slices.Contains(j.sensitive, v.name) {
+			hidden = append(hidden, v.value)
+		}
+	}
+	for _, v := range j.variables {
+		j.t.Variables = append(j.t.Variables, Variable{Name: v.name, Required: v.required, Default: v.value,
+			Value: fmt.Sprintf("%q", v.value), Sensitive: slices.Contains(hidden, v.value)})
+	}
+	blk := Block{Description: j.t.Description}
+	for _, b := range j.builders {
+		blk.Sources = append(blk.Sources, Named{b.typ, b.raw})
+	}
+	sort.Slice(blk.Sources, func(a, b int) bool { return blk.Sources[a].Name < blk.Sources[b].Name })
+	for _, s := range j.steps {
+		blk.Provisioners = append(blk.Provisioners, Named{Type: s.typ})
+	}
+	for _, chain := range j.chains {
+		var names []Named
+		for _, s := range chain {
+			names = append(names, Named{s.typ, s.name})
+		}
+		blk.Chains = append(blk.Chains, names)
+	}
+	j.t.Blocks = []Block{blk}
+}

@@ -1,0 +1,250 @@
+package ui
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf16"
+
+	"kiln"
+)
+
+// writeWhole writes a file that is there with its whole content or not at all.
+func writeWhole(path string, text []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".kiln-*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(text)
+	err = errors.Join(err, tmp.Chmod(0o644), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+	}
+	return err
+}
+
+// JUnit writes steps as test cases to a file, a suite for each build.
+type JUnit struct {
+	path   string
+	suites map[string]*suite
+	order  []string
+	lines  map[string][]string
+}
+
+type suite struct {
+	Name     string  `xml:"name,attr"`
+	Tests    int     `xml:"tests,attr"`
+	Failures int     `xml:"failures,attr"`
+	Skipped  int     `xml:"skipped,attr"`
+	Time     string  `xml:"time,attr"`
+	Stamp    string  `xml:"timestamp,attr"`
+	Cases    []*test `xml:"testcase"`
+}
+
+type test struct {
+	Name    string `xml:"name,attr"`
+	Class   string `xml:"classname,attr"`
+	Time    string `xml:"time,attr"`
+	Skipped *note  `xml:"skipped,omitempty"`
+	Failure *note  `xml:"failure,omitempty"`
+	Out     string `xml:"system-out,omitempty"`
+}
+
+type note struct {
+	Message string `xml:"message,attr"`
+	Text    string `xml:",chardata"`
+}
+
+// NewJUnit makes a sink that writes path when it is closed.
+func NewJUnit(path string) *JUnit {
+	return &JUnit{path: path, suites: map[string]*suite{}, lines: map[string][]string{}}
+}
+
+// Event notes one event.
+func (j *JUnit) Event(e kiln.Event) {
+	if e.Build == "" {
+		return
+	}
+	s := j.suites[e.Build]
+	if s == nil {
+		s = &suite{Name: printable(e.Build), Stamp: e.Time.UTC().Format("2006-01-02T15:04:05")}
+		j.suites[e.Build] = s
+		j.order = append(j.order, e.Build)
+	}
+	switch e.Kind {
+	case kiln.EventStepStart:
+		j.lines[e.Build] = nil
+	case kiln.EventOut, kiln.EventErr:
+		lines := append(j.lines[e.Build], e.Text)
+		j.lines[e.Build] = lines[max(0, len(lines)-tail):]
+	case kiln.EventLayer:
+		if e.Text == "hit" {
+			s.add(e, strings.Join(e.Data, " ")).Skipped = &note{Message: "unchanged: its layer is used"}
+			s.Skipped++
+		}
+	case kiln.EventStepEnd:
+		t := s.add(e, e.Text)
+		t.Out = printable(strings.Join(j.lines[e.Build], "\n"))
+		if e.Error != "" {
+			s.fail(t, e.Error)
+		}
+	case kiln.EventBuildEnd:
+		s.Time = fmt.Sprintf("%.3f", e.Seconds)
+		// A failure outside of steps must be seen too.
+		if e.Error != "" && s.Failures == 0 {
+			s.fail(s.add(kiln.Event{Component: "build", Seconds: e.Seconds}, "build"), e.Error)
+		}
+	}
+}
+
+func (s *suite) add(e kiln.Event, title string) *test {
+	name := title
+	if e.Step > 0 {
+		name = fmt.Sprintf("%d %s", e.Step, title)
+	}
+	t := &test{Name: printable(name), Class: printable(s.Name + "." + e.Component), Time: fmt.Sprintf("%.3f", e.Seconds)}
+	s.Cases = append(s.Cases, t)
+	s.Tests++
+	return t
+}
+
+func (s *suite) fail(t *test, text string) {
+	first, _, _ := strings.Cut(text, "\n")
+	t.Failure = &note{Message: printable(first), Text: printable(text)}
+	s.Failures++
+}
+
+// printable leaves out what XML cannot hold.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 && r != '\n' && r != '\t' || r == 0xFFFE || r == 0xFFFF {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// Close writes the file.
+func (j *JUnit) Close() error {
+	var root struct {
+		XMLName xml.Name `xml:"testsuites"`
+		Suites  []*suite `xml:"testsuite"`
+	}
+	for _, name := range j.order {
+		root.Suites = append(root.Suites, j.suites[name])
+	}
+	text, err := xml.MarshalIndent(root, "", "  ")
+	if err == nil {
+		err = writeWhole(j.path, append([]byte(xml.Header), append(text, '\n')...))
+	}
+	if err != nil {
+		return fmt.Errorf("write JUnit file: %w", err)
+	}
+	return nil
+}
+
+// Properties writes the artifacts of a run as a Java properties file, which a
+// Jenkins job can copy and read: docs/events.md.
+type Properties struct {
+	path  string
+	story *story
+	run   string
+}
+
+// NewProperties makes a sink that writes path when it is closed.
+func NewProperties(path string) *Properties { return &Properties{path: path, story: newStory()} }
+
+// Event notes one event.
+func (p *Properties) Event(e kiln.Event) {
+	p.story.event(e)
+	if e.Run != "" {
+		p.run = e.Run
+	}
+}
+
+// Close writes the file. ARTIFACT_ID is that of the last artifact of the first
+// build that has one.
+func (p *Properties) Close() error {
+	var b strings.Builder
+	put := func(key, value string) { fmt.Fprintf(&b, "%s=%s\n", key, propertyValue(value)) }
+	put("KILN_RUN", p.run)
+	put("RESULT", string(p.story.result))
+	first := true
+	for _, c := range p.story.chapters() {
+		key := propertyName(c.name)
+		for i := len(c.artifacts) - 1; i >= 0; i-- {
+			a := c.artifacts[i]
+			if a == nil {
+				continue
+			}
+			if first {
+				put("ARTIFACT_ID", a.ID)
+				first = false
+			}
+			name := key
+			if i != len(c.artifacts)-1 {
+				name = fmt.Sprintf("%s_%d", key, i)
+			}
+			put(name+"_ARTIFACT_ID", a.ID)
+			if len(a.Tags) > 0 {
+				put(name+"_TAGS", strings.Join(a.Tags, ","))
+			}
+			if len(a.Files) > 0 {
+				put(name+"_FILES", strings.Join(a.Files, ","))
+			}
+			for pair := range strings.SplitSeq(a.ID, ",") {
+				if region, ami, ok := strings.Cut(pair, ":"); ok && strings.HasPrefix(ami, "ami-") {
+					put(name+"_AMI_"+propertyName(region), ami)
+				}
+			}
+		}
+	}
+	if err := writeWhole(p.path, []byte(b.String())); err != nil {
+		return fmt.Errorf("write properties file: %w", err)
+	}
+	return nil
+}
+
+// propertyName is a build's name as it can stand in a shell variable's.
+func propertyName(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z' || r >= '0' && r <= '9':
+			return r
+		}
+		return '_'
+	}, s)
+}
+
+func propertyValue(s string) string {
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == '\\':
+			b.WriteString(`\\`)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r == ' ' && i == 0:
+			b.WriteString(`\ `)
+		case r < 0x20 || r > 0x7e:
+			for _, u := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&b, `\u%04X`, u)
+			}
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,106 @@
+package kiln
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"time"
+)
+
+// A Machine is a running thing that can become an image. Run state lives here.
+type Machine interface {
+	// Connect waits until the machine can be worked on and returns the way in.
+	// It is called at most once.
+	Connect(ctx context.Context) (Communicator, error)
+	// Capture shuts the machine down and makes the artifact. The resources of
+	// the artifact have been released from the build when it returns.
+	Capture(ctx context.Context) (*Artifact, error)
+}
+
+// A LayerKey names the state of a machine by everything that led to it.
+type LayerKey string
+
+// A Checkpointer is a machine whose state can be kept and started from again.
+type Checkpointer interface {
+	// Resumed is the number of leading provisioners whose effect the machine
+	// already holds, found among the keys of [Build.Layers] at Start.
+	Resumed() int
+	// Checkpoint keeps the present state under a key of [Build.Layers].
+	Checkpoint(ctx context.Context, key LayerKey) error
+}
+
+// A Communicator runs commands and moves files on a machine. Its methods may be
+// called from several goroutines.
+type Communicator interface {
+	// Run runs a command line with the machine's shell and returns when it has
+	// ended and its output is copied. A command that ran and failed is an
+	// *ExitError. One that did not start is a *StartError. A connection that
+	// went away while the command ran is ErrConnectionLost.
+	Run(ctx context.Context, cmd *Cmd) error
+	// Upload puts one file or one tree on the machine.
+	Upload(ctx context.Context, up *Upload) error
+	// Download brings one file or one tree from the machine. A missing source
+	// is ErrNotFound.
+	Download(ctx context.Context, down *Download) error
+	// Close ends the connection. The machine stays.
+	Close() error
+}
+
+// A Terminal is a communicator that may run commands under a pseudo terminal,
+// where standard input is not a clean byte stream.
+type Terminal interface {
+	Terminal() bool
+}
+
+// Cmd is a command to run on a machine.
+type Cmd struct {
+	Command string
+	Stdin   io.Reader // nil: empty
+	Stdout  io.Writer // nil: thrown away
+	Stderr  io.Writer // nil: thrown away
+}
+
+// Upload describes what goes to a machine. Either Content is set, or Source.
+type Upload struct {
+	// Destination is the path on the machine. For a tree that is not
+	// ContentsOnly it is the folder into which the tree's own folder goes if it
+	// exists, and the name the tree gets if it does not.
+	Destination string
+
+	Content io.Reader   // one file from a stream
+	Size    int64       // length of Content, or -1 where it is not known
+	Mode    fs.FileMode // permission bits of Content; 0 means 0644
+
+	Source       string // a local file or folder; modes, times and links are kept
+	ContentsOnly bool   // put what is in Source into Destination, not Source itself
+
+	Progress func(done int64) // told the bytes sent so far; may be nil
+}
+
+// Download describes what comes from a machine.
+type Download struct {
+	Source string    // path on the machine; a tree if Tree
+	Writer io.Writer // where one file's content goes
+
+	Tree         bool   // bring a whole folder, or all that a pattern with *?[ names
+	Destination  string // local folder of a tree, made if missing
+	ContentsOnly bool   // of a tree: what is in Source, not Source itself
+
+	Progress func(done int64) // told the bytes received so far; may be nil
+}
+
+// Layer is the state of a machine that was kept.
+type Layer struct {
+	Key     LayerKey
+	Size    int64 // bytes that it takes beyond the layer it was made from
+	Created time.Time
+}
+
+// A LayerStore is a builder whose machines are Checkpointers. It needs no
+// configuration for this.
+type LayerStore interface {
+	// KeptLayers lists all layers.
+	KeptLayers(ctx context.Context) ([]Layer, error)
+	// RemoveLayer removes one. That it does not exist is success.
+	RemoveLayer(ctx context.Context, key LayerKey) error
+}

@@ -1,0 +1,51 @@
+// Package artifice takes files that a build left on this machine as the artifact,
+// in the place of the builder's.
+package artifice
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"kiln"
+)
+
+// PostProcessor replaces the artifact.
+type PostProcessor struct {
+	// The files, as patterns such as "output/*.img". One that fits nothing is passed over.
+	Files []string `kiln:"files,required"`
+}
+
+// Validate checks the patterns.
+func (p *PostProcessor) Validate() error {
+	if len(p.Files) == 0 {
+		return kiln.Invalid("files", "No files specified in artifice configuration")
+	}
+	for _, f := range p.Files {
+		if _, err := filepath.Match(f, ""); err != nil {
+			return kiln.Invalid("files", "%q is no pattern: %v", f, err)
+		}
+	}
+	return nil
+}
+
+// Keep keeps the builder's artifact unless the template says otherwise.
+func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true} }
+
+// Process finds the files.
+func (p *PostProcessor) Process(_ context.Context, b *kiln.Build, _ *kiln.Artifact) (*kiln.Artifact, error) {
+	out := &kiln.Artifact{Builder: "packer.post-processor.artifice"}
+	for _, pattern := range p.Files {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("find %s: %w", pattern, err)
+		}
+		out.Files = append(out.Files, found...)
+	}
+	if len(out.Files) == 0 {
+		b.Warn("Warning: no file fits %s", strings.Join(p.Files, ", "))
+	}
+	out.Text = "Created artifact from files: " + strings.Join(out.Files, ", ")
+	return out, nil
+}

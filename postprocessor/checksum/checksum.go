@@ -1,0 +1,157 @@
+// Package checksum writes the checksums of the artifact's files to files of their
+// own.
+package checksum
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"kiln"
+)
+
+// PostProcessor computes checksums.
+type PostProcessor struct {
+	// Which checksums.
+	ChecksumTypes []string `kiln:"checksum_types,default=md5"`
+	// Path of the checksum file, with {{.BuildName}}, {{.BuilderType}} and {{.ChecksumType}}; lines are added to one that exists.
+	Output string `kiln:"output,default=packer_{{.BuildName}}_{{.BuilderType}}_{{.ChecksumType}}.checksum,render=run"`
+}
+
+var hashes = map[string]func() hash.Hash{"md5": md5.New, "sha1": sha1.New, "sha224": sha256.New224, "sha256": sha256.New, "sha384": sha512.New384, "sha512": sha512.New}
+
+// Validate checks the types.
+func (p *PostProcessor) Validate() error {
+	var errs []error
+	for _, t := range p.ChecksumTypes {
+		if hashes[t] == nil && t != "<unknown>" {
+			errs = append(errs, kiln.Invalid("checksum_types", "Unrecognized checksum type: %s (known are md5, sha1, sha224, sha256, sha384, sha512)", t))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Keep keeps the input, whose files are part of the result.
+func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true, Forced: true} }
+
+// Process reads each file once for all types.
+func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
+	out := &kiln.Artifact{Builder: "packer.post-processor.checksum", Files: slices.Clone(in.Files), Text: "Created artifact from files: "}
+	sums := make([][]string, len(in.Files))
+	for i, f := range in.Files {
+		var err error
+		if sums[i], err = sum(ctx, f, p.ChecksumTypes); err != nil {
+			return nil, err
+		}
+	}
+	for t, name := range p.ChecksumTypes {
+		vars := map[string]any{"BuildName": b.Source, "BuilderType": b.Type, "ChecksumType": name}
+		for k, v := range in.Data {
+			if _, ok := vars[k]; !ok {
+				vars[k] = v
+			}
+		}
+		path, err := b.Render(p.Output, vars)
+		if err != nil {
+			return nil, fmt.Errorf("output: %w", err)
+		}
+		for i, f := range in.Files {
+			if err := add(ctx, b, path, sums[i][t]+"\t"+filepath.Base(f)+"\n"); err != nil {
+				return nil, err
+			}
+		}
+		if len(in.Files) > 0 && !slices.Contains(out.Files, path) {
+			out.Files = append(out.Files, path)
+		}
+	}
+	for i, f := range out.Files {
+		if i > 0 {
+			out.Text += ", "
+		}
+		out.Text += f
+	}
+	return out, nil
+}
+
+func sum(ctx context.Context, path string, types []string) ([]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read artifact: %w", err)
+	}
+	defer f.Close()
+	var all []hash.Hash
+	var writers []io.Writer
+	for _, t := range types {
+		h := hashes[t]()
+		all, writers = append(all, h), append(writers, h)
+	}
+	if _, err := io.Copy(io.MultiWriter(writers...), reader{ctx, f}); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	var sums []string
+	for _, h := range all {
+		sums = append(sums, hex.EncodeToString(h.Sum(nil)))
+	}
+	return sums, nil
+}
+
+// reader stops when the build is cancelled.
+type reader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}
+
+// add appends a line. A file that is made for it is owned, and given away at once:
+// it belongs to the artifact.
+func add(_ context.Context, b *kiln.Build, path, line string) error {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(abs), 0o755); err != nil {
+		return fmt.Errorf("make folder of the checksums: %w", err)
+	}
+	r := kiln.Resource{Kind: kiln.KindFile, ID: abs}
+	_, err = os.Lstat(abs)
+	isNew := errors.Is(err, os.ErrNotExist)
+	if isNew {
+		err := b.Own(r, func(context.Context) error {
+			if err := os.Remove(abs); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	f, err := os.OpenFile(abs, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("write checksums: %w", err)
+	}
+	_, err = f.WriteString(line)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write checksums: %w", err)
+	}
+	if isNew {
+		return b.Release(r)
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+// Package manifest keeps a list of all artifacts in a JSON file, for scripts that
+// come after the build.
+package manifest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"kiln"
+)
+
+// PostProcessor adds the artifact to the manifest.
+type PostProcessor struct {
+	// Path of the manifest.
+	Output string `kiln:"output,default=packer-manifest.json"`
+	// Write base names of files only.
+	StripPath bool `kiln:"strip_path"`
+	// Leave out the time of the build.
+	StripTime bool `kiln:"strip_time"`
+	// Further values to write with the artifact.
+	CustomData map[string]string `kiln:"custom_data,render=both"`
+}
+
+// Keep keeps the input, which is handed on.
+func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true, Forced: true} }
+
+// The file's form is Packer's, see post-processors.md 2. The order of keys counts.
+type file struct {
+	Builds  []json.RawMessage `json:"builds"`
+	LastRun string            `json:"last_run_uuid"`
+}
+
+type entry struct {
+	Name   string            `json:"name"`
+	Type   string            `json:"builder_type"`
+	Time   int64             `json:"build_time,omitempty"`
+	Files  []artifactFile    `json:"files"`
+	ID     string            `json:"artifact_id"`
+	Run    string            `json:"packer_run_uuid"`
+	Custom map[string]string `json:"custom_data"`
+}
+
+type artifactFile struct {
+	Name string `json:"name"`
+	Size int64  `json:"size"`
+}
+
+// Process adds the artifact. Builds that do so at one time wait for each other.
+func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
+	run, _ := b.Data()["PackerRunUUID"].(string)
+	if run == "" {
+		run = b.Run
+	}
+	e := entry{Name: b.Source, Type: b.Type, ID: in.ID, Run: run, Custom: p.CustomData}
+	if !p.StripTime {
+		e.Time = time.Now().Unix()
+	}
+	for _, name := range in.Files {
+		f := artifactFile{Name: name}
+		if info, err := os.Stat(name); err == nil {
+			f.Size = info.Size()
+		}
+		if p.StripPath {
+			f.Name = filepath.Base(name)
+		}
+		e.Files = append(e.Files, f)
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	path, err := filepath.Abs(p.Output)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make folder of the manifest: %w", err)
+	}
+	unlock, err := lock(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("lock the manifest: %w", err)
+	}
+	defer unlock()
+	return in, p.update(ctx, b, path, run, text)
+}
+
+// lock waits until no other build writes to the folder's manifest. It locks the
+// folder itself, so that no lock file is left beside the manifest.
+func lock(ctx context.Context, path string) (func(), error) {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	delay := 5 * time.Millisecond
+	for {
+		err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { dir.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			dir.Close()
+			return nil, err
+		}
+		timer := time.NewTimer(delay)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			dir.Close()
+			return nil, ctx.Err()
+		case <-timer.C:
+		}
+		delay = min(2*delay, 200*time.Millisecond)
+	}
+}
+
+func (p *PostProcessor) update(ctx context.Context, b *kiln.Build, path, run string, entry []byte) error {
+	var m file
+	old, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("read the manifest: %w", err)
+	case len(bytes.TrimSpace(old)) > 0:
+		if err := json.Unmarshal(old, &m); err != nil {
+			return fmt.Errorf("%s is no manifest: %w", path, err)
+		}
+	}
+	if b.Force && m.LastRun != run {
+		m = file{}
+	}
+	m.Builds, m.LastRun = append(m.Builds, entry), run
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	part := kiln.Resource{Kind: kiln.KindFile, ID: path + ".kiln-" + kiln.RandomName(8)}
+	err = b.Own(part, func(context.Context) error {
+		if err := os.Remove(part.ID); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err = os.WriteFile(part.ID, text, 0o664); err == nil {
+		if err = os.Chmod(part.ID, 0o664); err == nil {
+			err = os.Rename(part.ID, path)
+		}
+	}
+	if err = errors.Join(err, b.Destroy(context.WithoutCancel(ctx), part)); err != nil {
+		return fmt.Errorf("write the manifest: %w", err)
+	}
+	return nil
+}

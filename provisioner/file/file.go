@@ -1,0 +1,193 @@
+// Package file moves files between this machine and the guest, in both
+// directions.
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"kiln"
+)
+
+// Provisioner uploads or downloads files and folders.
+type Provisioner struct {
+	// A path to copy from: local for an upload, on the guest for a download. A folder with a trailing slash means what is in it; one without means the folder itself.
+	Source string `kiln:"source,file,render=both"`
+	// Several paths to copy from.
+	Sources []string `kiln:"sources,file,render=both"`
+	// Text to upload in the place of a file; it gets mode 0600.
+	Content string `kiln:"content"`
+	// The path to copy to. A trailing slash means a folder.
+	Destination string `kiln:"destination,render=both"`
+	// Which way.
+	Direction string `kiln:"direction,default=upload,oneof=upload|download"`
+	// The source is made during the build: it need not exist when the template is checked.
+	Generated bool `kiln:"generated"`
+}
+
+// Validate reports all that is wrong.
+func (p *Provisioner) Validate() error {
+	var errs []error
+	if p.Destination == "" {
+		errs = append(errs, kiln.Invalid("destination", "Destination must be specified."))
+	}
+	sources := p.sources()
+	switch {
+	case p.Content != "" && len(sources) > 0:
+		errs = append(errs, kiln.Invalid("content", "source(s) conflicts with content"))
+	case p.Content != "" && p.Direction == "download":
+		errs = append(errs, kiln.Invalid("content", "content can only be uploaded"))
+	case p.Content != "" && strings.HasSuffix(p.Destination, "/"):
+		errs = append(errs, kiln.Invalid("destination", "content needs a file name: %q is a folder", p.Destination))
+	}
+	for _, s := range sources {
+		if p.Direction != "upload" || p.Generated || strings.Contains(s, "<unknown>") || strings.Contains(s, "{{") {
+			continue
+		}
+		if _, err := os.Stat(s); err != nil {
+			field := "sources"
+			if s == p.Source {
+				field = "source"
+			}
+			errs = append(errs, kiln.Invalid(field, "Bad source '%s': %v", s, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sources are all paths to copy from: source comes last.
+func (p *Provisioner) sources() []string {
+	all := append([]string(nil), p.Sources...)
+	if p.Source != "" {
+		all = append(all, p.Source)
+	}
+	return all
+}
+
+// Volatile is true for downloads, whose effect is on this machine.
+func (p *Provisioner) Volatile() bool { return p.Direction == "download" }
+
+// Provision copies.
+func (p *Provisioner) Provision(ctx context.Context, b *kiln.Build, c kiln.Communicator) error {
+	if p.Content != "" {
+		b.Say("Uploading content => %s", p.Destination)
+		err := c.Upload(ctx, &kiln.Upload{Destination: p.Destination, Content: strings.NewReader(p.Content), Size: int64(len(p.Content)), Mode: 0o600})
+		if err != nil {
+			return fmt.Errorf("upload content to %s: %w", p.Destination, err)
+		}
+		return nil
+	}
+	for _, source := range p.sources() {
+		var err error
+		if p.Direction == "download" {
+			err = p.download(ctx, b, c, source)
+		} else {
+			err = p.upload(ctx, b, c, source)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Provisioner) upload(ctx context.Context, b *kiln.Build, c kiln.Communicator, source string) error {
+	b.Say("Uploading %s => %s", source, p.Destination)
+	info, err := os.Stat(source)
+	if err != nil {
+		return fmt.Errorf("look at source: %w", err)
+	}
+	up := &kiln.Upload{Destination: p.Destination, Source: source}
+	total := int64(0)
+	if info.IsDir() {
+		up.ContentsOnly = strings.HasSuffix(source, "/")
+	} else {
+		total = info.Size()
+		if strings.HasSuffix(p.Destination, "/") {
+			up.Destination = p.Destination + filepath.Base(source)
+		}
+	}
+	up.Progress = progress(b, filepath.Base(source), total)
+	if err := c.Upload(ctx, up); err != nil {
+		return fmt.Errorf("upload %s to %s: %w", source, up.Destination, err)
+	}
+	return nil
+}
+
+// progress sends an event at most ten times a second.
+func progress(b *kiln.Build, name string, total int64) func(int64) {
+	var last time.Time
+	return func(done int64) {
+		if now := time.Now(); now.Sub(last) > 100*time.Millisecond {
+			last = now
+			b.Emit(kiln.Event{Kind: kiln.EventProgress, Text: name, Done: done, Total: total})
+		}
+	}
+}
+
+func (p *Provisioner) download(ctx context.Context, b *kiln.Build, c kiln.Communicator, source string) error {
+	tree := strings.HasSuffix(source, "/") || strings.ContainsAny(source, "*?[")
+	target := p.Destination
+	folder := path.Dir(target)
+	if strings.HasSuffix(target, "/") {
+		folder = target
+		if !tree {
+			target += path.Base(source)
+		}
+	}
+	b.Say("Downloading %s => %s", source, target)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("make folder for the download: %w", err)
+	}
+	down := &kiln.Download{Source: source, Progress: progress(b, path.Base(source), 0)}
+	if tree {
+		down.Tree, down.Destination, down.ContentsOnly = true, p.Destination, true
+		if err := c.Download(ctx, down); err != nil {
+			return fmt.Errorf("download %s: %w", source, err)
+		}
+		return nil
+	}
+	return fetch(ctx, b, c, down, target)
+}
+
+// fetch brings one file to a name beside its target and moves it there when it is
+// complete.
+func fetch(ctx context.Context, b *kiln.Build, c kiln.Communicator, down *kiln.Download, target string) error {
+	abs, err := filepath.Abs(target)
+	if err != nil {
+		return err
+	}
+	part := kiln.Resource{Kind: kiln.KindFile, ID: abs + ".kiln-" + kiln.RandomName(8)}
+	err = b.Own(part, func(context.Context) error {
+		if err := os.Remove(part.ID); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(part.ID, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("make file for the download: %w", err)
+	}
+	down.Writer = out
+	err = c.Download(ctx, down)
+	if closeErr := out.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(part.ID, abs)
+	}
+	err = errors.Join(err, b.Destroy(context.WithoutCancel(ctx), part))
+	if err != nil {
+		return fmt.Errorf("download %s to %s: %w", down.Source, target, err)
+	}
+	return nil
+}

@@ -1,0 +1,23 @@
+// Package shelllocal runs scripts on the machine that Kiln runs on, between the
+// steps on the guest.
+package shelllocal
+
+import (
+	"context"
+
+	"kiln"
+	"kiln/localshell"
+)
+
+// Provisioner runs local scripts.
+type Provisioner struct {
+	localshell.Config `kiln:",squash"`
+}
+
+// Volatile is true: what it does is not on the guest.
+func (p *Provisioner) Volatile() bool { return true }
+
+// Provision runs the scripts.
+func (p *Provisioner) Provision(ctx context.Context, b *kiln.Build, _ kiln.Communicator) error {
+	return p.Run(ctx, b, b.Data())
+}

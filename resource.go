@@ -1,0 +1,34 @@
+package kiln
+
+// A Resource is a thing outside the process that a build made or is about to
+// make: a container, an image, a temporary file, a process. We choose its ID, so
+// that it is known before the thing exists.
+type Resource struct {
+	// Owner is the component whose Reaper destroys it, such as
+	// "builder.docker". Empty means the local machine: kinds file, dir, process.
+	Owner string `json:"owner,omitempty"`
+	// Kind is the owner's word for what it is, such as "container".
+	Kind string `json:"kind"`
+	// ID is its name or tag in the outside world; unique together with Owner,
+	// Kind and Attrs.
+	ID string `json:"id"`
+	// Attrs is all else the Reaper needs to find it: a host, a region. Never a
+	// secret.
+	Attrs map[string]string `json:"attrs,omitempty"`
+}
+
+// Kinds of resource on the local machine, which have no Owner. A process has its
+// start time in Attrs["start"], so that a number used again is not killed.
+const (
+	KindFile    = "file"
+	KindDir     = "dir"
+	KindProcess = "process"
+)
+
+// String is how the resource is named in messages.
+func (r Resource) String() string {
+	if r.Owner == "" {
+		return r.Kind + " " + r.ID
+	}
+	return r.Owner + " " + r.Kind + " " + r.ID
+}

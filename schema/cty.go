@@ -1,0 +1,54 @@
+package schema
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// ToCty is a data source's result as a value: a struct with kiln tags becomes an
+// object, maps and slices what they are.
+func ToCty(v any) cty.Value {
+	if v == nil {
+		return cty.NullVal(cty.DynamicPseudoType)
+	}
+	return toCty(reflect.ValueOf(v))
+}
+
+func toCty(v reflect.Value) cty.Value {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return cty.NullVal(cty.DynamicPseudoType)
+		}
+		return toCty(v.Elem())
+	case reflect.String:
+		return cty.StringVal(v.String())
+	case reflect.Bool:
+		return cty.BoolVal(v.Bool())
+	case reflect.Int, reflect.Int64, reflect.Int32:
+		return cty.NumberIntVal(v.Int())
+	case reflect.Float64:
+		return cty.NumberFloatVal(v.Float())
+	case reflect.Slice:
+		items := []cty.Value{}
+		for i := range v.Len() {
+			items = append(items, toCty(v.Index(i)))
+		}
+		return cty.TupleVal(items)
+	case reflect.Map:
+		items := map[string]cty.Value{}
+		for it := v.MapRange(); it.Next(); {
+			items[it.Key().String()] = toCty(it.Value())
+		}
+		return cty.ObjectVal(items)
+	case reflect.Struct:
+		items := map[string]cty.Value{}
+		for _, f := range ofType(v.Type()).Fields {
+			items[f.Name] = toCty(v.FieldByIndex(f.Index))
+		}
+		return cty.ObjectVal(items)
+	}
+	return cty.StringVal(fmt.Sprint(v.Interface()))
+}

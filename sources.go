@@ -1,0 +1,10 @@
+package kiln
+
+import "embed"
+
+// Sources are the source files of the components. Their comments are what
+// `kiln explain` and the reference pages say of each option, so that there is one
+// text only.
+//
+//go:embed builder communicator provisioner postprocessor
+var Sources embed.FS

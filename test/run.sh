@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The tests: make test.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. test/setup.sh
+need dockerd docker.io
+need docker docker.io
+need iptables iptables
+need sshd openssh-server
+need ssh openssh-client
+need scp openssh-client
+need busybox busybox-static
+need gcc gcc libc6-dev
+need shellcheck shellcheck
+install_missing
+start_docker
+export KILN_TEST_REQUIRE=docker,sshd
+test -z "$(gofmt -l .)" || { echo "Not gofmt'd:"; gofmt -l .; exit 1; }
+go vet ./...
+go test -race -timeout 20m ./...
