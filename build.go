@@ -98,6 +98,15 @@ func (b *Build) Release(r Resource) error {
 	return b.host.Journal.Release(b.Name, r)
 }
 
+// Forget strikes r off without destroying it: what it stood for has become
+// another resource, which is owned by now.
+func (b *Build) Forget(r Resource) error {
+	if _, ok := b.drop(r); !ok || b.host.Journal == nil {
+		return nil
+	}
+	return b.host.Journal.Gone(b.Name, r)
+}
+
 // Destroy destroys one resource now, instead of when the build is closed. That
 // it is not owned is no error.
 func (b *Build) Destroy(ctx context.Context, r Resource) error {

@@ -4,12 +4,17 @@ import (
 	"strings"
 
 	"kiln"
+	"kiln/builder/docker"
 	"kiln/builder/file"
 	"kiln/builder/null"
 	"kiln/internal/journal"
 	"kiln/postprocessor/artifice"
 	"kiln/postprocessor/checksum"
 	"kiln/postprocessor/compress"
+	"kiln/postprocessor/dockerimport"
+	"kiln/postprocessor/dockerpush"
+	"kiln/postprocessor/dockersave"
+	"kiln/postprocessor/dockertag"
 	"kiln/postprocessor/manifest"
 	shelllocalpp "kiln/postprocessor/shelllocal"
 	"kiln/provisioner/breakpoint"
@@ -24,8 +29,9 @@ import (
 func components() kiln.Components {
 	return kiln.Components{
 		Builders: map[string]func() kiln.Builder{
-			"file": func() kiln.Builder { return new(file.Builder) },
-			"null": func() kiln.Builder { return new(null.Builder) },
+			"docker": func() kiln.Builder { return new(docker.Builder) },
+			"file":   func() kiln.Builder { return new(file.Builder) },
+			"null":   func() kiln.Builder { return new(null.Builder) },
 		},
 		Provisioners: map[string]func() kiln.Provisioner{
 			"breakpoint":  func() kiln.Provisioner { return new(breakpoint.Provisioner) },
@@ -35,11 +41,15 @@ func components() kiln.Components {
 			"sleep":       func() kiln.Provisioner { return new(sleep.Provisioner) },
 		},
 		PostProcessors: map[string]func() kiln.PostProcessor{
-			"artifice":    func() kiln.PostProcessor { return new(artifice.PostProcessor) },
-			"checksum":    func() kiln.PostProcessor { return new(checksum.PostProcessor) },
-			"compress":    func() kiln.PostProcessor { return new(compress.PostProcessor) },
-			"manifest":    func() kiln.PostProcessor { return new(manifest.PostProcessor) },
-			"shell-local": func() kiln.PostProcessor { return new(shelllocalpp.PostProcessor) },
+			"artifice":      func() kiln.PostProcessor { return new(artifice.PostProcessor) },
+			"checksum":      func() kiln.PostProcessor { return new(checksum.PostProcessor) },
+			"compress":      func() kiln.PostProcessor { return new(compress.PostProcessor) },
+			"docker-import": func() kiln.PostProcessor { return new(dockerimport.PostProcessor) },
+			"docker-push":   func() kiln.PostProcessor { return new(dockerpush.PostProcessor) },
+			"docker-save":   func() kiln.PostProcessor { return new(dockersave.PostProcessor) },
+			"docker-tag":    func() kiln.PostProcessor { return new(dockertag.PostProcessor) },
+			"manifest":      func() kiln.PostProcessor { return new(manifest.PostProcessor) },
+			"shell-local":   func() kiln.PostProcessor { return new(shelllocalpp.PostProcessor) },
 		},
 		DataSources: map[string]func() kiln.DataSource{},
 	}

@@ -1,0 +1,153 @@
+// Package docker makes images from containers: a container is run from an image,
+// provisioned, and committed as a new image or exported as a file.
+package docker
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+
+	"kiln"
+	"kiln/communicator"
+	"kiln/communicator/docker"
+)
+
+// Builder makes one image.
+type Builder struct {
+	communicator.Config `kiln:",squash"`
+	docker.Login        `kiln:",squash"`
+	// The image to start from.
+	Image string `kiln:"image"`
+	// Build a Dockerfile first, and start from what comes of it.
+	Build *Bootstrap `kiln:"build"`
+	// Commit the container as an image.
+	Commit bool `kiln:"commit"`
+	// Throw the container away.
+	Discard bool `kiln:"discard"`
+	// Export the container's files as this tar file.
+	ExportPath string `kiln:"export_path"`
+	// Pull the image before it is run.
+	Pull bool `kiln:"pull,default=true"`
+	// os/arch[/variant] of the image.
+	Platform string `kiln:"platform"`
+	// Arguments of docker run; {{.Image}} is the image.
+	RunCommand []string `kiln:"run_command,render=run"`
+	// The docker program. Kiln speaks to the engine itself, so this is only for a stand-in of it.
+	DockerPath string `kiln:"docker_path"`
+	// User that commands run as.
+	ExecUser string `kiln:"exec_user"`
+	// Dockerfile instructions for the committed image, such as "CMD [\"nginx\"]".
+	Changes []string `kiln:"changes"`
+	// Author of the committed image.
+	Author string `kiln:"author"`
+	// Message of the commit.
+	Message string `kiln:"message"`
+	// Give the container every privilege.
+	Privileged bool `kiln:"privileged"`
+	// Capabilities to add.
+	CapAdd []string `kiln:"cap_add"`
+	// Capabilities to take away.
+	CapDrop []string `kiln:"cap_drop"`
+	// Devices of the host, HOST[:CONTAINER[:PERMISSIONS]].
+	Device []string `kiln:"device"`
+	// Paths that are kept in memory.
+	Tmpfs []string `kiln:"tmpfs"`
+	// Folders of the host to see in the container: host path to container path.
+	Volumes map[string]string `kiln:"volumes"`
+	// Runtime of the container.
+	Runtime string `kiln:"runtime"`
+	// Where a folder that is shared with the host is mounted.
+	ContainerDir string `kiln:"container_dir,default=/packer-files"`
+	// What is uploaded belongs to the container's user.
+	FixUploadOwner bool `kiln:"fix_upload_owner,default=true"`
+	// The container runs Windows.
+	WindowsContainer bool `kiln:"windows_container,refused=it needs a Docker engine on Windows, which this version of Kiln does not know"`
+}
+
+// Bootstrap builds a Dockerfile.
+type Bootstrap struct {
+	// The Dockerfile.
+	Path string `kiln:"path,required,file"`
+	// Folder that the Dockerfile can copy from.
+	Dir string `kiln:"build_dir,default=.,file"`
+	// Build arguments.
+	Arguments map[string]string `kiln:"arguments"`
+	// Pull the images that it starts from.
+	Pull *bool `kiln:"pull"`
+	// Compress what is sent to the engine.
+	Compress bool `kiln:"compress"`
+	// os/arch[/variant] of the image.
+	Platform string `kiln:"platform"`
+}
+
+// instructions are those that changes may have.
+var instructions = []string{"CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "ONBUILD", "USER", "VOLUME", "WORKDIR", "HEALTHCHECK", "STOPSIGNAL", "SHELL"}
+
+// Validate reports all that is wrong.
+func (c *Builder) Validate() error {
+	var errs []error
+	results := 0
+	for _, is := range []bool{c.Commit, c.Discard, c.ExportPath != ""} {
+		if is {
+			results++
+		}
+	}
+	switch {
+	case results == 0:
+		errs = append(errs, kiln.Invalid("", "no artifact type specified: exactly one of commit, discard and export_path must be set"))
+	case results > 1:
+		errs = append(errs, kiln.Invalid("", "more than one of commit, discard and export_path is set: exactly one must be"))
+	}
+	if info, err := os.Stat(c.ExportPath); c.ExportPath != "" && err == nil && info.IsDir() {
+		errs = append(errs, kiln.Invalid("export_path", "export_path must be a file, not a directory"))
+	}
+	switch {
+	case c.Image == "" && c.Build == nil:
+		errs = append(errs, kiln.Invalid("image", "image must be specified, or a build block"))
+	case c.Image != "" && c.Build != nil:
+		errs = append(errs, kiln.Invalid("build", "image and build cannot be used together"))
+	}
+	if c.Build != nil {
+		if _, err := os.Stat(c.Build.Path); err != nil {
+			errs = append(errs, kiln.Invalid("build", "Dockerfile: %v", err))
+		}
+	}
+	if c.DockerPath != "" && c.DockerPath != "docker" {
+		if _, err := exec.LookPath(c.DockerPath); err != nil || !strings.HasSuffix(c.DockerPath, "/docker") {
+			errs = append(errs, kiln.Invalid("docker_path", "%q cannot be used: Kiln speaks to the engine itself (DOCKER_HOST names it) and runs no other program", c.DockerPath))
+		}
+	}
+	for _, change := range c.Changes {
+		word, _, _ := strings.Cut(strings.TrimSpace(change), " ")
+		if !contains(instructions, strings.ToUpper(word)) && change != "<unknown>" {
+			errs = append(errs, kiln.Invalid("changes", "%q is no instruction that a commit can have: they are %s", change, strings.Join(instructions, ", ")))
+		}
+	}
+	if len(c.RunCommand) == 0 {
+		c.RunCommand = []string{"-d", "-i", "-t", "--entrypoint=/bin/sh", "--", "{{.Image}}"}
+	}
+	if _, err := parseRun(c.RunCommand); err != nil {
+		errs = append(errs, kiln.Invalid("run_command", "%v", err))
+	}
+	if c.Platform != "" {
+		if _, err := platform(c.Platform); err != nil {
+			errs = append(errs, kiln.Invalid("platform", "%v", err))
+		}
+	}
+	return errors.Join(append(errs, c.Login.Check(), c.Config.Check(true, "docker"))...)
+}
+
+func contains(list []string, s string) bool {
+	for _, l := range list {
+		if l == s {
+			return true
+		}
+	}
+	return false
+}
+
+// Generates are the keys that this builder sets beside the common ones.
+func (c *Builder) Generates() []string {
+	return []string{"ImageSha256", "SourceImageDigest", "SourceImageSha256"}
+}

@@ -1,0 +1,214 @@
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/client"
+
+	"kiln"
+	"kiln/communicator"
+	"kiln/communicator/docker"
+)
+
+// machine is a container.
+type machine struct {
+	cfg    *Builder
+	b      *kiln.Build
+	engine *docker.Engine
+
+	source   image.InspectResponse // the image that the template names
+	from     string                // the image or layer that the container is made of
+	resumed  int                   // steps that the layer stands for
+	steps    int                   // of all
+	shared   string                // folder on the host
+	name, id string
+	hostname string
+	ip       string
+
+	mu      sync.Mutex
+	running bool
+}
+
+func (m *machine) short() string { return m.id[:min(12, len(m.id))] }
+
+func randomHex() string {
+	b := make([]byte, 6)
+	_, _ = rand.Read(b) // never fails, see its documentation
+	return hex.EncodeToString(b)
+}
+
+// Connect gives the way into the container.
+func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
+	if m.cfg.Communicator != "docker" {
+		return m.cfg.Config.Connect(ctx, m.b, communicator.Target{Host: func(context.Context) (string, error) {
+			if m.ip == "" {
+				return "", errNoAddress
+			}
+			return m.ip, nil
+		}})
+	}
+	m.b.Say("Using docker communicator to connect: %s", m.ip)
+	m.b.Set("ConnType", "docker")
+	m.b.Set("Host", m.ip)
+	return docker.New(m.engine, m.name, docker.Options{User: m.cfg.ExecUser, Terminal: m.cfg.PTY, FixOwner: m.cfg.FixUploadOwner, Ready: m.ready}), nil
+}
+
+// Resumed is the number of steps that the layer stands for.
+func (m *machine) Resumed() int { return m.resumed }
+
+// layerRepository is the name under which layers are kept on the engine.
+const layerRepository = "kiln-layer"
+
+func layerName(key kiln.LayerKey) string { return layerRepository + ":" + string(key) }
+
+// Checkpoint keeps the container's state as a layer.
+func (m *machine) Checkpoint(ctx context.Context, key kiln.LayerKey) error {
+	r := m.resource("layer", string(key))
+	if _, err := m.engine.ImageInspect(ctx, layerName(key)); err == nil {
+		return nil // another run kept the same state meanwhile
+	}
+	if err := m.b.Own(r, func(ctx context.Context) error { return removeImage(ctx, m.engine, layerName(key)) }); err != nil {
+		return err
+	}
+	// Its steps have ended: nothing that counts is being written.
+	_, err := m.engine.ContainerCommit(ctx, m.name, client.ContainerCommitOptions{Reference: layerName(key), Comment: "kiln layer", NoPause: true})
+	if err != nil {
+		return fmt.Errorf("commit layer: %w", err)
+	}
+	return m.b.Release(r)
+}
+
+// Capture commits, exports or discards the container.
+func (m *machine) Capture(ctx context.Context) (*kiln.Artifact, error) {
+	switch {
+	case m.cfg.Commit:
+		return m.commit(ctx)
+	case m.cfg.ExportPath != "":
+		return m.export(ctx)
+	}
+	return &kiln.Artifact{Builder: "packer.docker", ID: "Container", Text: "Exported Docker file: "}, nil
+}
+
+func (m *machine) commit(ctx context.Context) (*kiln.Artifact, error) {
+	m.b.Say("Committing the container")
+	pending := m.resource("commit", m.name)
+	pending.Attrs["hostname"] = m.hostname
+	if err := m.b.Own(pending, func(ctx context.Context) error { return reapCommit(ctx, m.engine, m.name, m.hostname) }); err != nil {
+		return nil, err
+	}
+	message := m.cfg.Message
+	if message == "" {
+		message = "kiln run " + m.b.Run
+	}
+	res, err := m.engine.ContainerCommit(ctx, m.name, client.ContainerCommitOptions{Comment: message, Author: m.cfg.Author, Changes: m.changes()})
+	if err != nil {
+		return nil, fmt.Errorf("commit the container: %w", err)
+	}
+	made := m.resource("image", res.ID)
+	if err := m.b.Own(made, func(ctx context.Context) error { return removeImage(ctx, m.engine, res.ID) }); err != nil {
+		return nil, err
+	}
+	if err := m.b.Forget(pending); err != nil {
+		return nil, err
+	}
+	m.b.Say("Image ID: %s", res.ID)
+	m.b.Set("ImageSha256", res.ID)
+	return &kiln.Artifact{Builder: "packer.post-processor.docker-import", ID: res.ID, Text: "Imported Docker image: " + res.ID,
+		Resources: []kiln.Resource{made}, Data: m.b.Data()}, m.b.Release(made)
+}
+
+// changes are the template's, and before them what gives the image the entrypoint
+// and command back that the run replaced.
+func (m *machine) changes() []string {
+	set := map[string]bool{}
+	for _, c := range m.cfg.Changes {
+		word, _, _ := strings.Cut(strings.TrimSpace(c), " ")
+		set[strings.ToUpper(word)] = true
+	}
+	var out []string
+	if cfg := m.source.Config; cfg != nil {
+		if !set["ENTRYPOINT"] {
+			out = append(out, "ENTRYPOINT "+list(cfg.Entrypoint))
+		}
+		if !set["CMD"] {
+			out = append(out, "CMD "+list(cfg.Cmd))
+		}
+	}
+	return append(out, m.cfg.Changes...)
+}
+
+func list(words []string) string {
+	if len(words) == 0 {
+		return "[]"
+	}
+	text, err := json.Marshal(words)
+	if err != nil {
+		return "[]"
+	}
+	return string(text)
+}
+
+// export writes the container's files to a name beside the target, and moves them
+// there when they are complete.
+func (m *machine) export(ctx context.Context) (*kiln.Artifact, error) {
+	m.b.Say("Exporting the container")
+	target, err := filepath.Abs(m.cfg.ExportPath)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+		return nil, fmt.Errorf("make folder of the export: %w", err)
+	}
+	part := kiln.Resource{Kind: kiln.KindFile, ID: target + ".kiln-" + kiln.RandomName(8)}
+	if err := m.b.Own(part, removeFile(part.ID)); err != nil {
+		return nil, err
+	}
+	final := kiln.Resource{Kind: kiln.KindFile, ID: target}
+	if _, err := os.Lstat(target); errors.Is(err, os.ErrNotExist) {
+		if err := m.b.Own(final, removeFile(target)); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.exportTo(ctx, part.ID); err != nil {
+		return nil, fmt.Errorf("export the container: %w", err)
+	}
+	if err := os.Rename(part.ID, target); err != nil {
+		return nil, fmt.Errorf("move the export to its place: %w", err)
+	}
+	return &kiln.Artifact{Builder: "packer.docker", ID: "Container", Text: "Exported Docker file: " + m.cfg.ExportPath, Files: []string{m.cfg.ExportPath}, Data: m.b.Data()},
+		errors.Join(m.b.Destroy(ctx, part), m.b.Release(final))
+}
+
+func (m *machine) exportTo(ctx context.Context, path string) error {
+	res, err := m.engine.ContainerExport(ctx, m.name, client.ContainerExportOptions{})
+	if err != nil {
+		return err
+	}
+	defer res.Close()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, res)
+	return errors.Join(err, f.Close())
+}
+
+func removeFile(path string) func(context.Context) error {
+	return func(context.Context) error {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+}

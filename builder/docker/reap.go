@@ -1,0 +1,174 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"kiln"
+	"kiln/communicator/docker"
+)
+
+// Reap destroys a container, an image or a layer.
+func (c *Builder) Reap(ctx context.Context, r kiln.Resource) error {
+	engine, err := docker.Open(ctx, r.Attrs["host"])
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	switch r.Kind {
+	case "container":
+		return removeContainer(ctx, engine, r.ID)
+	case "tag", "retag":
+		return docker.Untag(ctx, r)
+	case "image":
+		return removeImage(ctx, engine, r.ID)
+	case "layer":
+		return removeImage(ctx, engine, layerName(kiln.LayerKey(r.ID)))
+	case "commit":
+		return reapCommit(ctx, engine, r.ID, r.Attrs["hostname"])
+	}
+	return fmt.Errorf("unknown kind of docker resource %q", r.Kind)
+}
+
+// Owned finds the containers of a run by the names that we give them.
+func (c *Builder) Owned(ctx context.Context, run string, example kiln.Resource) ([]kiln.Resource, error) {
+	engine, err := docker.Open(ctx, example.Attrs["host"])
+	if err != nil {
+		return nil, err
+	}
+	defer engine.Close()
+	prefix := "kiln-" + run + "-"
+	res, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("name", prefix)})
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	var found []kiln.Resource
+	for _, c := range res.Items {
+		for _, name := range c.Names {
+			if name = strings.TrimPrefix(name, "/"); strings.HasPrefix(name, prefix) {
+				found = append(found, kiln.Resource{Owner: owner, Kind: "container", ID: name, Attrs: map[string]string{"host": example.Attrs["host"]}})
+			}
+		}
+	}
+	return found, nil
+}
+
+// removeContainer kills and removes a container with its volumes without a name.
+// One that is being removed already is waited for.
+func removeContainer(ctx context.Context, engine *docker.Engine, name string) error {
+	pause := 20 * time.Millisecond
+	for {
+		_, err := engine.ContainerRemove(ctx, name, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		if err == nil || docker.Absent(err) {
+			return nil
+		}
+		if !errdefs.IsConflict(err) {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return errors.Join(err, ctx.Err())
+		case <-timer.C:
+		}
+		pause = min(2*pause, time.Second)
+	}
+}
+
+// removeImage removes one name of an image, or an image by its id with all its
+// names.
+func removeImage(ctx context.Context, engine *docker.Engine, name string) error {
+	force := strings.HasPrefix(name, "sha256:")
+	_, err := engine.ImageRemove(ctx, name, client.ImageRemoveOptions{Force: force, PruneChildren: true})
+	if docker.Absent(err) {
+		return nil
+	}
+	if errdefs.IsConflict(err) && !force {
+		// A container of another run uses it: the name goes all the same.
+		_, err = engine.ImageRemove(ctx, name, client.ImageRemoveOptions{Force: true})
+	}
+	return err
+}
+
+// reapCommit removes the image that a commit made whose answer was lost: it has no
+// name, and remembers the container it was made of.
+func reapCommit(ctx context.Context, engine *docker.Engine, container, hostname string) error {
+	id := ""
+	if info, err := engine.ContainerInspect(ctx, container, client.ContainerInspectOptions{}); err == nil {
+		id = info.Container.ID
+	}
+	list, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("dangling", "true")})
+	if err != nil {
+		return fmt.Errorf("list images: %w", err)
+	}
+	for _, item := range list.Items {
+		if slices.ContainsFunc(item.RepoTags, func(t string) bool { return t != "<none>:<none>" }) {
+			continue
+		}
+		var raw bytes.Buffer
+		if _, err := engine.ImageInspect(ctx, item.ID, client.ImageInspectWithRawResponse(&raw)); err != nil {
+			continue // it went meanwhile
+		}
+		var from struct {
+			Container string
+			Config    struct{ Hostname string }
+		}
+		if json.Unmarshal(raw.Bytes(), &from) != nil {
+			continue
+		}
+		if id != "" && from.Container == id || hostname != "" && from.Config.Hostname == hostname {
+			if err := removeImage(ctx, engine, item.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// KeptLayers lists the layers that the engine holds.
+func (c *Builder) KeptLayers(ctx context.Context) ([]kiln.Layer, error) {
+	engine, err := docker.Open(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer engine.Close()
+	list, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("reference", layerRepository)})
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	var out []kiln.Layer
+	for _, item := range list.Items {
+		for _, tag := range item.RepoTags {
+			key, ok := strings.CutPrefix(tag, layerRepository+":")
+			if !ok {
+				continue
+			}
+			size := item.Size
+			if parent, err := engine.ImageInspect(ctx, item.ParentID); item.ParentID != "" && err == nil {
+				size -= parent.Size
+			}
+			out = append(out, kiln.Layer{Key: kiln.LayerKey(key), Size: max(0, size), Created: time.Unix(item.Created, 0)})
+		}
+	}
+	return out, nil
+}
+
+// RemoveLayer removes one layer.
+func (c *Builder) RemoveLayer(ctx context.Context, key kiln.LayerKey) error {
+	engine, err := docker.Open(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	return removeImage(ctx, engine, layerName(key))
+}

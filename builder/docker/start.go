@@ -1,0 +1,270 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"kiln"
+	"kiln/communicator/docker"
+)
+
+// owner is how this component's resources are found again.
+const owner = "builder.docker"
+
+// Start finds the image and makes the container. It is started at once, unless a
+// kept layer already holds what every step would do.
+func (c *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error) {
+	engine, err := docker.Open(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	m := &machine{cfg: c, b: b, engine: engine}
+	if err := m.share(); err != nil {
+		return nil, err
+	}
+	image := c.Image
+	if c.Build != nil {
+		if image, err = m.bootstrap(ctx); err != nil {
+			return nil, err
+		}
+		if c.Pull {
+			b.Say("The image was built just now: it is not pulled")
+		}
+	} else if c.Pull {
+		if err := m.pull(ctx, image); err != nil {
+			return nil, err
+		}
+	}
+	source, err := engine.ImageInspect(ctx, image)
+	if docker.Absent(err) {
+		return nil, fmt.Errorf("image %s: %w on the engine (pull is %t)", image, kiln.ErrNotFound, c.Pull)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at image %s: %w", image, err)
+	}
+	m.source = source.InspectResponse
+	b.Set("SourceImageSha256", source.ID)
+	if len(source.RepoDigests) > 0 {
+		b.Set("SourceImageDigest", source.RepoDigests[0])
+	}
+	if err := m.layer(ctx); err != nil {
+		return nil, err
+	}
+	return m, m.create(ctx)
+}
+
+// share makes the folder that host and container share.
+func (m *machine) share() error {
+	dir, err := filepath.Abs(filepath.Join(os.TempDir(), "packer-docker-"+kiln.RandomName(10)))
+	if err != nil {
+		return err
+	}
+	m.b.Say("Creating a temporary directory for sharing data...")
+	r := kiln.Resource{Kind: kiln.KindDir, ID: dir}
+	if err := m.b.Own(r, func(context.Context) error { return os.RemoveAll(dir) }); err != nil {
+		return err
+	}
+	m.shared = dir
+	return os.Mkdir(dir, 0o755)
+}
+
+var imageID = regexp.MustCompile(`^(sha256:)?[0-9a-f]{12,64}$`)
+
+// pull pulls the image. One that is named by its id cannot be pulled, and is there
+// or is not.
+func (m *machine) pull(ctx context.Context, image string) error {
+	if imageID.MatchString(image) {
+		if _, err := m.engine.ImageInspect(ctx, image); err == nil {
+			m.b.Say("The image is named by its id and is on the engine: it is not pulled")
+			return nil
+		}
+	}
+	m.b.Say("Pulling Docker image: %s", image)
+	auth, err := m.cfg.Login.Header(image)
+	if err != nil {
+		return err
+	}
+	o := client.ImagePullOptions{RegistryAuth: auth}
+	if m.cfg.Platform != "" {
+		p, err := platform(m.cfg.Platform)
+		if err != nil {
+			return err
+		}
+		o.Platforms = []ocispec.Platform{*p}
+	}
+	res, err := m.engine.ImagePull(ctx, image, o)
+	if err == nil {
+		defer res.Close()
+		err = docker.Follow(m.b, image, res.JSONMessages(ctx))
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		hint := ""
+		if _, local := m.engine.ImageInspect(ctx, image); local == nil {
+			hint = " (the engine has an image of this name: set pull = false to use it)"
+		}
+		return fmt.Errorf("Error pulling Docker image %s: %w%s", image, err, hint)
+	}
+	return nil
+}
+
+// settings are what shapes the container, for the identity of the start state.
+func (m *machine) settings() string {
+	c := m.cfg
+	text, err := json.Marshal([]any{c.RunCommand, c.Platform, c.Privileged, c.CapAdd, c.CapDrop, c.Device, c.Tmpfs, c.Volumes, c.Runtime, c.ContainerDir, c.ExecUser, c.FixUploadOwner, c.Communicator})
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// layer looks for the deepest kept layer.
+func (m *machine) layer(ctx context.Context) error {
+	m.from = m.source.ID
+	keys := m.b.Layers(m.source.ID + " " + m.settings())
+	for n := len(keys) - 1; n > 0; n-- {
+		info, err := m.engine.ImageInspect(ctx, layerName(keys[n]))
+		if err == nil {
+			m.from, m.resumed, m.steps = info.ID, n, len(keys)-1
+			return nil
+		}
+		if !docker.Absent(err) {
+			return fmt.Errorf("look for layers: %w", err)
+		}
+	}
+	return nil
+}
+
+// create makes the container under a name that we chose.
+func (m *machine) create(ctx context.Context) error {
+	args, err := m.args()
+	if err != nil {
+		return err
+	}
+	m.name = "kiln-" + m.b.Run + "-" + kiln.RandomName(8)
+	m.hostname = args.config.Hostname
+	r := m.resource("container", m.name)
+	if err := m.b.Own(r, func(ctx context.Context) error {
+		m.b.Say("Killing the container: %s", m.short())
+		return removeContainer(ctx, m.engine, m.name)
+	}); err != nil {
+		return err
+	}
+	m.b.Say("Starting docker container...")
+	o := client.ContainerCreateOptions{Name: m.name, Config: &args.config, HostConfig: &args.host}
+	if m.cfg.Platform != "" {
+		if o.Platform, err = platform(m.cfg.Platform); err != nil {
+			return err
+		}
+	}
+	res, err := m.engine.ContainerCreate(ctx, o)
+	if err != nil {
+		return fmt.Errorf("create container: %w", err)
+	}
+	m.id = res.ID
+	for _, w := range res.Warnings {
+		m.b.Warn("Warning: %s", w)
+	}
+	m.b.Say("Container ID: %s", m.id)
+	m.b.Set("ID", m.id)
+	if m.resumed > 0 && m.resumed == m.steps && m.cfg.Communicator == "docker" {
+		return nil // nothing may have to run in it
+	}
+	return m.ready(ctx)
+}
+
+// args are the settings of docker run with what the fields add.
+func (m *machine) args() (*runArgs, error) {
+	var words []string
+	for _, w := range m.cfg.RunCommand {
+		text, err := m.b.Render(w, map[string]any{"Image": m.from})
+		if err != nil {
+			return nil, fmt.Errorf("run_command: %w", err)
+		}
+		words = append(words, text)
+	}
+	r, err := parseRun(words)
+	if err != nil {
+		return nil, err
+	}
+	r.config.Image = r.image
+	if r.config.Hostname == "" {
+		// As the engine's own default looks. It ends up in the image, by which one
+		// that a crash left without a name is found.
+		r.config.Hostname = randomHex()
+	}
+	r.host.Privileged = r.host.Privileged || m.cfg.Privileged
+	r.host.CapAdd = append(r.host.CapAdd, m.cfg.CapAdd...)
+	r.host.CapDrop = append(r.host.CapDrop, m.cfg.CapDrop...)
+	for _, d := range m.cfg.Device {
+		r.host.Devices = append(r.host.Devices, device(d))
+	}
+	for _, t := range m.cfg.Tmpfs {
+		if err := r.tmpfs(t); err != nil {
+			return nil, err
+		}
+	}
+	for host, guest := range m.cfg.Volumes {
+		r.host.Binds = append(r.host.Binds, host+":"+guest)
+	}
+	r.host.Binds = append(r.host.Binds, m.shared+":"+m.cfg.ContainerDir)
+	if m.cfg.Runtime != "" {
+		r.host.Runtime = m.cfg.Runtime
+	}
+	if r.network != "" {
+		r.host.NetworkMode = container.NetworkMode(r.network)
+	}
+	return r, nil
+}
+
+// ready starts the container if it was only made so far.
+func (m *machine) ready(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.running {
+		return nil
+	}
+	if _, err := m.engine.ContainerStart(ctx, m.name, client.ContainerStartOptions{}); err != nil {
+		return fmt.Errorf("start container: %w", err)
+	}
+	m.running = true
+	info, err := m.engine.ContainerInspect(ctx, m.name, client.ContainerInspectOptions{})
+	if err != nil {
+		return fmt.Errorf("look at container: %w", err)
+	}
+	m.ip = address(info.Container)
+	if !info.Container.State.Running {
+		return fmt.Errorf("the container ended at once (exit code %d): the image must keep running under run_command %s", info.Container.State.ExitCode, strings.Join(m.cfg.RunCommand, " "))
+	}
+	return nil
+}
+
+func address(info container.InspectResponse) string {
+	if info.NetworkSettings == nil {
+		return ""
+	}
+	for _, n := range info.NetworkSettings.Networks {
+		if n != nil && n.IPAddress.IsValid() {
+			return n.IPAddress.String()
+		}
+	}
+	return ""
+}
+
+func (m *machine) resource(kind, id string) kiln.Resource {
+	return kiln.Resource{Owner: owner, Kind: kind, ID: id, Attrs: map[string]string{"host": m.engine.Host}}
+}
+
+var errNoAddress = errors.New("the container has no address: its network mode gives it none")

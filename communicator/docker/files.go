@@ -1,0 +1,303 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"kiln"
+	"kiln/communicator/tree"
+)
+
+// owner is the user whom uploads belong to, found out once.
+type owner struct {
+	once     sync.Once
+	uid, gid int
+	err      error
+}
+
+// ids are the numbers of the container's user: root where it has none.
+func (c *Communicator) ids(ctx context.Context) (uid, gid int, err error) {
+	c.owner.once.Do(func() {
+		info, err := c.engine.ContainerInspect(ctx, c.container, client.ContainerInspectOptions{})
+		if err != nil {
+			c.owner.err = err
+			return
+		}
+		user := info.Container.Config.User
+		if user == "" || user == "root" || user == "0" {
+			return
+		}
+		var out bytes.Buffer
+		if c.owner.err = c.run(ctx, &kiln.Cmd{Command: "id -u; id -g", Stdout: &out}, user, false); c.owner.err != nil {
+			return
+		}
+		if _, err := fmt.Fscan(&out, &c.owner.uid, &c.owner.gid); err != nil {
+			c.owner.err = fmt.Errorf("numbers of user %s: %w", user, err)
+		}
+	})
+	return c.owner.uid, c.owner.gid, c.owner.err
+}
+
+// stat looks at a path in the container, through links.
+func (c *Communicator) stat(ctx context.Context, name string) (mode fs.FileMode, resolved string, err error) {
+	for range 10 {
+		res, err := c.engine.ContainerStatPath(ctx, c.container, client.ContainerStatPathOptions{Path: name})
+		if err != nil {
+			return 0, name, err
+		}
+		if res.Stat.Mode&fs.ModeSymlink == 0 {
+			return res.Stat.Mode, name, nil
+		}
+		name = res.Stat.LinkTarget
+	}
+	return 0, name, fmt.Errorf("%s: too many links", name)
+}
+
+// Upload puts a file or tree into the container, in one call of the engine.
+func (c *Communicator) Upload(ctx context.Context, up *kiln.Upload) error {
+	uid, gid := os.Getuid(), os.Getgid()
+	if c.o.FixOwner {
+		var err error
+		if uid, gid, err = c.ids(ctx); err != nil {
+			return err
+		}
+	}
+	if up.Content == nil {
+		info, err := os.Stat(up.Source)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w: %w", kiln.ErrNotFound, err)
+		}
+		if err != nil {
+			return err
+		}
+		if info.IsDir() {
+			return c.uploadTree(ctx, up, uid, gid)
+		}
+		f, err := os.Open(up.Source)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return c.uploadFile(ctx, up, f, info.Size(), info.Mode(), info.ModTime(), uid, gid)
+	}
+	content, size, mode := up.Content, up.Size, up.Mode
+	if mode == 0 {
+		mode = 0o644
+	}
+	if size < 0 {
+		// The stream's format names the size first.
+		text, err := io.ReadAll(content)
+		if err != nil {
+			return err
+		}
+		content, size = bytes.NewReader(text), int64(len(text))
+	}
+	return c.uploadFile(ctx, up, content, size, mode, time.Now(), uid, gid)
+}
+
+func (c *Communicator) absolute(ctx context.Context, name string) (string, error) {
+	if path.IsAbs(name) {
+		return path.Clean(name), nil
+	}
+	info, err := c.engine.ContainerInspect(ctx, c.container, client.ContainerInspectOptions{})
+	if err != nil {
+		return "", err
+	}
+	return path.Join("/", info.Container.Config.WorkingDir, name), nil
+}
+
+func (c *Communicator) uploadFile(ctx context.Context, up *kiln.Upload, content io.Reader, size int64, mode fs.FileMode, mtime time.Time, uid, gid int) error {
+	dst, err := c.absolute(ctx, up.Destination)
+	if err != nil {
+		return err
+	}
+	if m, resolved, err := c.stat(ctx, dst); err == nil {
+		if m.IsDir() {
+			return fmt.Errorf("%s is a folder in the container: write it with a trailing slash", dst)
+		}
+		dst = resolved
+	}
+	in := tree.Ahead(ctx, func(w io.Writer) error {
+		t := tar.NewWriter(w)
+		if err := t.WriteHeader(tree.Header(path.Base(dst), mode, size, mtime, uid, gid)); err != nil {
+			return err
+		}
+		if _, err := io.Copy(t, &progressReader{r: content, f: up.Progress}); err != nil {
+			return err
+		}
+		return t.Close()
+	})
+	defer in.Close()
+	return c.put(ctx, path.Dir(dst), in)
+}
+
+// put sends a tar stream. An error of its source wins over what it leads to.
+func (c *Communicator) put(ctx context.Context, dir string, in io.Reader) error {
+	src := &sourceReader{r: in}
+	_, err := c.engine.CopyToContainer(ctx, c.container, client.CopyToContainerOptions{DestinationPath: dir, Content: src, CopyUIDGID: true})
+	if src.err != nil && src.err != io.EOF {
+		return src.err
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case Absent(err):
+		return fmt.Errorf("folder %s: %w in the container: %w", dir, kiln.ErrNotFound, err)
+	case Gone(err):
+		return fmt.Errorf("%w: %w", kiln.ErrConnectionLost, err)
+	}
+	return err
+}
+
+type sourceReader struct {
+	r   io.Reader
+	err error
+}
+
+func (s *sourceReader) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil {
+		s.err = err
+	}
+	return n, err
+}
+
+type progressReader struct {
+	r    io.Reader
+	f    func(int64)
+	done int64
+}
+
+func (p *progressReader) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	p.done += int64(n)
+	if p.f != nil && n > 0 {
+		p.f(p.done)
+	}
+	return n, err
+}
+
+func (c *Communicator) uploadTree(ctx context.Context, up *kiln.Upload, uid, gid int) error {
+	source, err := filepath.Abs(up.Source)
+	if err != nil {
+		return err
+	}
+	dst, err := c.absolute(ctx, up.Destination)
+	if err != nil {
+		return err
+	}
+	name, base := dst, "/"
+	mode, resolved, err := c.stat(ctx, dst)
+	switch {
+	case err == nil && !mode.IsDir():
+		return fmt.Errorf("%s is a file in the container, not a folder", dst)
+	case err == nil && up.ContentsOnly:
+		base, name = resolved, ""
+	case err == nil:
+		base, name = resolved, filepath.Base(source)
+	case !Absent(err):
+		return err
+	default:
+		name = strings.TrimPrefix(dst, "/")
+	}
+	in := tree.Ahead(ctx, func(w io.Writer) error {
+		return tree.Pack(ctx, w, source, tree.PackOptions{Name: name, UID: uid, GID: gid, Progress: up.Progress})
+	})
+	defer in.Close()
+	return c.put(ctx, base, in)
+}
+
+// Download brings a file or tree from the container.
+func (c *Communicator) Download(ctx context.Context, down *kiln.Download) error {
+	src := strings.TrimSuffix(down.Source, "/")
+	if !down.Tree {
+		return c.downloadFile(ctx, down)
+	}
+	if !tree.IsPattern(src) {
+		return c.downloadTree(ctx, src, down, down.ContentsOnly)
+	}
+	var out bytes.Buffer
+	err := c.run(ctx, &kiln.Cmd{Command: fmt.Sprintf(`for f in %s; do if [ -e "$f" ] || [ -L "$f" ]; then printf '%%s\0' "$f"; fi; done`, tree.QuotePattern(src)), Stdout: &out}, "0", false)
+	if err != nil {
+		return err
+	}
+	matches := strings.Split(strings.TrimSuffix(out.String(), "\x00"), "\x00")
+	if out.Len() == 0 {
+		return fmt.Errorf("%s: %w in the container", down.Source, kiln.ErrNotFound)
+	}
+	for _, m := range matches {
+		if err := c.downloadTree(ctx, m, down, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Communicator) downloadTree(ctx context.Context, src string, down *kiln.Download, contents bool) error {
+	abs, err := c.absolute(ctx, src)
+	if err != nil {
+		return err
+	}
+	if mode, resolved, err := c.stat(ctx, abs); err == nil && mode.IsDir() && contents {
+		abs = resolved
+	}
+	res, err := c.engine.CopyFromContainer(ctx, c.container, client.CopyFromContainerOptions{SourcePath: abs})
+	if Absent(err) {
+		return fmt.Errorf("%s: %w in the container", src, kiln.ErrNotFound)
+	}
+	if err != nil {
+		return err
+	}
+	defer res.Content.Close()
+	strip := ""
+	if contents {
+		if !res.Stat.Mode.IsDir() {
+			return fmt.Errorf("%s is no folder", src)
+		}
+		strip = path.Base(abs)
+	}
+	return tree.Unpack(ctx, res.Content, down.Destination, strip, down.Progress)
+}
+
+func (c *Communicator) downloadFile(ctx context.Context, down *kiln.Download) error {
+	src, err := c.absolute(ctx, down.Source)
+	if err != nil {
+		return err
+	}
+	mode, resolved, err := c.stat(ctx, src)
+	if Absent(err) {
+		return fmt.Errorf("%s: %w in the container", down.Source, kiln.ErrNotFound)
+	}
+	if err != nil {
+		return err
+	}
+	if mode.IsDir() {
+		return fmt.Errorf("%s is a folder: write it with a trailing slash to download what is in it", down.Source)
+	}
+	res, err := c.engine.CopyFromContainer(ctx, c.container, client.CopyFromContainerOptions{SourcePath: resolved})
+	if err != nil {
+		return err
+	}
+	defer res.Content.Close()
+	t := tar.NewReader(res.Content)
+	if _, err := t.Next(); err != nil {
+		return fmt.Errorf("read %s: %w", down.Source, err)
+	}
+	_, err = io.Copy(down.Writer, &progressReader{r: t, f: down.Progress})
+	return err
+}

@@ -1,0 +1,84 @@
+// Package dockerpush sends an image to a registry.
+package dockerpush
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"kiln"
+	"kiln/communicator/docker"
+)
+
+// PostProcessor pushes.
+type PostProcessor struct {
+	docker.Login `kiln:",squash"`
+	// os/arch[/variant] of the image to push, of one that has several.
+	Platform string `kiln:"platform"`
+	// The docker program; Kiln speaks to the engine itself.
+	DockerPath string `kiln:"docker_path,refused=Kiln speaks to the engine itself and runs no program; DOCKER_HOST names the engine"`
+}
+
+// Validate reports what is wrong.
+func (p *PostProcessor) Validate() error { return p.Check() }
+
+// Keep keeps the image on the engine unless the template says otherwise.
+func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true} }
+
+// Process pushes every name of the image, each once.
+func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
+	if err := docker.Accept(in, "docker-push", docker.ImportID, docker.TagID); err != nil {
+		return nil, err
+	}
+	engine, err := docker.Open(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer engine.Close()
+	names := slices.Clone(in.Tags)
+	if !strings.HasPrefix(in.ID, "sha256:") && !slices.Contains(names, in.ID) {
+		names = append([]string{in.ID}, names...)
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("the image %s has no name to push it under: put docker-tag before docker-push", in.ID)
+	}
+	for _, name := range names {
+		b.Say("Pushing: %s", name)
+		if err := p.push(ctx, b, engine, name); err != nil {
+			return nil, fmt.Errorf("Bad exit status: push %s: %w", name, err)
+		}
+	}
+	out := *in
+	out.Builder = docker.ImportID
+	out.Data = map[string]any{}
+	for k, v := range in.Data {
+		out.Data[k] = v
+	}
+	if info, err := engine.ImageInspect(ctx, in.ID); err == nil && len(info.RepoDigests) > 0 {
+		out.Data["Digest"] = info.RepoDigests[0]
+		b.Set("Digest", info.RepoDigests[0])
+	}
+	return &out, nil
+}
+
+func (p *PostProcessor) push(ctx context.Context, b *kiln.Build, engine *docker.Engine, name string) error {
+	auth, err := p.Header(name)
+	if err != nil {
+		return err
+	}
+	o := client.ImagePushOptions{RegistryAuth: auth}
+	if p.Platform != "" {
+		parts := strings.SplitN(p.Platform+"//", "/", 4)
+		o.Platform = &ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}
+	}
+	res, err := engine.ImagePush(ctx, name, o)
+	if err != nil {
+		return err
+	}
+	defer res.Close()
+	return docker.Follow(b, name, res.JSONMessages(ctx))
+}

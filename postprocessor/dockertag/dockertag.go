@@ -1,0 +1,96 @@
+// Package dockertag gives an image names.
+package dockertag
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/client"
+
+	"kiln"
+	"kiln/communicator/docker"
+)
+
+// PostProcessor tags.
+type PostProcessor struct {
+	// Name of the image without a tag, such as "registry:5000/team/app".
+	Repository string `kiln:"repository,required"`
+	// Tags to give it; none is "latest".
+	Tags []string `kiln:"tags"`
+	// Old name of tags.
+	Tag []string `kiln:"tag"`
+	// Move a tag that is there; it always does.
+	Force bool `kiln:"force"`
+	// The docker program; Kiln speaks to the engine itself.
+	DockerPath string `kiln:"docker_path,refused=Kiln speaks to the engine itself and runs no program; DOCKER_HOST names the engine"`
+}
+
+// Validate reports what is wrong.
+func (p *PostProcessor) Validate() error {
+	if strings.Contains(p.Repository[strings.LastIndexByte(p.Repository, '/')+1:], ":") {
+		return kiln.Invalid("repository", "%q holds a tag: tags stand in tags", p.Repository)
+	}
+	return nil
+}
+
+// Keep keeps the input, whose image has the names.
+func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true, Forced: true} }
+
+// Process tags the image.
+func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
+	if err := docker.Accept(in, "docker-tag", docker.ImportID, docker.TagID); err != nil {
+		return nil, err
+	}
+	engine, err := docker.Open(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer engine.Close()
+	if len(p.Tag) > 0 {
+		b.Warn("Deprecation warning: \"tag\" option has been replaced with \"tags\".")
+	}
+	var names []string
+	for _, t := range append(slices.Clone(p.Tags), p.Tag...) {
+		names = append(names, p.Repository+":"+t)
+	}
+	if len(names) == 0 {
+		names = []string{p.Repository}
+	}
+	out := &kiln.Artifact{Builder: docker.TagID, Tags: append(slices.Clone(in.Tags), names...), Data: in.Data}
+	for _, name := range names {
+		r, err := tag(ctx, b, engine, in.ID, name)
+		if err != nil {
+			return nil, err
+		}
+		out.Resources = append(out.Resources, r)
+		out.ID = name
+	}
+	out.Text = fmt.Sprintf("Imported Docker image: %s with tags %s", out.ID, strings.Join(names, " "))
+	return out, nil
+}
+
+// tag gives the image one name. A name that another image had goes back to that
+// one if the build fails.
+func tag(ctx context.Context, b *kiln.Build, engine *docker.Engine, image, name string) (kiln.Resource, error) {
+	b.Say("Tagging image: %s", image)
+	b.Say("Repository: %s", name)
+	r := engine.Resource("tag", name)
+	before, err := engine.ImageInspect(ctx, name)
+	if err != nil && !docker.Absent(err) {
+		return r, fmt.Errorf("look at %s: %w", name, err)
+	}
+	if had := err == nil; had {
+		r = engine.Resource("retag", name)
+		r.Attrs["before"] = before.ID
+	}
+	err = b.Own(r, func(ctx context.Context) error { return docker.Untag(ctx, r) })
+	if err != nil {
+		return r, err
+	}
+	if _, err := engine.ImageTag(ctx, client.ImageTagOptions{Source: image, Target: name}); err != nil {
+		return r, fmt.Errorf("tag %s: %w", name, err)
+	}
+	return r, b.Release(r)
+}
