@@ -40,11 +40,16 @@ func RandomName(n int) string {
 }
 
 // ProcessResource names a running process so that it can be told from a later one
-// with the same number.
+// with the same number. It leads a process group; what is left of that when it
+// has ended itself is known by the run's identifier in the environment.
 func ProcessResource(pid int) (Resource, error) {
 	start, err := ProcessStart(pid)
-	return Resource{Kind: KindProcess, ID: strconv.Itoa(pid), Attrs: map[string]string{"start": start}}, err
+	return Resource{Kind: KindProcess, ID: strconv.Itoa(pid), Attrs: map[string]string{"start": start, "run": os.Getenv(RunVariable)}}, err
 }
+
+// RunVariable is the environment variable with the run's identifier, which every
+// child process inherits.
+const RunVariable = "PACKER_RUN_UUID"
 
 // ProcessStart is when a process started, in the kernel's own count (field 22 of
 // /proc/PID/stat), which tells two processes with the same number apart.

@@ -78,7 +78,7 @@ func (m *machine) Checkpoint(ctx context.Context, key kiln.LayerKey) error {
 	if _, err := m.engine.ImageInspect(ctx, layerName(key)); err == nil {
 		return nil // another run kept the same state meanwhile
 	}
-	if err := m.b.Own(r, func(ctx context.Context) error { return removeImage(ctx, m.engine, layerName(key)) }); err != nil {
+	if err := m.b.Own(r, func(ctx context.Context) error { return removeLayer(ctx, m.engine, key) }); err != nil {
 		return err
 	}
 	// Its steps have ended: nothing that counts is being written.

@@ -32,7 +32,7 @@ func (c *Builder) Reap(ctx context.Context, r kiln.Resource) error {
 	case "image":
 		return removeImage(ctx, engine, r.ID)
 	case "layer":
-		return removeImage(ctx, engine, layerName(kiln.LayerKey(r.ID)))
+		return removeLayer(ctx, engine, kiln.LayerKey(r.ID))
 	case "commit":
 		return reapCommit(ctx, engine, r.ID, r.Attrs["hostname"])
 	}
@@ -90,12 +90,22 @@ func removeContainer(ctx context.Context, engine *docker.Engine, name string) er
 func removeImage(ctx context.Context, engine *docker.Engine, name string) error {
 	force := strings.HasPrefix(name, "sha256:")
 	_, err := engine.ImageRemove(ctx, name, client.ImageRemoveOptions{Force: force, PruneChildren: true})
-	if docker.Absent(err) {
-		return nil
-	}
 	if errdefs.IsConflict(err) && !force {
 		// A container of another run uses it: the name goes all the same.
 		_, err = engine.ImageRemove(ctx, name, client.ImageRemoveOptions{Force: true})
+	}
+	if docker.Absent(err) {
+		return nil
+	}
+	return err
+}
+
+// removeLayer removes a layer. One on which other layers stand cannot go before
+// them, and is no longer this run's alone.
+func removeLayer(ctx context.Context, engine *docker.Engine, key kiln.LayerKey) error {
+	err := removeImage(ctx, engine, layerName(key))
+	if errdefs.IsConflict(err) {
+		return nil
 	}
 	return err
 }
@@ -170,5 +180,9 @@ func (c *Builder) RemoveLayer(ctx context.Context, key kiln.LayerKey) error {
 		return err
 	}
 	defer engine.Close()
-	return removeImage(ctx, engine, layerName(key))
+	err = removeImage(ctx, engine, layerName(key))
+	if errdefs.IsConflict(err) {
+		return fmt.Errorf("%w: other layers or images stand on it", kiln.ErrConflict)
+	}
+	return err
 }

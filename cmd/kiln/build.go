@@ -166,7 +166,7 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 		p.fail("Error: journal: %v", err)
 		ok = false
 	}
-	if !f.noCache {
+	if o.Layers != nil && o.Layers.Kept() {
 		p.trimLayers(hard)
 	}
 	return ok

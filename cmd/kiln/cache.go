@@ -158,22 +158,32 @@ func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) int {
 }
 
 // prune removes layers, oldest first, as long as out says so. It is told the size
-// of all that is still there.
+// of all that is still there. Those chosen go newest first: a layer cannot go
+// before the layers that stand on it.
 func prune(ctx context.Context, all []storedLayer, out func(l storedLayer, rest int64) bool) (removed int, freed int64, err error) {
 	var rest int64
 	for _, l := range all {
 		rest += l.Size
 	}
 	var errs []error
+	var chosen []storedLayer
 	for _, l := range all {
-		if !out(l, rest) {
-			continue
+		if out(l, rest) {
+			chosen = append(chosen, l)
+			rest -= l.Size
 		}
-		if err := l.store.RemoveLayer(ctx, l.Key); err != nil {
+	}
+	for i := len(chosen) - 1; i >= 0; i-- {
+		l := chosen[i]
+		err := l.store.RemoveLayer(ctx, l.Key)
+		if errors.Is(err, kiln.ErrConflict) {
+			continue // it is in use, and frees nothing by going
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("remove layer %s: %w", l.Key, err))
 			continue
 		}
-		removed, freed, rest = removed+1, freed+l.Size, rest-l.Size
+		removed, freed = removed+1, freed+l.Size
 	}
 	return removed, freed, errors.Join(errs...)
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync/atomic"
 
 	"kiln"
 	"kiln/schema"
@@ -21,9 +22,13 @@ import (
 // that a miss can be explained. Every hash is keyed with a secret of this machine,
 // so that no secret of a template can be guessed from one.
 type Layers struct {
-	dir string
-	key []byte
+	dir  string
+	key  []byte
+	kept atomic.Bool
 }
+
+// Kept tells whether a layer was kept since the layers were opened.
+func (l *Layers) Kept() bool { return l.kept.Load() }
 
 // Inputs is what a step's effect depends on: name to hash.
 type Inputs map[string]string
@@ -202,15 +207,17 @@ func (l *Layers) reason(w *work, i int) string {
 	if last.Identity != l.hash("start", w.identity) {
 		return "the source image or the machine's settings changed"
 	}
-	for n := 0; n <= i && n < len(w.job.Steps); n++ {
-		if n >= len(last.Steps) {
-			return "new step"
-		}
-		if diff := w.job.Steps[n].diff(last.Steps[n]); diff != "" {
-			if n < i {
-				return fmt.Sprintf("step %d: %s", n+1, diff)
-			}
+	if i >= len(last.Steps) {
+		return "new step"
+	}
+	if i < len(w.job.Steps) {
+		if diff := w.job.Steps[i].diff(last.Steps[i]); diff != "" {
 			return diff
+		}
+	}
+	for n := 0; n < i; n++ {
+		if diff := w.job.Steps[n].diff(last.Steps[n]); diff != "" {
+			return fmt.Sprintf("step %d: %s", n+1, diff)
 		}
 	}
 	return "its layer is no longer kept"

@@ -99,6 +99,7 @@ func (w *work) provision(ctx context.Context, machine kiln.Machine) (stale bool,
 			if err := checkpointer.Checkpoint(ctx, w.keys[i+1]); err != nil {
 				return false, fmt.Errorf("keep layer after step %d: %w", i+1, err)
 			}
+			w.Layers.kept.Store(true)
 		}
 	}
 	if checkpointer != nil && w.keys != nil {

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -48,16 +49,45 @@ func reapProcess(r kiln.Resource) error {
 	if err != nil || pid <= 1 {
 		return fmt.Errorf("%q is no process number", r.ID)
 	}
-	start, err := kiln.ProcessStart(pid)
-	if err != nil || start != r.Attrs["start"] {
+	if start, err := kiln.ProcessStart(pid); err == nil && start == r.Attrs["start"] {
+		// Its group first: children that stayed in it go too.
+		if syscall.Kill(-pid, syscall.SIGKILL) == nil {
+			return nil
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return err
+		}
 		return nil
 	}
-	// Its group first: children that stayed in it go too.
-	if err := syscall.Kill(-pid, syscall.SIGKILL); err == nil {
+	return reapGroup(pid, r.Attrs["run"])
+}
+
+// reapGroup kills what is left of a group whose leader has ended. The number may
+// be another's by now, so each process must carry the run's identifier.
+func reapGroup(group int, run string) error {
+	if run == "" {
 		return nil
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+	mark := []byte("\x00" + kiln.RunVariable + "=" + run + "\x00")
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
 		return err
+	}
+	for _, dir := range dirs {
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			continue
+		}
+		if of, err := syscall.Getpgid(pid); err != nil || of != group {
+			continue
+		}
+		env, err := os.ReadFile(filepath.Join(dir, "environ"))
+		if err != nil || !bytes.Contains(append([]byte{0}, append(env, 0)...), mark) {
+			continue
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return err
+		}
 	}
 	return nil
 }

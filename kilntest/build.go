@@ -1,0 +1,158 @@
+// Package kilntest has the conformance suites of the vocabulary's interfaces, and
+// the small real things that tests of components need: a build that records, an
+// SSH server, a container image, a relay that delays.
+package kilntest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"text/template"
+
+	"kiln"
+)
+
+// Recorder keeps what a build did.
+type Recorder struct {
+	mu     sync.Mutex
+	events []kiln.Event
+	open   []kiln.Resource
+	owns   int
+	// OnOwn is called after each Own was recorded, with its number from 1. An
+	// error is Own's.
+	OnOwn func(n int, r kiln.Resource) error
+	Keys  []kiln.LayerKey // given to whoever asks for layers
+}
+
+// NewBuild makes a build that records its events and what it owns.
+func NewBuild(t testing.TB) (*kiln.Build, *Recorder) {
+	r := &Recorder{}
+	return r.Build(t), r
+}
+
+// Build makes another build with the same recorder.
+func (r *Recorder) Build(t testing.TB) *kiln.Build {
+	host := kiln.Host{Emit: r.emit, Journal: r, Hide: func(string) {}, Render: render}
+	if r.Keys != nil {
+		host.Layers = func(*kiln.Build, string) []kiln.LayerKey { return r.Keys }
+	}
+	return kiln.NewBuild(kiln.Build{Run: "test" + kiln.RandomName(8), Name: "test", Source: "test", Type: "test", Component: "test", Dir: t.TempDir(), OnError: "cleanup"}, host)
+}
+
+func render(b *kiln.Build, text string, vars map[string]any) (string, error) {
+	data := b.Data()
+	maps.Copy(data, vars)
+	tmpl, err := template.New("").Parse(text)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	err = tmpl.Execute(&out, data)
+	return out.String(), err
+}
+
+func (r *Recorder) emit(e kiln.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+}
+
+// Own records a resource.
+func (r *Recorder) Own(_ string, res kiln.Resource) error {
+	r.mu.Lock()
+	r.open = append(r.open, res)
+	r.owns++
+	n, on := r.owns, r.OnOwn
+	r.mu.Unlock()
+	if on != nil {
+		return on(n, res)
+	}
+	return nil
+}
+
+// Gone strikes a resource off.
+func (r *Recorder) Gone(_ string, res kiln.Resource) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, o := range r.open {
+		if o.Owner == res.Owner && o.Kind == res.Kind && o.ID == res.ID {
+			r.open = append(r.open[:i:i], r.open[i+1:]...)
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is gone and was never owned", res)
+}
+
+// Release strikes a resource off.
+func (r *Recorder) Release(build string, res kiln.Resource) error { return r.Gone(build, res) }
+
+// Balance lists what is owned and neither gone nor released, oldest first.
+func (r *Recorder) Balance() []kiln.Resource {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.open)
+}
+
+// Owns is how often something was owned.
+func (r *Recorder) Owns() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.owns
+}
+
+// Events lists all events.
+func (r *Recorder) Events() []kiln.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.events)
+}
+
+// Texts lists the texts of the events of some kinds.
+func (r *Recorder) Texts(kinds ...kiln.EventKind) []string {
+	var out []string
+	for _, e := range r.Events() {
+		if slices.Contains(kinds, e.Kind) {
+			out = append(out, e.Text)
+		}
+	}
+	return out
+}
+
+// Require skips a test for want of something on the machine, loudly, or fails it
+// where KILN_TEST_REQUIRE (a comma list) names what is missing.
+func Require(t testing.TB, what string, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	if slices.Contains(strings.Split(os.Getenv("KILN_TEST_REQUIRE"), ","), what) {
+		t.Fatalf("%s is required (KILN_TEST_REQUIRE) and not usable: %v", what, err)
+	}
+	t.Skipf("SKIPPED, NOT TESTED: %s is not usable here: %v", what, err)
+}
+
+// Output runs a command on a machine and returns what it printed.
+func Output(ctx context.Context, c kiln.Communicator, command string) (stdout, stderr string, err error) {
+	var out, errs bytes.Buffer
+	err = c.Run(ctx, &kiln.Cmd{Command: command, Stdout: &out, Stderr: &errs})
+	return out.String(), errs.String(), err
+}
+
+// Code is the exit code within an error of Run; -1 where there is none.
+func Code(err error) int {
+	if err == nil {
+		return 0
+	}
+	var exit *kiln.ExitError
+	if errors.As(err, &exit) {
+		return exit.Code
+	}
+	return -1
+}

@@ -1,0 +1,81 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"kiln/kilntest"
+)
+
+// program is the path of the program under test, built once. With -race the
+// program is built with it too.
+var program string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "kiln-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	program = filepath.Join(dir, "kiln")
+	args := []string{"build", "-o", program}
+	if raceFlag != "" {
+		args = append(args, raceFlag)
+	}
+	if out, err := exec.Command("go", append(args, "kiln/cmd/kiln")...).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build kiln: %v\n%s", err, out)
+		return 1
+	}
+	if err := os.Symlink(program, filepath.Join(dir, "packer")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	os.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	return m.Run()
+}
+
+// TestScripts runs the stories. A story in docker_*.txtar needs an engine, one in
+// ssh_*.txtar gets a server.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			tt, ok := env.T().(testing.TB)
+			if !ok {
+				return fmt.Errorf("no testing.TB")
+			}
+			env.Setenv("KILN_HOME", filepath.Join(env.WorkDir, ".home"))
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, ".tmp"))
+			env.Setenv("GORACE", "exitcode=66")
+			if err := os.MkdirAll(filepath.Join(env.WorkDir, ".tmp"), 0o755); err != nil {
+				return err
+			}
+			name := filepath.Base(tt.Name())
+			if strings.HasPrefix(name, "docker_") {
+				kilntest.Docker(tt)
+				env.Setenv("IMAGE", kilntest.BusyboxImage)
+			}
+			if strings.HasPrefix(name, "ssh_") {
+				s := kilntest.StartSSHD(tt)
+				env.Setenv("PKR_VAR_port", strconv.Itoa(s.Port))
+				env.Setenv("PKR_VAR_key", s.KeyFile)
+				env.Setenv("SSH_PORT", strconv.Itoa(s.Port))
+				env.Setenv("SSH_KEY", s.KeyFile)
+			}
+			return nil
+		},
+		Condition: func(cond string) (bool, error) { return cond == "race" && raceFlag != "", nil },
+	})
+}
