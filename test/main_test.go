@@ -18,6 +18,9 @@ import (
 // program is built with it too.
 var program string
 
+// examples is the folder of the examples.
+var examples string
+
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
@@ -27,6 +30,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if examples, err = filepath.Abs("../examples"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	program = filepath.Join(dir, "kiln")
 	args := []string{"build", "-o", program}
 	if raceFlag != "" {
@@ -66,6 +73,7 @@ func TestScripts(t *testing.T) {
 			if strings.HasPrefix(name, "docker_") {
 				kilntest.Docker(tt)
 				env.Setenv("IMAGE", kilntest.BusyboxImage)
+				env.Setenv("EXAMPLES", examples)
 			}
 			if strings.HasPrefix(name, "ssh_") {
 				s := kilntest.StartSSHD(tt)

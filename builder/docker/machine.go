@@ -10,9 +10,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
 
@@ -102,16 +104,18 @@ func (m *machine) Capture(ctx context.Context) (*kiln.Artifact, error) {
 
 func (m *machine) commit(ctx context.Context) (*kiln.Artifact, error) {
 	m.b.Say("Committing the container")
+	message := m.cfg.Message
 	pending := m.resource("commit", m.name)
 	pending.Attrs["hostname"] = m.hostname
-	if err := m.b.Own(pending, func(ctx context.Context) error { return reapCommit(ctx, m.engine, m.name, m.hostname) }); err != nil {
-		return nil, err
-	}
-	message := m.cfg.Message
 	if message == "" {
 		message = "kiln run " + m.b.Run
+		pending.Attrs["comment"] = message
 	}
-	res, err := m.engine.ContainerCommit(ctx, m.name, client.ContainerCommitOptions{Comment: message, Author: m.cfg.Author, Changes: m.changes()})
+	if err := m.b.Own(pending, func(ctx context.Context) error { return reapCommit(ctx, m.engine, pending) }); err != nil {
+		return nil, err
+	}
+	config, changes := m.changes()
+	res, err := m.engine.ContainerCommit(ctx, m.name, client.ContainerCommitOptions{Comment: message, Author: m.cfg.Author, Config: config, Changes: changes})
 	if err != nil {
 		return nil, fmt.Errorf("commit the container: %w", err)
 	}
@@ -128,24 +132,25 @@ func (m *machine) commit(ctx context.Context) (*kiln.Artifact, error) {
 		Resources: []kiln.Resource{made}, Data: m.b.Data()}, m.b.Release(made)
 }
 
-// changes are the template's, and before them what gives the image the entrypoint
-// and command back that the run replaced.
-func (m *machine) changes() []string {
+// changes are the template's, over a configuration that gives the image the
+// entrypoint and command back which the run replaced.
+func (m *machine) changes() (*container.Config, []string) {
+	// An empty list is not the same as none: none would mean the container's.
+	config := &container.Config{Entrypoint: []string{}}
+	if cfg := m.source.Config; cfg != nil {
+		config.Entrypoint, config.Cmd = append(config.Entrypoint, cfg.Entrypoint...), cfg.Cmd
+	}
 	set := map[string]bool{}
 	for _, c := range m.cfg.Changes {
 		word, _, _ := strings.Cut(strings.TrimSpace(c), " ")
 		set[strings.ToUpper(word)] = true
 	}
-	var out []string
-	if cfg := m.source.Config; cfg != nil {
-		if !set["ENTRYPOINT"] {
-			out = append(out, "ENTRYPOINT "+list(cfg.Entrypoint))
-		}
-		if !set["CMD"] {
-			out = append(out, "CMD "+list(cfg.Cmd))
-		}
+	changes := m.cfg.Changes
+	if set["ENTRYPOINT"] && !set["CMD"] && len(config.Cmd) > 0 {
+		// A new entrypoint alone would take the command away.
+		changes = append(slices.Clone(changes), "CMD "+list(config.Cmd))
 	}
-	return append(out, m.cfg.Changes...)
+	return config, changes
 }
 
 func list(words []string) string {

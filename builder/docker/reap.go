@@ -34,7 +34,7 @@ func (c *Builder) Reap(ctx context.Context, r kiln.Resource) error {
 	case "layer":
 		return removeLayer(ctx, engine, kiln.LayerKey(r.ID))
 	case "commit":
-		return reapCommit(ctx, engine, r.ID, r.Attrs["hostname"])
+		return reapCommit(ctx, engine, r)
 	}
 	return fmt.Errorf("unknown kind of docker resource %q", r.Kind)
 }
@@ -112,9 +112,9 @@ func removeLayer(ctx context.Context, engine *docker.Engine, key kiln.LayerKey) 
 
 // reapCommit removes the image that a commit made whose answer was lost: it has no
 // name, and remembers the container it was made of.
-func reapCommit(ctx context.Context, engine *docker.Engine, container, hostname string) error {
-	id := ""
-	if info, err := engine.ContainerInspect(ctx, container, client.ContainerInspectOptions{}); err == nil {
+func reapCommit(ctx context.Context, engine *docker.Engine, r kiln.Resource) error {
+	id, hostname, comment := "", r.Attrs["hostname"], r.Attrs["comment"]
+	if info, err := engine.ContainerInspect(ctx, r.ID, client.ContainerInspectOptions{}); err == nil {
 		id = info.Container.ID
 	}
 	list, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("dangling", "true")})
@@ -130,13 +130,14 @@ func reapCommit(ctx context.Context, engine *docker.Engine, container, hostname 
 			continue // it went meanwhile
 		}
 		var from struct {
-			Container string
-			Config    struct{ Hostname string }
+			Container, Comment string
+			ContainerConfig    struct{ Hostname string }
 		}
 		if json.Unmarshal(raw.Bytes(), &from) != nil {
 			continue
 		}
-		if id != "" && from.Container == id || hostname != "" && from.Config.Hostname == hostname {
+		// Which of these an engine remembers depends on its version.
+		if id != "" && from.Container == id || hostname != "" && from.ContainerConfig.Hostname == hostname || comment != "" && from.Comment == comment {
 			if err := removeImage(ctx, engine, item.ID); err != nil {
 				return err
 			}

@@ -172,18 +172,22 @@ func (w *work) layerKeys(b *kiln.Build, identity string) []kiln.LayerKey {
 	return keys
 }
 
-// changedAfter tells whether a local step changed the inputs of a later step that
-// a layer stood for.
+// changedAfter computes the keys again after a local step, which may have made or
+// changed the inputs of later steps. It tells whether the layer that the machine
+// was started from is out of date by that.
 func (w *work) changedAfter(i, resumed int) bool {
-	if w.keys == nil || i+1 >= resumed {
+	if w.keys == nil {
 		return false
 	}
 	before := w.keys
 	after, err := w.compute(w.identity)
-	if err != nil || resumed >= len(after) {
-		return true
+	if err != nil {
+		w.b.Warn("Layers are not kept: %v", err)
+		w.keys = nil
+		return i+1 < resumed
 	}
-	return after[resumed] != before[resumed]
+	w.keys = after
+	return i+1 < resumed && (resumed >= len(after) || after[resumed] != before[resumed])
 }
 
 func (l *Layers) path(w *work) string {

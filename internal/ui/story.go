@@ -23,24 +23,25 @@ type story struct {
 
 // chapter is what a story knows of one build.
 type chapter struct {
-	name      string
-	index     int
-	started   time.Time
-	phase     string
-	step      string // title of the running step
-	component string
-	number    int
-	steps     int
-	lines     []string // last lines of the running step
-	progress  kiln.Event
-	failedIn  string
-	lastLines []string
-	ended     bool
-	took      time.Duration
-	err       string
-	outcome   kiln.BuildOutcome
-	artifacts []*kiln.Artifact
-	left      []kiln.Resource
+	name        string
+	index       int
+	started     time.Time
+	phase       string
+	failedPhase string // the last phase that was not cleaning up
+	step        string // title of the running step
+	component   string
+	number      int
+	steps       int
+	lines       []string // last lines of the running step
+	progress    kiln.Event
+	failedIn    string
+	lastLines   []string
+	ended       bool
+	took        time.Duration
+	err         string
+	outcome     kiln.BuildOutcome
+	artifacts   []*kiln.Artifact
+	left        []kiln.Resource
 }
 
 func newStory() *story { return &story{builds: map[string]*chapter{}} }
@@ -85,6 +86,9 @@ func (s *story) event(e kiln.Event) {
 		c.started = e.Time
 	case kiln.EventPhase:
 		c.phase, c.progress = e.Text, kiln.Event{}
+		if e.Text != "cleanup" {
+			c.failedPhase = e.Text
+		}
 		c.step = ""
 	case kiln.EventStepStart:
 		c.step, c.component, c.number, c.steps = e.Text, e.Component, e.Step, int(e.Total)
@@ -112,10 +116,10 @@ func (s *story) event(e kiln.Event) {
 			c.left = append(c.left, *e.Resource)
 		}
 	case kiln.EventBuildEnd:
-		c.ended, c.took, c.err, c.outcome, c.phase = true, seconds(e.Seconds), e.Error, e.Result, "done"
 		if c.failedIn == "" && e.Error != "" {
-			c.failedIn = "phase " + c.phase
+			c.failedIn = "phase " + c.failedPhase
 		}
+		c.ended, c.took, c.err, c.outcome, c.phase = true, seconds(e.Seconds), e.Error, e.Result, "done"
 	}
 }
 

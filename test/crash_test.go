@@ -1,0 +1,180 @@
+package test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"kiln/kilntest"
+)
+
+// crashes is how often a build is killed, half of them with docker, half over SSH.
+const crashes = 100
+
+// TestKill kills builds at random moments. After a clean-up, containers, images,
+// temporary files and processes are as before, and what others own is untouched.
+func TestKill(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOT TESTED: -short leaves out the hundred crashes")
+	}
+	kilntest.Docker(t)
+	server := kilntest.StartSSHD(t)
+	dir := t.TempDir()
+	tmp := filepath.Join(dir, "tmp")
+	write(t, dir, "docker.pkr.hcl", `
+source "docker" "x" {
+  image  = "`+kilntest.BusyboxImage+`"
+  pull   = false
+  commit = true
+}
+build {
+  sources = ["docker.x"]
+  provisioner "file" {
+    source      = "tree"
+    destination = "/tree"
+  }
+  provisioner "shell-local" { inline = ["sleep 0.05 # kilncrash"] }
+  provisioner "shell" { inline = ["sleep 0.05; echo $RANDOM >/r"] }
+  post-processor "docker-tag" {
+    repository = "kiln-crash/image"
+    tags       = ["never-kept"]
+  }
+}
+`)
+	write(t, dir, "ssh.pkr.hcl", fmt.Sprintf(`
+source "null" "x" {
+  ssh_host             = "127.0.0.1"
+  ssh_port             = %d
+  ssh_username         = "root"
+  ssh_private_key_file = %q
+}
+build {
+  sources = ["null.x"]
+  provisioner "shell-local" { inline = ["sleep 0.05 # kilncrash"] }
+  provisioner "file" {
+    source      = "tree"
+    destination = "%s/guest"
+  }
+  provisioner "file" {
+    direction   = "download"
+    source      = "%s/guest/f1"
+    destination = "back/"
+  }
+  post-processor "manifest" {}
+}
+`, server.Port, server.KeyFile, dir, dir))
+	for i := range 50 {
+		write(t, dir, fmt.Sprintf("tree/f%d", i), strings.Repeat("x", 4096))
+	}
+	if err := os.MkdirAll(tmp, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	other := command(t, dir, "docker", "run", "-d", "--name", "kiln-not-ours-"+fmt.Sprint(os.Getpid()), kilntest.BusyboxImage, "sleep", "1000")
+	t.Cleanup(func() { exec.Command("docker", "rm", "-f", strings.TrimSpace(other)).Run() })
+
+	before := state(t, dir, tmp)
+	finished := 0
+	for n := range crashes {
+		template, longest := "docker.pkr.hcl", 1300*time.Millisecond
+		if n%2 == 1 {
+			template, longest = "ssh.pkr.hcl", 700*time.Millisecond
+		}
+		after := rand.N(longest)
+		cmd := exec.Command(program, "build", template)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "KILN_HOME="+filepath.Join(dir, "home"), "TMPDIR="+tmp)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		timer := time.AfterFunc(after, func() { cmd.Process.Kill() })
+		if err := cmd.Wait(); err == nil {
+			finished++
+			command(t, dir, "docker", "rmi", "-f", "kiln-crash/image:never-kept")
+			command(t, dir, program, "cache", "prune", "-all")
+		}
+		timer.Stop()
+		clean := exec.Command(program, "cleanup")
+		clean.Dir, clean.Env = dir, cmd.Env
+		if out, err := clean.CombinedOutput(); err != nil {
+			t.Fatalf("crash %d (%s after %s): cleanup: %v\n%s", n, template, after, err, out)
+		}
+		if now := state(t, dir, tmp); !slices.Equal(now, before) {
+			t.Fatalf("crash %d (%s after %s) left something:\nbefore %q\nafter  %q", n, template, after, before, now)
+		}
+	}
+	t.Logf("%d crashes, %d builds were quicker than their end", crashes, finished)
+	if finished > crashes/2 {
+		t.Errorf("%d of %d builds finished before they were killed: the test shows little", finished, crashes)
+	}
+}
+
+// state is all that a build may leave: containers, images, temporary files and
+// processes.
+func state(t *testing.T, dir, tmp string) []string {
+	t.Helper()
+	var all []string
+	all = append(all, strings.Fields(command(t, dir, "docker", "ps", "-aq", "--no-trunc"))...)
+	images := strings.Fields(command(t, dir, "docker", "images", "-aq", "--no-trunc"))
+	slices.Sort(images)
+	all = append(all, slices.Compact(images)...)
+	entries, err := os.ReadDir(tmp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	parts, err := filepath.Glob(filepath.Join(dir, "*", "*.kiln-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	journals, err := filepath.Glob(filepath.Join(dir, "home", "journal", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A process that was killed takes a moment to be gone.
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	for {
+		out, _ := exec.Command("pgrep", "-f", "kilncrash").Output()
+		if len(out) == 0 {
+			break
+		}
+		if ctx.Err() != nil {
+			all = append(all, "process "+string(out))
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return append(append(all, parts...), journals...)
+}
+
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func command(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "KILN_HOME="+filepath.Join(dir, "home"))
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %v: %v", name, args, err)
+	}
+	return string(out)
+}
