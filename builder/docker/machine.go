@@ -77,14 +77,16 @@ func layerName(key kiln.LayerKey) string { return layerRepository + ":" + string
 // Checkpoint keeps the container's state as a layer.
 func (m *machine) Checkpoint(ctx context.Context, key kiln.LayerKey) error {
 	r := m.resource("layer", string(key))
+	r.Attrs["container"] = m.name
 	if _, err := m.engine.ImageInspect(ctx, layerName(key)); err == nil {
 		return nil // another run kept the same state meanwhile
 	}
-	if err := m.b.Own(r, func(ctx context.Context) error { return removeLayer(ctx, m.engine, key) }); err != nil {
+	if err := m.b.Own(r, func(ctx context.Context) error { return m.cfg.Reap(ctx, r) }); err != nil {
 		return err
 	}
-	// Its steps have ended: nothing that counts is being written.
-	_, err := m.engine.ContainerCommit(ctx, m.name, client.ContainerCommitOptions{Reference: layerName(key), Comment: "kiln layer", NoPause: true})
+	// The container is paused meanwhile, which is also how a clean-up sees that a
+	// commit is under way.
+	_, err := m.engine.ContainerCommit(ctx, m.name, client.ContainerCommitOptions{Reference: layerName(key), Comment: "kiln layer"})
 	if err != nil {
 		return fmt.Errorf("commit layer: %w", err)
 	}
@@ -111,7 +113,7 @@ func (m *machine) commit(ctx context.Context) (*kiln.Artifact, error) {
 		message = "kiln run " + m.b.Run
 		pending.Attrs["comment"] = message
 	}
-	if err := m.b.Own(pending, func(ctx context.Context) error { return reapCommit(ctx, m.engine, pending) }); err != nil {
+	if err := m.b.Own(pending, func(ctx context.Context) error { return m.cfg.Reap(ctx, pending) }); err != nil {
 		return nil, err
 	}
 	config, changes := m.changes()

@@ -26,17 +26,72 @@ func (c *Builder) Reap(ctx context.Context, r kiln.Resource) error {
 	defer engine.Close()
 	switch r.Kind {
 	case "container":
+		appear(ctx, func() bool {
+			_, err := engine.ContainerInspect(ctx, r.ID, client.ContainerInspectOptions{})
+			return err == nil
+		})
 		return removeContainer(ctx, engine, r.ID)
 	case "tag", "retag":
+		appear(ctx, func() bool { return exists(ctx, engine, r.ID) })
 		return docker.Untag(ctx, r)
 	case "image":
 		return removeImage(ctx, engine, r.ID)
 	case "layer":
+		if err := committed(ctx, engine, r.Attrs["container"]); err != nil {
+			return err
+		}
+		appear(ctx, func() bool { return exists(ctx, engine, layerName(kiln.LayerKey(r.ID))) })
 		return removeLayer(ctx, engine, kiln.LayerKey(r.ID))
 	case "commit":
+		if err := committed(ctx, engine, r.ID); err != nil {
+			return err
+		}
 		return reapCommit(ctx, engine, r)
 	}
 	return fmt.Errorf("unknown kind of docker resource %q", r.Kind)
+}
+
+// The engine goes on with a call whose caller has died. So what a dead run was about
+// to make may appear a moment after the clean-up began.
+const inFlight = 600 * time.Millisecond
+
+// appear waits until something is there, for as long as a call that was in flight
+// may take.
+func appear(ctx context.Context, there func() bool) {
+	ctx, cancel := context.WithTimeout(ctx, inFlight)
+	defer cancel()
+	for pause := 5 * time.Millisecond; !there(); pause = min(2*pause, 100*time.Millisecond) {
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+func exists(ctx context.Context, engine *docker.Engine, name string) bool {
+	_, err := engine.ImageInspect(ctx, name)
+	return err == nil
+}
+
+// committed waits until no commit of a container is under way: it is paused for as
+// long, however large it is.
+func committed(ctx context.Context, engine *docker.Engine, container string) error {
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
+		info, err := engine.ContainerInspect(ctx, container, client.ContainerInspectOptions{})
+		if err != nil || !info.Container.State.Paused {
+			return nil
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("a commit of container %s does not end: %w", container, ctx.Err())
+		case <-timer.C:
+		}
+	}
 }
 
 // Owned finds the containers of a run by the names that we give them.
@@ -117,9 +172,24 @@ func reapCommit(ctx context.Context, engine *docker.Engine, r kiln.Resource) err
 	if info, err := engine.ContainerInspect(ctx, r.ID, client.ContainerInspectOptions{}); err == nil {
 		id = info.Container.ID
 	}
+	var found []string
+	appear(ctx, func() bool {
+		found = orphans(ctx, engine, id, hostname, comment)
+		return len(found) > 0
+	})
+	for _, image := range found {
+		if err := removeImage(ctx, engine, image); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orphans lists images without a name that were made of a container.
+func orphans(ctx context.Context, engine *docker.Engine, id, hostname, comment string) (found []string) {
 	list, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("dangling", "true")})
 	if err != nil {
-		return fmt.Errorf("list images: %w", err)
+		return nil
 	}
 	for _, item := range list.Items {
 		if slices.ContainsFunc(item.RepoTags, func(t string) bool { return t != "<none>:<none>" }) {
@@ -138,12 +208,10 @@ func reapCommit(ctx context.Context, engine *docker.Engine, r kiln.Resource) err
 		}
 		// Which of these an engine remembers depends on its version.
 		if id != "" && from.Container == id || hostname != "" && from.ContainerConfig.Hostname == hostname || comment != "" && from.Comment == comment {
-			if err := removeImage(ctx, engine, item.ID); err != nil {
-				return err
-			}
+			found = append(found, item.ID)
 		}
 	}
-	return nil
+	return found
 }
 
 // KeptLayers lists the layers that the engine holds.

@@ -157,6 +157,9 @@ func (m *machine) create(ctx context.Context) error {
 	m.hostname = args.config.Hostname
 	r := m.resource("container", m.name)
 	if err := m.b.Own(r, func(ctx context.Context) error {
+		if m.id == "" {
+			return m.cfg.Reap(ctx, r) // its making may be under way
+		}
 		m.b.Say("Killing the container: %s", m.short())
 		return removeContainer(ctx, m.engine, m.name)
 	}); err != nil {
