@@ -7,6 +7,8 @@ import (
 	"kiln/builder/docker"
 	"kiln/builder/file"
 	"kiln/builder/null"
+	"kiln/datasource/http"
+	nulldata "kiln/datasource/null"
 	"kiln/internal/journal"
 	"kiln/postprocessor/artifice"
 	"kiln/postprocessor/checksum"
@@ -51,7 +53,10 @@ func components() kiln.Components {
 			"manifest":      func() kiln.PostProcessor { return new(manifest.PostProcessor) },
 			"shell-local":   func() kiln.PostProcessor { return new(shelllocalpp.PostProcessor) },
 		},
-		DataSources: map[string]func() kiln.DataSource{},
+		DataSources: map[string]func() kiln.DataSource{
+			"http": func() kiln.DataSource { return new(http.DataSource) },
+			"null": func() kiln.DataSource { return new(nulldata.DataSource) },
+		},
 	}
 }
 
