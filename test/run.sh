@@ -15,6 +15,6 @@ need shellcheck shellcheck
 install_missing
 start_docker
 export KILN_TEST_REQUIRE=docker,sshd
-test -z "$(gofmt -l .)" || { echo "Not gofmt'd:"; gofmt -l .; exit 1; }
-go vet ./...
+
+./test/lint.sh
 go test -race -timeout 20m ./...

@@ -28,7 +28,6 @@ type jsonTemplate struct {
 	cleanup   *jsonStep
 	chains    [][]*jsonStep
 	problems  hcl.Diagnostics
-	stop      bool // problems after which nothing more can be said
 }
 
 type jsonVariable struct {

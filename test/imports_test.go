@@ -1,0 +1,87 @@
+package test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// rules are the forbidden imports: files below from must not import packages below
+// to, except those below but.
+var rules = []struct{ from, to, but, why string }{
+	{"builder", "kiln/internal", "", "a component knows the vocabulary only, so that it can be tested and moved alone"},
+	{"provisioner", "kiln/internal", "", "as builders"},
+	{"postprocessor", "kiln/internal", "", "as builders"},
+	{"communicator", "kiln/internal", "", "as builders"},
+	{"datasource", "kiln/internal", "", "as builders"},
+	{"builder", "kiln/builder", "kiln/builder/internal", "components never import each other"},
+	{"builder", "kiln/provisioner", "", "components never import each other"},
+	{"builder", "kiln/postprocessor", "", "components never import each other"},
+	{"provisioner", "kiln/provisioner", "", "components never import each other"},
+	{"provisioner", "kiln/builder", "", "components never import each other"},
+	{"postprocessor", "kiln/postprocessor", "", "components never import each other"},
+	{"postprocessor", "kiln/builder", "", "components never import each other"},
+	{"internal/engine", "kiln/builder", "", "the engine is handed the list of components"},
+	{"internal/engine", "kiln/provisioner", "", "the engine is handed the list of components"},
+	{"internal/engine", "kiln/communicator", "", "the engine is handed the list of components"},
+	{"internal/template", "kiln/builder", "", "templates are handed the list of components"},
+	{"internal/template", "kiln/internal/engine", "", "templates are read before anything runs"},
+	{"internal/ui", "kiln/internal", "", "a sink knows events only"},
+	{"internal/ui", "kiln/schema", "", "a sink knows events only"},
+	{"internal/journal", "kiln/internal", "", "the journal is below all others"},
+	{"internal/engine", "github.com/hashicorp/hcl", "", "hcl and cty stay within schema and template"},
+	{"internal/engine", "github.com/zclconf/go-cty", "", "hcl and cty stay within schema and template"},
+	{"builder", "github.com/hashicorp/hcl", "", "hcl and cty stay within schema and template"},
+	{"cmd", "github.com/hashicorp/hcl", "", "hcl and cty stay within schema and template"},
+}
+
+func TestImports(t *testing.T) {
+	root := ".."
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			check(t, rel, imported)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func check(t *testing.T, file, imported string) {
+	t.Helper()
+	if !strings.Contains(file, "/") && strings.Contains(strings.Split(imported, "/")[0], ".") {
+		t.Errorf("%s imports %s: package kiln has the standard library only", file, imported)
+	}
+	for _, r := range rules {
+		own := "kiln/" + filepath.Dir(file)
+		if !strings.HasPrefix(file, r.from+"/") || !below(imported, r.to) || below(imported, own) || below(own, imported) {
+			continue
+		}
+		if r.but != "" && below(imported, r.but) {
+			continue
+		}
+		t.Errorf("%s imports %s: %s", file, imported, r.why)
+	}
+}
+
+func below(path, root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
