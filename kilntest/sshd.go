@@ -115,15 +115,24 @@ func (s *SSHD) Stop() {
 // KillConnections kills the processes that serve connections, and leaves the
 // server.
 func (s *SSHD) KillConnections() {
-	pid := strconv.Itoa(s.cmd.Process.Pid)
-	for range 3 {
-		out, _ := exec.Command("pgrep", "-P", pid).Output()
-		for _, child := range strings.Fields(string(out)) {
-			n, _ := strconv.Atoi(child)
-			exec.Command("pkill", "-KILL", "-P", child).Run()
+	// All of them are looked up first: children of one that died get another
+	// parent. What they run is left to end by itself.
+	pids := children(strconv.Itoa(s.cmd.Process.Pid))
+	for _, pid := range pids {
+		pids = append(pids, children(pid)...)
+	}
+	for _, pid := range pids {
+		n, err := strconv.Atoi(pid)
+		if err == nil {
 			syscall.Kill(n, syscall.SIGKILL)
 		}
 	}
+}
+
+// children lists the sshd processes that a process started.
+func children(pid string) []string {
+	out, _ := exec.Command("pgrep", "-P", pid, "-x", "sshd").Output()
+	return strings.Fields(string(out))
 }
 
 // FreePort is a port of the loopback interface on which nobody listens.
