@@ -10,8 +10,8 @@ import (
 // docker times a build of five steps: cold, with nothing changed, and with the
 // last step changed.
 func (b *bench) docker() error {
-	if out, err := exec.Command("docker", "image", "inspect", "kiln-bench:1").CombinedOutput(); err != nil {
-		if out, err = exec.Command("sh", "-c", `set -e; d=$(mktemp -d); mkdir -p $d/bin $d/tmp; cp /bin/busybox $d/bin/; for a in sh cat rm chmod dd sleep; do ln -s busybox $d/bin/$a; done; tar -C $d -c . | docker import - kiln-bench:1; rm -rf $d`).CombinedOutput(); err != nil {
+	if err := exec.Command("docker", "image", "inspect", "kiln-bench:1").Run(); err != nil {
+		if out, err := exec.Command("sh", "-c", `set -e; d=$(mktemp -d); mkdir -p $d/bin $d/tmp; cp /bin/busybox $d/bin/; for a in sh cat rm chmod dd sleep; do ln -s busybox $d/bin/$a; done; tar -C $d -c . | docker import - kiln-bench:1; rm -rf $d`).CombinedOutput(); err != nil {
 			return fmt.Errorf("make image: %w: %s", err, out)
 		}
 	}

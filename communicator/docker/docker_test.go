@@ -1,0 +1,34 @@
+package docker_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"kiln"
+	"kiln/communicator/docker"
+	"kiln/kilntest"
+)
+
+func TestConformance(t *testing.T) {
+	kilntest.Docker(t)
+	name := "kilnsuite-" + kiln.RandomName(8)
+	if out, err := exec.Command("docker", "run", "-d", "--name", name, kilntest.BusyboxImage, "sleep", "600").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("docker", "rm", "-f", name).Run() })
+	engine, err := docker.Open(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kilntest.TestCommunicator(t, func(t *testing.T) kiln.Communicator {
+		return docker.New(engine, name, docker.Options{FixOwner: true})
+	}, kilntest.CommunicatorOptions{Dir: "/suite"})
+}
+
+func TestAccept(t *testing.T) {
+	err := docker.Accept(&kiln.Artifact{Builder: "packer.file"}, "docker-tag", docker.ImportID)
+	if err == nil || !strings.Contains(err.Error(), "Unknown artifact type: packer.file") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,81 @@
+package kilntest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+
+	"kiln"
+)
+
+// removeLocal destroys a file or folder.
+func removeLocal(t *testing.T, r kiln.Resource) {
+	t.Helper()
+	if r.Kind != kiln.KindFile && r.Kind != kiln.KindDir {
+		t.Fatalf("a local resource of kind %s", r.Kind)
+	}
+	if err := os.RemoveAll(r.ID); err != nil {
+		t.Error(err)
+	}
+}
+
+// Local is a communicator whose machine is this one. Only commands and single
+// files go through it.
+type Local struct {
+	PTY bool // says that it is a terminal, without being one
+	// Before is called before each command; an error is Run's.
+	Before func(command string) error
+}
+
+// Terminal says what PTY says.
+func (l *Local) Terminal() bool { return l.PTY }
+
+// Run runs a command with /bin/sh.
+func (l *Local) Run(ctx context.Context, cmd *kiln.Cmd) error {
+	if l.Before != nil {
+		if err := l.Before(cmd.Command); err != nil {
+			return err
+		}
+	}
+	c := exec.CommandContext(ctx, "/bin/sh", "-c", cmd.Command)
+	c.Stdin, c.Stdout, c.Stderr = cmd.Stdin, cmd.Stdout, cmd.Stderr
+	err := c.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return &kiln.ExitError{Code: exit.ExitCode()}
+	}
+	return err
+}
+
+// Upload writes one file.
+func (l *Local) Upload(_ context.Context, up *kiln.Upload) error {
+	content := up.Content
+	if content == nil {
+		text, err := os.ReadFile(up.Source)
+		if err != nil {
+			return err
+		}
+		content = bytes.NewReader(text)
+	}
+	text, err := io.ReadAll(content)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(up.Destination, text, up.Mode)
+}
+
+// Download reads one file.
+func (l *Local) Download(_ context.Context, down *kiln.Download) error {
+	text, err := os.ReadFile(down.Source)
+	if err == nil {
+		_, err = down.Writer.Write(text)
+	}
+	return err
+}
+
+// Close does nothing.
+func (l *Local) Close() error { return nil }
