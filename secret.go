@@ -213,7 +213,7 @@ func base64s(s string) []string {
 			// the last ones bits of what comes after it.
 			e := enc.WithPadding(base64.NoPadding).EncodeToString(append(make([]byte, shift), s...))
 			from, to := (shift*8+5)/6, (shift+len(s))*8/6
-			if from < to && to <= len(e) && to-from >= 8 {
+			if to <= len(e) && to-from >= minDerived {
 				out = append(out, e[from:to])
 			}
 		}

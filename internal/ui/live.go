@@ -219,9 +219,9 @@ func (l *Live) row(c *chapter, nameWidth, width int) string {
 	}
 	switch {
 	case c.progress.Kind != "" && c.progress.Total > 0:
-		text += fmt.Sprintf("  %s %3d%% of %s", c.progress.Text, 100*c.progress.Done/c.progress.Total, bytes(c.progress.Total))
+		text += fmt.Sprintf("  %s %3d%% of %s", c.progress.Text, 100*c.progress.Done/c.progress.Total, byteCount(c.progress.Total))
 	case c.progress.Kind != "" && c.progress.Done > 0:
-		text += fmt.Sprintf("  %s %s", c.progress.Text, bytes(c.progress.Done))
+		text += fmt.Sprintf("  %s %s", c.progress.Text, byteCount(c.progress.Done))
 	case len(c.lines) > 0 && c.step != "":
 		text += "  " + c.lines[len(c.lines)-1]
 	}
@@ -234,7 +234,7 @@ func (l *Live) row(c *chapter, nameWidth, width int) string {
 	return ansi.Truncate(text, width-1, "…")
 }
 
-func bytes(n int64) string {
+func byteCount(n int64) string {
 	switch {
 	case n >= 1<<30:
 		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
