@@ -23,7 +23,7 @@ func stringTests() map[string]function.Function {
 
 func collections() map[string]function.Function {
 	return map[string]function.Function{
-		"alltrue": every(true), "anytrue": every(false), "coalesce": coalesce, "index": index, "length": length, "sum": sum,
+		"element": element, "alltrue": every(true), "anytrue": every(false), "coalesce": coalesce, "index": index, "length": length, "sum": sum,
 		"convert": typeexpr.ConvertFunc,
 	}
 }
@@ -199,3 +199,15 @@ func secrets() map[string]function.Function {
 	}
 	return out
 }
+
+// element refuses a negative index, as Packer does.
+var element = function.New(&function.Spec{
+	Params: []function.Parameter{{Name: "list", Type: cty.DynamicPseudoType}, {Name: "index", Type: cty.Number}},
+	Type: func(args []cty.Value) (cty.Type, error) {
+		if args[1].IsKnown() && !args[1].IsNull() && args[1].AsBigFloat().Sign() < 0 {
+			return cty.DynamicPseudoType, function.NewArgErrorf(1, "cannot use element function with a negative index")
+		}
+		return stdlib.ElementFunc.ReturnTypeForValues(args)
+	},
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return stdlib.ElementFunc.Call(args) },
+})
