@@ -80,6 +80,7 @@ build {
 	other := command(t, dir, "docker", "run", "-d", "--name", "kiln-not-ours-"+fmt.Sprint(os.Getpid()), kilntest.BusyboxImage, "sleep", "1000")
 	t.Cleanup(func() { exec.Command("docker", "rm", "-f", strings.TrimSpace(other)).Run() })
 
+	command(t, dir, program, "cache", "prune", "-all")
 	before := state(t, dir, tmp)
 	finished := 0
 	for n := range crashes {

@@ -173,6 +173,12 @@ func (m *machine) create(ctx context.Context) error {
 		}
 	}
 	res, err := m.engine.ContainerCreate(ctx, o)
+	if docker.Absent(err) && m.from != m.source.ID {
+		// The layer was pruned since it was looked at.
+		m.from, m.resumed = m.source.ID, 0
+		o.Config.Image = m.source.ID
+		res, err = m.engine.ContainerCreate(ctx, o)
+	}
 	if err != nil {
 		return fmt.Errorf("create container: %w", err)
 	}
