@@ -24,6 +24,8 @@ type Decoder struct {
 	Render func(f *Field, text string) (string, error)
 	// Skip tells names on the top level that are not the component's own.
 	Skip func(name string) bool
+
+	overlay bool // lists are laid over those that are there
 }
 
 // Positions tells where each field was set, by its present name.
@@ -49,7 +51,9 @@ func (d *Decoder) Body(body hcl.Body, dst any) (Positions, hcl.Diagnostics) {
 // are replaced, maps merged by key, lists overlaid by index.
 func (d *Decoder) Value(val cty.Value, rng hcl.Range, dst any) hcl.Diagnostics {
 	v := reflect.ValueOf(dst).Elem()
-	return d.object(val, rng, ofType(v.Type()), v, nil, true)
+	over := *d
+	over.overlay = true
+	return over.object(val, rng, ofType(v.Type()), v, nil, true)
 }
 
 // Defaults sets every zero field of dst that has a default.
@@ -229,7 +233,11 @@ func (d *Decoder) attribute(f *Field, v reflect.Value, val cty.Value, rng hcl.Ra
 	// The old name of a field may stand beside the new one: the later wins.
 	val, err := d.render(f, known(val))
 	if err == nil {
-		err = assign(v.FieldByIndex(f.Index), val, d.Weak)
+		fv := v.FieldByIndex(f.Index)
+		if !d.overlay {
+			fv.SetZero() // a default goes as a whole
+		}
+		err = assign(fv, val, d.Weak)
 	}
 	if err == nil && len(f.OneOf) > 0 {
 		err = oneOf(f, v.FieldByIndex(f.Index))

@@ -108,7 +108,7 @@ build {
 			t.Fatalf("crash %d (%s after %s): cleanup: %v\n%s", n, template, after, err, out)
 		}
 		if now := state(t, dir, tmp); !slices.Equal(now, before) {
-			t.Fatalf("crash %d (%s after %s) left something:\nbefore %q\nafter  %q", n, template, after, before, now)
+			t.Fatalf("crash %d (%s after %s) left something:\nbefore %q\nafter  %q\nimages:\n%s", n, template, after, before, now, command(t, dir, "docker", "images", "-a"))
 		}
 	}
 	t.Logf("%d crashes, %d builds were quicker than their end", crashes, finished)

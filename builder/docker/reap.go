@@ -26,26 +26,21 @@ func (c *Builder) Reap(ctx context.Context, r kiln.Resource) error {
 	defer engine.Close()
 	switch r.Kind {
 	case "container":
-		appear(ctx, func() bool {
+		err := appear(ctx, engine, "", func() bool {
 			_, err := engine.ContainerInspect(ctx, r.ID, client.ContainerInspectOptions{})
 			return err == nil
 		})
-		return removeContainer(ctx, engine, r.ID)
+		return errors.Join(err, removeContainer(ctx, engine, r.ID))
 	case "tag", "retag":
-		appear(ctx, func() bool { return exists(ctx, engine, r.ID) })
-		return docker.Untag(ctx, r)
+		err := appear(ctx, engine, "", func() bool { return exists(ctx, engine, r.ID) })
+		return errors.Join(err, docker.Untag(ctx, r))
 	case "image":
 		return removeImage(ctx, engine, r.ID)
 	case "layer":
-		if err := committed(ctx, engine, r.Attrs["container"]); err != nil {
-			return err
-		}
-		appear(ctx, func() bool { return exists(ctx, engine, layerName(kiln.LayerKey(r.ID))) })
-		return removeLayer(ctx, engine, kiln.LayerKey(r.ID))
+		key := kiln.LayerKey(r.ID)
+		err := appear(ctx, engine, r.Attrs["container"], func() bool { return exists(ctx, engine, layerName(key)) })
+		return errors.Join(err, removeLayer(ctx, engine, key))
 	case "commit":
-		if err := committed(ctx, engine, r.ID); err != nil {
-			return err
-		}
 		return reapCommit(ctx, engine, r)
 	}
 	return fmt.Errorf("unknown kind of docker resource %q", r.Kind)
@@ -53,45 +48,36 @@ func (c *Builder) Reap(ctx context.Context, r kiln.Resource) error {
 
 // The engine goes on with a call whose caller has died. So what a dead run was about
 // to make may appear a moment after the clean-up began.
-const inFlight = 600 * time.Millisecond
+const inFlight = time.Second
 
 // appear waits until something is there, for as long as a call that was in flight
-// may take.
-func appear(ctx context.Context, there func() bool) {
-	ctx, cancel := context.WithTimeout(ctx, inFlight)
-	defer cancel()
+// may take. While the container is paused, a commit of it is under way, however
+// large it is, and the time does not count.
+func appear(ctx context.Context, engine *docker.Engine, container string, there func() bool) error {
+	idle := time.Now()
 	for pause := 5 * time.Millisecond; !there(); pause = min(2*pause, 100*time.Millisecond) {
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C:
+		if container != "" {
+			if info, err := engine.ContainerInspect(ctx, container, client.ContainerInspectOptions{}); err == nil && info.Container.State.Paused {
+				idle = time.Now()
+			}
 		}
-	}
-}
-
-func exists(ctx context.Context, engine *docker.Engine, name string) bool {
-	_, err := engine.ImageInspect(ctx, name)
-	return err == nil
-}
-
-// committed waits until no commit of a container is under way: it is paused for as
-// long, however large it is.
-func committed(ctx context.Context, engine *docker.Engine, container string) error {
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
-		info, err := engine.ContainerInspect(ctx, container, client.ContainerInspectOptions{})
-		if err != nil || !info.Container.State.Paused {
+		if time.Since(idle) > inFlight {
 			return nil
 		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("a commit of container %s does not end: %w", container, ctx.Err())
+			return fmt.Errorf("wait for what was being made: %w", ctx.Err())
 		case <-timer.C:
 		}
 	}
+	return nil
+}
+
+func exists(ctx context.Context, engine *docker.Engine, name string) bool {
+	_, err := engine.ImageInspect(ctx, name)
+	return err == nil
 }
 
 // Owned finds the containers of a run by the names that we give them.
@@ -173,16 +159,14 @@ func reapCommit(ctx context.Context, engine *docker.Engine, r kiln.Resource) err
 		id = info.Container.ID
 	}
 	var found []string
-	appear(ctx, func() bool {
+	err := appear(ctx, engine, r.ID, func() bool {
 		found = orphans(ctx, engine, id, hostname, comment)
 		return len(found) > 0
 	})
 	for _, image := range found {
-		if err := removeImage(ctx, engine, image); err != nil {
-			return err
-		}
+		err = errors.Join(err, removeImage(ctx, engine, image))
 	}
-	return nil
+	return err
 }
 
 // orphans lists images without a name that were made of a container.

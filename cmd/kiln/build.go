@@ -150,9 +150,11 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 			p.say("Warning: layers are not used: %v", err)
 		}
 	}
-	p.onSignal = func(text string) {
+	told := func(text string) {
 		sinks.Event(kiln.Event{Time: time.Now(), Run: run, Kind: kiln.EventError, Text: text})
 	}
+	p.onSignal.Store(&told)
+	defer p.onSignal.Store(nil)
 	results := engine.Run(ctx, plan, o)
 	ok := len(results) == len(plan.Builds)
 	for _, r := range results {
@@ -207,8 +209,8 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 
 // told shows a message that comes from outside the run.
 func (p *program) told(text string) {
-	if p.onSignal != nil {
-		p.onSignal(text)
+	if show := p.onSignal.Load(); show != nil {
+		(*show)(text)
 		return
 	}
 	p.fail("%s", text)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -60,9 +61,9 @@ type program struct {
 	errs     io.Writer
 	name     string // kiln or packer, as it was called
 	start    time.Time
-	machine  bool              // -machine-readable
-	onSignal func(text string) // shows a message beside a run; nil: no run yet
-	redactor kiln.Redactor     // the one that every sink is behind
+	machine  bool                              // -machine-readable
+	onSignal atomic.Pointer[func(text string)] // shows a message beside a run; nil: no run yet
+	redactor kiln.Redactor                     // the one that every sink is behind
 }
 
 // asPacker tells that the program stands in Packer's place.

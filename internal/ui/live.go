@@ -34,6 +34,8 @@ type Live struct {
 	mu     sync.Mutex
 	drawn  int // rows on the screen now
 	asking bool
+	asked  string       // build whose question stands on the screen
+	queue  []kiln.Event // of other builds, held back meanwhile
 	last   time.Time
 	err    error
 	stop   chan struct{}
@@ -89,12 +91,27 @@ func (l *Live) write(text string) {
 func (l *Live) Event(e kiln.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.asking && e.Build != l.asked && e.Kind != kiln.EventPrompt {
+		l.queue = append(l.queue, e)
+		return
+	}
+	l.show(e)
+	if !l.asking {
+		waiting := l.queue
+		l.queue = nil
+		for _, e := range waiting {
+			l.show(e)
+		}
+	}
+}
+
+func (l *Live) show(e kiln.Event) {
 	l.story.event(e)
 	var scroll string
 	switch e.Kind {
 	case kiln.EventPrompt:
 		l.write(l.erase() + "\x1b[?25h" + prefix(e, e.Text) + " ")
-		l.asking = true
+		l.asking, l.asked = true, e.Build
 		return
 	case kiln.EventRunEnd:
 		for _, line := range l.story.summary(seconds(e.Seconds)) {
@@ -252,6 +269,9 @@ func (l *Live) Close() error {
 	<-l.done
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, e := range l.queue {
+		l.show(e)
+	}
 	l.write(l.erase() + "\x1b[?25h")
 	return l.err
 }
