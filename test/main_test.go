@@ -65,7 +65,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("KILN_HOME", filepath.Join(env.WorkDir, ".home"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, ".tmp"))
-			env.Setenv("GORACE", "exitcode=66")
+			env.Setenv("GORACE", "exitcode=66 atexit_sleep_ms=0")
 			if err := os.MkdirAll(filepath.Join(env.WorkDir, ".tmp"), 0o755); err != nil {
 				return err
 			}

@@ -24,7 +24,7 @@ type Options struct {
 	Version   string   // shown in the first event
 	Layers    *Layers  // nil: no layers are used or kept
 	Hint      []string // commands to type next, shown after a failure
-	Journal   kiln.Journal
+	Journal   Journal
 	Redactor  *kiln.Redactor
 	Sink      func(kiln.Event)
 	Ask       func(ctx context.Context, build, question string) (string, error)

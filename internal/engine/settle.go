@@ -1,18 +1,24 @@
 package engine
 
 import (
-	"errors"
 	"slices"
 	"sync"
 
 	"kiln"
 )
 
+// Journal is the record of a run.
+type Journal interface {
+	kiln.Journal
+	// ReleaseAll releases several resources as one.
+	ReleaseAll(build string, all []kiln.Resource) error
+}
+
 // holding is a journal that holds releases back until the build has ended: until
 // then even a finished image would be lost to a crash, so it must stay written
 // down as owned.
 type holding struct {
-	kiln.Journal
+	Journal
 	mu   sync.Mutex
 	held []kiln.Resource
 }
@@ -56,12 +62,12 @@ func (w *work) settle(ok bool, kept []*kiln.Artifact) error {
 	w.journal.mu.Lock()
 	held := append([]kiln.Resource(nil), w.journal.held...)
 	w.journal.mu.Unlock()
-	var errs []error
+	var stay []kiln.Resource
 	for i := len(held) - 1; i >= 0; i-- {
 		r := held[i]
 		switch {
 		case ok || r.Kind == KindLayer || belongs(r, kept):
-			errs = append(errs, w.journal.Journal.Release(w.b.Name, r))
+			stay = append(stay, r)
 		case !clean:
 			w.left = append(w.left, r)
 		default:
@@ -71,7 +77,8 @@ func (w *work) settle(ok bool, kept []*kiln.Artifact) error {
 			}
 		}
 	}
-	return errors.Join(errs...)
+	// At once, so that a crash meets a build that is finished or one that is not.
+	return w.journal.Journal.ReleaseAll(w.b.Name, stay)
 }
 
 // belongs tells whether r is part of one of the artifacts.

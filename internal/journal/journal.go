@@ -86,6 +86,43 @@ func (j *Journal) Gone(build string, r kiln.Resource) error { return j.strike(op
 // Release strikes off what belongs to an artifact now.
 func (j *Journal) Release(build string, r kiln.Resource) error { return j.strike(opRelease, build, r) }
 
+// ReleaseAll strikes off several at once: after a crash either all are released or
+// none is.
+func (j *Journal) ReleaseAll(build string, all []kiln.Resource) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil || len(all) == 0 {
+		return nil
+	}
+	var lines []byte
+	for _, r := range all {
+		line, err := json.Marshal(record{Op: opRelease, Time: time.Now(), Build: build, Resource: &r})
+		if err != nil {
+			return err
+		}
+		lines = append(append(lines, line...), '\n')
+	}
+	if _, err := j.file.Write(lines); err != nil {
+		return fmt.Errorf("write %s: %w", j.file.Name(), err)
+	}
+	if err := j.file.Sync(); err != nil {
+		return err
+	}
+	for _, r := range all {
+		j.forget(r)
+	}
+	return nil
+}
+
+func (j *Journal) forget(r kiln.Resource) {
+	for i, e := range j.open {
+		if same(e.Resource, r) {
+			j.open = append(j.open[:i:i], j.open[i+1:]...)
+			return
+		}
+	}
+}
+
 func (j *Journal) strike(op, build string, r kiln.Resource) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -97,12 +134,7 @@ func (j *Journal) strike(op, build string, r kiln.Resource) error {
 	if err := j.write(record{Op: op, Time: time.Now(), Build: build, Resource: &r}, op == opRelease); err != nil && op == opRelease {
 		return err
 	}
-	for i, e := range j.open {
-		if same(e.Resource, r) {
-			j.open = append(j.open[:i:i], j.open[i+1:]...)
-			break
-		}
-	}
+	j.forget(r)
 	return nil
 }
 
