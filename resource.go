@@ -1,5 +1,12 @@
 package kiln
 
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+)
+
 // A Resource is a thing outside the process that a build made or is about to
 // make: a container, an image, a temporary file, a process. We choose its ID, so
 // that it is known before the thing exists.
@@ -31,4 +38,15 @@ func (r Resource) String() string {
 		return r.Kind + " " + r.ID
 	}
 	return r.Owner + " " + r.Kind + " " + r.ID
+}
+
+// RemoveFile destroys a local file that a build owns. That it does not exist is
+// success.
+func RemoveFile(path string) func(context.Context) error {
+	return func(context.Context) error {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -135,12 +134,7 @@ func (c *Config) temporary(ctx context.Context, b *kiln.Build, lines []string) (
 		path += "." + c.TempfileExtension
 	}
 	r := kiln.Resource{Kind: kiln.KindFile, ID: path}
-	err := b.Own(r, func(context.Context) error {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
-	})
+	err := b.Own(r, kiln.RemoveFile(path))
 	if err != nil {
 		return "", nil, err
 	}

@@ -178,12 +178,12 @@ func (m *machine) export(ctx context.Context) (*kiln.Artifact, error) {
 		return nil, fmt.Errorf("make folder of the export: %w", err)
 	}
 	part := kiln.Resource{Kind: kiln.KindFile, ID: target + ".kiln-" + kiln.RandomName(8)}
-	if err := m.b.Own(part, removeFile(part.ID)); err != nil {
+	if err := m.b.Own(part, kiln.RemoveFile(part.ID)); err != nil {
 		return nil, err
 	}
 	final := kiln.Resource{Kind: kiln.KindFile, ID: target}
 	if _, err := os.Lstat(target); errors.Is(err, os.ErrNotExist) {
-		if err := m.b.Own(final, removeFile(target)); err != nil {
+		if err := m.b.Own(final, kiln.RemoveFile(target)); err != nil {
 			return nil, err
 		}
 	}
@@ -209,13 +209,4 @@ func (m *machine) exportTo(ctx context.Context, path string) error {
 	}
 	_, err = io.Copy(f, res)
 	return errors.Join(err, f.Close())
-}
-
-func removeFile(path string) func(context.Context) error {
-	return func(context.Context) error {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return nil
-	}
 }

@@ -50,7 +50,7 @@ func (f *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 	// Written beside the target and then moved there: a file of that name from
 	// before stays until the new one is complete.
 	part := kiln.Resource{Kind: kiln.KindFile, ID: target + ".kiln-" + kiln.RandomName(8)}
-	if err := b.Own(part, remove(part.ID)); err != nil {
+	if err := b.Own(part, kiln.RemoveFile(part.ID)); err != nil {
 		return nil, err
 	}
 	if err := f.write(b, part.ID); err != nil {
@@ -58,7 +58,7 @@ func (f *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 	}
 	final := kiln.Resource{Kind: kiln.KindFile, ID: target}
 	if _, err := os.Lstat(target); errors.Is(err, fs.ErrNotExist) {
-		if err := b.Own(final, remove(target)); err != nil {
+		if err := b.Own(final, kiln.RemoveFile(target)); err != nil {
 			return nil, err
 		}
 	}
@@ -66,15 +66,6 @@ func (f *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 		return nil, fmt.Errorf("move file to its target: %w", err)
 	}
 	return &machine{f.Target, final, b}, b.Destroy(ctx, part)
-}
-
-func remove(path string) func(context.Context) error {
-	return func(context.Context) error {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
-	}
 }
 
 func (f *Builder) write(b *kiln.Build, path string) error {

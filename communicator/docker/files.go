@@ -135,7 +135,7 @@ func (c *Communicator) uploadFile(ctx context.Context, up *kiln.Upload, content 
 		if err := t.WriteHeader(tree.Header(path.Base(dst), mode, size, mtime, uid, gid)); err != nil {
 			return err
 		}
-		if _, err := io.Copy(t, &progressReader{r: content, f: up.Progress}); err != nil {
+		if _, err := io.Copy(t, tree.Reported(content, up.Progress)); err != nil {
 			return err
 		}
 		return t.Close()
@@ -146,10 +146,10 @@ func (c *Communicator) uploadFile(ctx context.Context, up *kiln.Upload, content 
 
 // put sends a tar stream. An error of its source wins over what it leads to.
 func (c *Communicator) put(ctx context.Context, dir string, in io.Reader) error {
-	src := &sourceReader{r: in}
+	src := &tree.Watched{R: in}
 	_, err := c.engine.CopyToContainer(ctx, c.container, client.CopyToContainerOptions{DestinationPath: dir, Content: src, CopyUIDGID: true})
-	if src.err != nil && src.err != io.EOF {
-		return src.err
+	if src.Err() != nil {
+		return src.Err()
 	}
 	switch {
 	case err == nil:
@@ -162,34 +162,6 @@ func (c *Communicator) put(ctx context.Context, dir string, in io.Reader) error 
 		return fmt.Errorf("%w: %w", kiln.ErrConnectionLost, err)
 	}
 	return err
-}
-
-type sourceReader struct {
-	r   io.Reader
-	err error
-}
-
-func (s *sourceReader) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil {
-		s.err = err
-	}
-	return n, err
-}
-
-type progressReader struct {
-	r    io.Reader
-	f    func(int64)
-	done int64
-}
-
-func (p *progressReader) Read(b []byte) (int, error) {
-	n, err := p.r.Read(b)
-	p.done += int64(n)
-	if p.f != nil && n > 0 {
-		p.f(p.done)
-	}
-	return n, err
 }
 
 func (c *Communicator) uploadTree(ctx context.Context, up *kiln.Upload, uid, gid int) error {
@@ -298,6 +270,6 @@ func (c *Communicator) downloadFile(ctx context.Context, down *kiln.Download) er
 	if _, err := t.Next(); err != nil {
 		return fmt.Errorf("read %s: %w", down.Source, err)
 	}
-	_, err = io.Copy(down.Writer, &progressReader{r: t, f: down.Progress})
+	_, err = io.Copy(down.Writer, tree.Reported(t, down.Progress))
 	return err
 }

@@ -51,7 +51,7 @@ func (c *client) scpUpload(ctx context.Context, up *kiln.Upload) error {
 		content, size = strings.NewReader(string(text)), int64(len(text))
 	}
 	return c.scp(ctx, "scp -t "+tree.Quote(up.Destination), func(w *bufio.Writer) error {
-		return scpFile(w, path.Base(up.Destination), mode, size, &reported{r: content, f: up.Progress})
+		return scpFile(w, path.Base(up.Destination), mode, size, tree.Reported(content, up.Progress))
 	})
 }
 
@@ -170,13 +170,13 @@ func (c *client) scp(ctx context.Context, command string, send func(*bufio.Write
 	})
 	defer in.Close()
 	var stderr limitedBuffer
-	src := &watched{in: in}
+	src := &tree.Watched{R: in}
 	err := c.run(ctx, &kiln.Cmd{Command: command, Stdin: src, Stdout: answered, Stderr: &stderr}, false)
 	answered.Close()
 	said := <-verdict
 	switch {
-	case src.err != nil && src.err != io.EOF:
-		return src.err
+	case src.Err() != nil:
+		return src.Err()
 	case missing(err):
 		return fmt.Errorf("SCP failed to start. This usually means that SCP is not properly installed on the remote system: %w", err)
 	case said != nil:

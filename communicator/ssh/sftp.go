@@ -14,6 +14,7 @@ import (
 	"github.com/pkg/sftp"
 
 	"kiln"
+	"kiln/communicator/tree"
 )
 
 // withSFTP runs f with an SFTP client on a session of its own.
@@ -59,7 +60,7 @@ func (c *client) sftpUpload(ctx context.Context, up *kiln.Upload) error {
 			if mode == 0 {
 				mode = 0o644
 			}
-			return sftpPut(cl, up.Destination, &reported{r: up.Content, f: up.Progress}, mode)
+			return sftpPut(cl, up.Destination, tree.Reported(up.Content, up.Progress), mode)
 		}
 		return sftpFile(cl, up.Destination, up.Source, up.Progress)
 	})
@@ -75,7 +76,7 @@ func sftpFile(cl *sftp.Client, dst, src string, progress func(int64)) error {
 	if err != nil {
 		return err
 	}
-	return sftpPut(cl, dst, &reported{r: f, f: progress}, info.Mode())
+	return sftpPut(cl, dst, tree.Reported(f, progress), info.Mode())
 }
 
 func sftpPut(cl *sftp.Client, dst string, content io.Reader, mode fs.FileMode) error {

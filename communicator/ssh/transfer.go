@@ -108,26 +108,12 @@ func (l *limitedBuffer) Write(p []byte) (int, error) {
 // over the remote one that it leads to.
 func (c *client) stream(ctx context.Context, command string, in io.Reader) error {
 	var stderr limitedBuffer
-	src := &watched{in: in}
+	src := &tree.Watched{R: in}
 	err := c.run(ctx, &kiln.Cmd{Command: command, Stdin: src, Stderr: &stderr}, false)
-	if src.err != nil && src.err != io.EOF {
-		return src.err
+	if src.Err() != nil {
+		return src.Err()
 	}
 	return told(err, &stderr.Buffer)
-}
-
-// watched remembers the error of a source.
-type watched struct {
-	in  io.Reader
-	err error
-}
-
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.in.Read(p)
-	if err != nil {
-		w.err = err
-	}
-	return n, err
 }
 
 // catUpload streams one file. It is written under a name of its own and moved to
@@ -150,7 +136,7 @@ func (c *client) catUpload(ctx context.Context, up *kiln.Upload) error {
 		mode = 0o644
 	}
 	in := tree.Ahead(ctx, func(w io.Writer) error {
-		n, err := io.CopyBuffer(struct{ io.Writer }{w}, &reported{r: content, f: up.Progress}, make([]byte, copySize))
+		n, err := io.CopyBuffer(struct{ io.Writer }{w}, tree.Reported(content, up.Progress), make([]byte, copySize))
 		if err == nil && size >= 0 && n != size {
 			err = fmt.Errorf("read %d bytes where %d were expected", n, size)
 		}
@@ -167,22 +153,6 @@ func (c *client) catUpload(ctx context.Context, up *kiln.Upload) error {
 		`if [ ! -e "$d" ]; then f="$d.kiln-part"; fi; `+
 		`cat >"$f"%s && chmod %04o "$f" || { c=$?; [ "$f" = "$d" ] || rm -f "$f"; exit $c; }; [ "$f" = "$d" ] || mv -f "$f" "$d"`, dst, check, mode.Perm())
 	return c.stream(ctx, command, in)
-}
-
-// reported tells of bytes as they are read.
-type reported struct {
-	r    io.Reader
-	f    func(int64)
-	done int64
-}
-
-func (r *reported) Read(p []byte) (int, error) {
-	n, err := r.r.Read(p)
-	r.done += int64(n)
-	if r.f != nil && n > 0 {
-		r.f(r.done)
-	}
-	return n, err
 }
 
 // tarUpload streams a tree.

@@ -132,12 +132,7 @@ func add(_ context.Context, b *kiln.Build, path, line string) error {
 	_, err = os.Lstat(abs)
 	isNew := errors.Is(err, os.ErrNotExist)
 	if isNew {
-		err := b.Own(r, func(context.Context) error {
-			if err := os.Remove(abs); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err
-			}
-			return nil
-		})
+		err := b.Own(r, kiln.RemoveFile(abs))
 		if err != nil {
 			return err
 		}

@@ -120,7 +120,7 @@ func distinct(files []string) error {
 // pack writes to a name beside the target, and moves it there when complete.
 func (p *PostProcessor) pack(ctx context.Context, b *kiln.Build, target, archive, algorithm string, files []string) error {
 	part := kiln.Resource{Kind: kiln.KindFile, ID: target + ".kiln-" + kiln.RandomName(8)}
-	if err := b.Own(part, remove(part.ID)); err != nil {
+	if err := b.Own(part, kiln.RemoveFile(part.ID)); err != nil {
 		return err
 	}
 	out, err := os.OpenFile(part.ID, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
@@ -133,7 +133,7 @@ func (p *PostProcessor) pack(ctx context.Context, b *kiln.Build, target, archive
 	}
 	final := kiln.Resource{Kind: kiln.KindFile, ID: target}
 	if _, err := os.Lstat(target); errors.Is(err, os.ErrNotExist) {
-		if err := b.Own(final, remove(target)); err != nil {
+		if err := b.Own(final, kiln.RemoveFile(target)); err != nil {
 			return err
 		}
 	}
@@ -141,15 +141,6 @@ func (p *PostProcessor) pack(ctx context.Context, b *kiln.Build, target, archive
 		return fmt.Errorf("move archive to its place: %w", err)
 	}
 	return errors.Join(b.Destroy(ctx, part), b.Release(final))
-}
-
-func remove(path string) func(context.Context) error {
-	return func(context.Context) error {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return nil
-	}
 }
 
 func (p *PostProcessor) stream(ctx context.Context, b *kiln.Build, out io.Writer, archive, algorithm string, files []string) error {

@@ -49,12 +49,7 @@ func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Art
 	}
 	b.Say("Saving image: %s", in.ID)
 	part := kiln.Resource{Kind: kiln.KindFile, ID: target + ".kiln-" + kiln.RandomName(8)}
-	err = b.Own(part, func(context.Context) error {
-		if err := os.Remove(part.ID); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return nil
-	})
+	err = b.Own(part, kiln.RemoveFile(part.ID))
 	if err != nil {
 		return nil, err
 	}

@@ -141,12 +141,7 @@ func (p *PostProcessor) update(ctx context.Context, b *kiln.Build, path, run str
 		return err
 	}
 	part := kiln.Resource{Kind: kiln.KindFile, ID: path + ".kiln-" + kiln.RandomName(8)}
-	err = b.Own(part, func(context.Context) error {
-		if err := os.Remove(part.ID); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return nil
-	})
+	err = b.Own(part, kiln.RemoveFile(part.ID))
 	if err != nil {
 		return err
 	}

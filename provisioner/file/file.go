@@ -164,12 +164,7 @@ func fetch(ctx context.Context, b *kiln.Build, c kiln.Communicator, down *kiln.D
 		return err
 	}
 	part := kiln.Resource{Kind: kiln.KindFile, ID: abs + ".kiln-" + kiln.RandomName(8)}
-	err = b.Own(part, func(context.Context) error {
-		if err := os.Remove(part.ID); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return nil
-	})
+	err = b.Own(part, kiln.RemoveFile(part.ID))
 	if err != nil {
 		return err
 	}
