@@ -75,6 +75,10 @@ func TestScripts(t *testing.T) {
 				env.Setenv("IMAGE", kilntest.BusyboxImage)
 				env.Setenv("EXAMPLES", examples)
 			}
+			if strings.HasPrefix(name, "docker_push") {
+				env.Setenv("PKR_VAR_registry", kilntest.StartRegistry(tt))
+				env.Setenv("PKR_VAR_password", kilntest.RegistryPassword)
+			}
 			if strings.HasPrefix(name, "ssh_") {
 				s := kilntest.StartSSHD(tt)
 				env.Setenv("PKR_VAR_port", strconv.Itoa(s.Port))

@@ -202,6 +202,13 @@ func (w *work) run(ctx context.Context) ([]*kiln.Artifact, error) {
 		return nil, errors.Join(err, w.settle(false, nil))
 	}
 	kept, err := w.postProcess(ctx, artifact)
+	if err != nil {
+		// The summary lists no artifact of a failed build: who wants them must learn
+		// of them here.
+		for _, a := range kept {
+			w.b.Say("Kept, though the build fails: %s", a)
+		}
+	}
 	return kept, errors.Join(err, w.settle(err == nil, kept))
 }
 
