@@ -26,7 +26,9 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOT TESTED: -short leaves out the hundred crashes")
 	}
-	kilntest.Docker(t)
+	// An engine of its own: all that is in it is counted.
+	host, _, _ := dockerd(t)
+	t.Setenv("DOCKER_HOST", host)
 	server := kilntest.StartSSHD(t)
 	dir := t.TempDir()
 	tmp := filepath.Join(dir, "tmp")
@@ -35,6 +37,7 @@ source "docker" "x" {
   image  = "`+kilntest.BusyboxImage+`"
   pull   = false
   commit = true
+  run_command = ["-d", "-i", "-t", "--network=none", "--entrypoint=/bin/sh", "--", "{{.Image}}"]
 }
 build {
   sources = ["docker.x"]
@@ -78,7 +81,7 @@ build {
 	if err := os.MkdirAll(tmp, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	other := command(t, dir, "docker", "run", "-d", "--name", "kiln-not-ours-"+fmt.Sprint(os.Getpid()), kilntest.BusyboxImage, "sleep", "1000")
+	other := command(t, dir, "docker", "run", "-d", "--network=none", "--name", "kiln-not-ours-"+fmt.Sprint(os.Getpid()), kilntest.BusyboxImage, "sleep", "1000")
 	t.Cleanup(func() { exec.Command("docker", "rm", "-f", strings.TrimSpace(other)).Run() })
 
 	command(t, dir, program, "cache", "prune", "-all")
