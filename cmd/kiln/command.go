@@ -25,7 +25,7 @@ var commands []*command
 
 func init() {
 	commands = []*command{
-		buildCommand, validateCommand, inspectCommand, explainCommand, cleanupCommand, cacheCommand,
+		buildCommand, validateCommand, inspectCommand, fmtCommand, fixCommand, upgradeCommand, explainCommand, cleanupCommand, cacheCommand,
 		versionCommand, completionCommand, helpCommand,
 	}
 }
@@ -42,9 +42,6 @@ func findCommand(name string) *command {
 // later are Packer's commands that this version does not have, each with what to
 // do instead.
 var later = map[string]string{
-	"fmt":                "formatting is not in this version",
-	"fix":                "rewriting old JSON options is not in this version",
-	"hcl2_upgrade":       "conversion to HCL2 is not in this version; JSON templates run as they are",
 	"console":            "the console is not in this version; `kiln inspect` shows the values of variables and locals",
 	"init":               "plugins cannot be installed in this version; components that are built in need no init",
 	"plugins":            "plugins cannot be used in this version",
@@ -160,12 +157,15 @@ func (c *call) suggestFlag(p *program, fs *flag.FlagSet, err error) {
 
 // flagDefinitions tells help and completion which flags a command has.
 var flagDefinitions = map[string]func(*flag.FlagSet){
-	"build":    func(fs *flag.FlagSet) { new(buildFlags).define(fs) },
-	"validate": func(fs *flag.FlagSet) { new(validateFlags).define(fs) },
-	"inspect":  func(fs *flag.FlagSet) { new(inspectFlags).define(fs) },
-	"cleanup":  func(fs *flag.FlagSet) { new(cleanupFlags).define(fs) },
-	"cache":    func(fs *flag.FlagSet) { new(cacheFlags).define(fs) },
-	"explain":  func(fs *flag.FlagSet) { new(explainFlags).define(fs) },
+	"build":        func(fs *flag.FlagSet) { new(buildFlags).define(fs) },
+	"validate":     func(fs *flag.FlagSet) { new(validateFlags).define(fs) },
+	"inspect":      func(fs *flag.FlagSet) { new(inspectFlags).define(fs) },
+	"fmt":          func(fs *flag.FlagSet) { new(fmtFlags).define(fs) },
+	"fix":          func(fs *flag.FlagSet) { new(fixFlags).define(fs) },
+	"hcl2_upgrade": func(fs *flag.FlagSet) { new(upgradeFlags).define(fs) },
+	"cleanup":      func(fs *flag.FlagSet) { new(cleanupFlags).define(fs) },
+	"cache":        func(fs *flag.FlagSet) { new(cacheFlags).define(fs) },
+	"explain":      func(fs *flag.FlagSet) { new(explainFlags).define(fs) },
 }
 
 // help is the usage text of a command.

@@ -28,9 +28,10 @@ const (
 
 // Exit codes, as Packer's.
 const (
-	exitOK     = 0
-	exitFailed = 1
-	exitNoSuch = 127 // no command, or one that does not exist
+	exitOK          = 0
+	exitFailed      = 1
+	exitUnformatted = 3   // fmt -check found a file to format
+	exitNoSuch      = 127 // no command, or one that does not exist
 )
 
 func main() {

@@ -209,3 +209,10 @@ func errorf(rng hcl.Range, summary, format string, args ...any) *hcl.Diagnostic 
 
 // display is a path as it is shown: relative paths stay as the user gave them.
 func display(path string) string { return filepath.ToSlash(path) }
+
+// FromHCL gives the diagnostics of one file our form.
+func FromHCL(name string, text []byte, diags hcl.Diagnostics) Diagnostics {
+	s := newSources()
+	s.text[name] = text
+	return s.convert(diags).tidy()
+}

@@ -29,7 +29,11 @@ func Load(ctx context.Context, o Options) (*Template, Diagnostics) {
 		if err != nil {
 			return nil, Errorf("Cannot read the template", err.Error())
 		}
-		return loadJSON(ctx, o, "<stdin>", text)
+		name := o.Name
+		if name == "" {
+			name = "<stdin>"
+		}
+		return loadJSON(ctx, o, name, text)
 	}
 	info, err := os.Stat(o.Path)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 type Options struct {
 	Path       string    // a file, a folder of HCL2 files, or "-" for legacy JSON on Stdin
 	Stdin      io.Reader // read for "-"
+	Name       string    // what "-" is called in messages; default <stdin>
 	ConfigType string    // "json" or "hcl2", where the path does not decide; default json
 	Vars       []string  // "name=value" of -var, in order
 	VarFiles   []string  // of -var-file, in order

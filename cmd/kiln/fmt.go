@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"kiln/internal/format"
+	"kiln/internal/template"
+)
+
+type fmtFlags struct{ check, diff, write, recursive bool }
+
+func (f *fmtFlags) define(fs *flag.FlagSet) {
+	fs.BoolVar(&f.check, "check", false, "change nothing; exit code 3 if a file would change")
+	fs.BoolVar(&f.diff, "diff", false, "show what changes")
+	fs.BoolVar(&f.write, "write", true, "write the files")
+	fs.BoolVar(&f.recursive, "recursive", false, "also the folders inside a folder")
+}
+
+var fmtCommand = &command{
+	name: "fmt", usage: "[options] PATH...", synopsis: "put HCL2 files into the canonical layout",
+	about: "Formats files named .pkr.hcl and .pkrvars.hcl, and those in folders, and prints\nthe name of each that changes. PATH - formats standard input to standard output.",
+	run:   runFmt,
+}
+
+func runFmt(_ context.Context, p *program, c *call) int {
+	var f fmtFlags
+	if !c.parse(p, f.define, 1, -1) {
+		return exitFailed
+	}
+	failed, changed := false, 0
+	problem := func(name string, text []byte, err error) {
+		failed = true
+		var diags hcl.Diagnostics
+		if errors.As(err, &diags) {
+			p.show(template.FromHCL(name, text, diags))
+			err = nil
+		}
+		p.fail("encountered an error while formatting %s%s", name, suffixed(err))
+	}
+	o := format.Options{Write: f.write && !f.check, Diff: f.diff, Recursive: f.recursive, Out: p.out, Problem: problem}
+	for _, path := range c.args {
+		n, err := 0, error(nil)
+		if path == "-" {
+			n, err = p.formatStdin(f.check, problem)
+		} else {
+			n, err = o.Path(path)
+		}
+		changed += n
+		if err != nil {
+			failed = true
+			p.fail("Error: %v", err)
+		}
+	}
+	switch {
+	case failed:
+		return exitFailed
+	case f.check && changed > 0:
+		return exitUnformatted
+	}
+	return exitOK
+}
+
+func suffixed(err error) string {
+	if err == nil {
+		return ""
+	}
+	return fmt.Sprintf(": %v", err)
+}
+
+// formatStdin prints the formatted input; with check only where nothing changes.
+func (p *program) formatStdin(check bool, problem func(string, []byte, error)) (int, error) {
+	text, err := io.ReadAll(p.in)
+	if err != nil {
+		return 0, err
+	}
+	out, diags := format.Source("<stdin>", text)
+	if diags.HasErrors() {
+		problem("<stdin>", text, diags)
+		return 0, nil
+	}
+	changed := 0
+	if !bytes.Equal(out, text) {
+		changed = 1
+	}
+	if !check || changed == 0 {
+		_, err = p.out.Write(out)
+	}
+	return changed, err
+}
