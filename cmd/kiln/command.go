@@ -25,7 +25,7 @@ var commands []*command
 
 func init() {
 	commands = []*command{
-		buildCommand, validateCommand, inspectCommand, fmtCommand, fixCommand, upgradeCommand, explainCommand, cleanupCommand, cacheCommand,
+		buildCommand, validateCommand, inspectCommand, fmtCommand, fixCommand, upgradeCommand, consoleCommand, explainCommand, cleanupCommand, cacheCommand,
 		versionCommand, completionCommand, helpCommand,
 	}
 }
@@ -42,7 +42,6 @@ func findCommand(name string) *command {
 // later are Packer's commands that this version does not have, each with what to
 // do instead.
 var later = map[string]string{
-	"console":            "the console is not in this version; `kiln inspect` shows the values of variables and locals",
 	"init":               "plugins cannot be installed in this version; components that are built in need no init",
 	"plugins":            "plugins cannot be used in this version",
 	"plugin":             "plugins cannot be used in this version",
@@ -163,6 +162,7 @@ var flagDefinitions = map[string]func(*flag.FlagSet){
 	"fmt":          func(fs *flag.FlagSet) { new(fmtFlags).define(fs) },
 	"fix":          func(fs *flag.FlagSet) { new(fixFlags).define(fs) },
 	"hcl2_upgrade": func(fs *flag.FlagSet) { new(upgradeFlags).define(fs) },
+	"console":      func(fs *flag.FlagSet) { new(templateFlags).define(fs) },
 	"cleanup":      func(fs *flag.FlagSet) { new(cleanupFlags).define(fs) },
 	"cache":        func(fs *flag.FlagSet) { new(cacheFlags).define(fs) },
 	"explain":      func(fs *flag.FlagSet) { new(explainFlags).define(fs) },

@@ -100,6 +100,9 @@ type Named struct{ Type, Name string }
 // loader is what each format does for a Template.
 type loader interface {
 	builds(ctx context.Context) ([]*Build, Diagnostics)
+	eval(line string) (string, Diagnostics)
+	dump() string
+	words() []string
 }
 
 // Build is one image to make: a source with its provisioners and

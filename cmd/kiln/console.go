@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"kiln/internal/template"
+)
+
+var consoleCommand = &command{
+	name: "console", usage: "[options] [TEMPLATE]", synopsis: "evaluate expressions of a template",
+	about: "Evaluates what is typed with the variables and locals of a template: an expression\nfor HCL2, text with {{ }} for JSON. Words: variables, help, exit. At a terminal there\nis a history (arrow keys) and completion (tab); otherwise the result of the last line\nof standard input is printed.",
+	run:   runConsole,
+}
+
+func runConsole(ctx context.Context, p *program, c *call) int {
+	var f templateFlags
+	if !c.parse(p, f.define, 0, 1) {
+		return exitFailed
+	}
+	path := ""
+	if len(c.args) > 0 {
+		path = c.args[0]
+	}
+	o := f.options(p, path)
+	o.EvaluateData = true
+	t, ok := p.load(ctx, o)
+	if !ok {
+		return exitFailed
+	}
+	_, _ = t.Builds(ctx) // what cannot be resolved stays unknown
+	s := &console{p: p, t: t}
+	if in, ok := p.in.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
+		return s.interactive(in)
+	}
+	return s.piped()
+}
+
+// console is one session.
+type console struct {
+	p *program
+	t *template.Template
+}
+
+const consoleHelp = `Type an expression to see its value. Besides expressions there are:
+
+variables   all variables and their values
+help        this text
+exit        leave; so does Ctrl-D`
+
+// answer evaluates a line.
+func (s *console) answer(line string) (text string, failed, leave bool) {
+	switch strings.TrimSpace(line) {
+	case "":
+		return "", false, false
+	case "exit":
+		return "", false, true
+	case "help":
+		return consoleHelp, false, false
+	case "variables":
+		return s.t.Dump(), false, false
+	}
+	text, diags := s.t.Eval(line)
+	if len(diags) > 0 {
+		var b strings.Builder
+		diags.Write(&b, template.WriteOptions{})
+		text = strings.TrimRight(b.String()+text, "\n")
+	}
+	return s.p.redactor.Mask(text), diags.HasErrors(), false
+}
+
+// piped answers every line and prints the last answer.
+func (s *console) piped() int {
+	in := bufio.NewReader(s.p.in)
+	last, failed := "", false
+	for {
+		line, err := in.ReadString('\n')
+		if strings.TrimSpace(line) != "" {
+			text, bad, leave := s.answer(strings.TrimRight(line, "\r\n"))
+			if leave {
+				break
+			}
+			last, failed = text, bad
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				s.p.fail("Error: read standard input: %v", err)
+				return exitFailed
+			}
+			break
+		}
+	}
+	if last != "" {
+		s.p.say("%s", last)
+	}
+	if failed {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// interactive reads lines with a history and completion.
+func (s *console) interactive(in *os.File) int {
+	state, err := term.MakeRaw(int(in.Fd()))
+	if err != nil {
+		s.p.fail("Error: %v", err)
+		return exitFailed
+	}
+	defer term.Restore(int(in.Fd()), state)
+	tty := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{in, s.p.out}, "> ")
+	if width, height, err := term.GetSize(int(in.Fd())); err == nil && width > 0 {
+		_ = tty.SetSize(width, height)
+	}
+	words := append(s.t.Words(), "variables", "help", "exit")
+	tty.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
+		if key != '\t' {
+			return "", 0, false
+		}
+		done, choices := complete(words, line[:pos])
+		if done == line[:pos] && len(choices) > 1 {
+			_, _ = tty.Write([]byte(strings.Join(choices, "  ") + "\n"))
+		}
+		return done + line[pos:], len(done), true
+	}
+	for {
+		line, err := tty.ReadLine()
+		if err != nil && !errors.Is(err, term.ErrPasteIndicator) {
+			return exitOK // Ctrl-D, Ctrl-C or a terminal that went away
+		}
+		text, _, leave := s.answer(line)
+		if leave {
+			return exitOK
+		}
+		if text != "" {
+			_, _ = tty.Write([]byte(text + "\n"))
+		}
+	}
+}
+
+// complete extends the last word of a line as far as the known words agree.
+func complete(words []string, line string) (string, []string) {
+	start := strings.LastIndexAny(line, " ,([+*/%!&|<>=?:") + 1
+	if i := strings.LastIndex(line, "{{"); i >= 0 && !strings.Contains(line[i:], "}}") {
+		start = i
+	}
+	word := line[start:]
+	if word == "" {
+		return line, nil
+	}
+	var fit []string
+	for _, w := range words {
+		if strings.HasPrefix(w, word) && !slices.Contains(fit, w) {
+			fit = append(fit, w)
+		}
+	}
+	if len(fit) == 0 {
+		return line, nil
+	}
+	common := fit[0]
+	for _, w := range fit {
+		for !strings.HasPrefix(w, common) {
+			common = common[:len(common)-1]
+		}
+	}
+	return line[:start] + common, fit
+}
