@@ -88,6 +88,7 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"pluginmirror": pluginMirror},
 		Condition: func(cond string) (bool, error) { return cond == "race" && raceFlag != "", nil },
 	})
 }

@@ -101,7 +101,7 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) int {
 	o.WarnUndeclared, o.EvaluateData = f.warnUndeclared, true
 	o.Force, o.Debug, o.OnError = f.force, f.debug, f.onError.value
 	t, ok := p.load(ctx, o)
-	if !ok {
+	if !ok || !p.havePlugins(ctx, t) {
 		return exitFailed
 	}
 	builds, diags := t.Builds(ctx)

@@ -25,12 +25,16 @@ var commands []*command
 
 func init() {
 	commands = []*command{
-		buildCommand, validateCommand, inspectCommand, fmtCommand, fixCommand, upgradeCommand, consoleCommand, explainCommand, cleanupCommand, cacheCommand,
+		buildCommand, validateCommand, inspectCommand, fmtCommand, fixCommand, upgradeCommand, consoleCommand,
+		initCommand, pluginsCommand, explainCommand, cleanupCommand, cacheCommand,
 		versionCommand, completionCommand, helpCommand,
 	}
 }
 
 func findCommand(name string) *command {
+	if name == "plugin" {
+		name = "plugins"
+	}
 	for _, c := range commands {
 		if c.name == name {
 			return c
@@ -42,9 +46,6 @@ func findCommand(name string) *command {
 // later are Packer's commands that this version does not have, each with what to
 // do instead.
 var later = map[string]string{
-	"init":               "plugins cannot be installed in this version; components that are built in need no init",
-	"plugins":            "plugins cannot be used in this version",
-	"plugin":             "plugins cannot be used in this version",
 	"verify-attestation": "attestations are not in this version",
 	"execute":            "components are part of the program and no processes of their own",
 	"sbom-generate":      "bills of materials are not in this version",
@@ -162,6 +163,8 @@ var flagDefinitions = map[string]func(*flag.FlagSet){
 	"fmt":          func(fs *flag.FlagSet) { new(fmtFlags).define(fs) },
 	"fix":          func(fs *flag.FlagSet) { new(fixFlags).define(fs) },
 	"hcl2_upgrade": func(fs *flag.FlagSet) { new(upgradeFlags).define(fs) },
+	"init":         func(fs *flag.FlagSet) { new(initFlags).define(fs) },
+	"plugins":      func(fs *flag.FlagSet) { new(pluginsFlags).define(fs) },
 	"console":      func(fs *flag.FlagSet) { new(templateFlags).define(fs) },
 	"cleanup":      func(fs *flag.FlagSet) { new(cleanupFlags).define(fs) },
 	"cache":        func(fs *flag.FlagSet) { new(cacheFlags).define(fs) },

@@ -42,6 +42,9 @@ var validateCommand = &command{
 			p.say("Syntax-only check passed. Everything looks okay.")
 			return exitOK
 		}
+		if !p.havePlugins(ctx, t) {
+			return exitFailed
+		}
 		builds, diags := t.Builds(ctx)
 		_, more := engine.NewPlan(builds)
 		diags = append(diags, more...)

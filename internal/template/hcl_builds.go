@@ -91,7 +91,8 @@ func (h *hclTemplate) build(b *hclBuild, u hclUse, name string) (*Build, hcl.Dia
 	}}
 	d := &hclDecoder{h: h, c: c, b: b, u: u, sourceOf: cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(u.alias), "type": cty.StringVal(u.typ)})}
 	var diags hcl.Diagnostics
-	make, ok := h.Components.Builders[u.typ]
+	typ := h.resolve(u.typ)
+	make, ok := h.Components.Builders[typ]
 	blk := h.sources[[2]string{u.typ, u.name}]
 	if !ok {
 		diags = append(diags, errorf(blk.LabelRanges[0], "Unknown source type "+u.typ, "The builder %s is unknown by %s", u.typ, unknownHint(u.typ, slices.Collect(maps.Keys(h.Components.Builders)))))
@@ -103,7 +104,7 @@ func (h *hclTemplate) build(b *hclBuild, u hclUse, name string) (*Build, hcl.Dia
 		if u.body != nil {
 			body = hcl.MergeBodies([]hcl.Body{blk.Body, u.body})
 		}
-		out.Builder = d.component("builder", u.typ, u.alias, body, blk.DefRange, nil, func() any { return make() })
+		out.Builder = d.component("builder", typ, u.alias, body, blk.DefRange, nil, func() any { return make() })
 	}
 	for _, s := range b.steps {
 		if !s.runsFor(u) {
@@ -129,6 +130,19 @@ func (h *hclTemplate) build(b *hclBuild, u hclUse, name string) (*Build, hcl.Dia
 		return nil, diags
 	}
 	return out, diags
+}
+
+// resolve is a component's type as it is known: a required_plugins block can give
+// the components of a plugin another prefix.
+func (h *hclTemplate) resolve(typ string) string {
+	for _, p := range h.t.Plugins {
+		name := p.Source[strings.LastIndex(p.Source, "/")+1:]
+		rest, ok := strings.CutPrefix(typ, p.Accessor)
+		if ok && p.Accessor != name && (rest == "" || rest[0] == '-') {
+			return name + rest
+		}
+	}
+	return typ
 }
 
 // hclDecoder makes the components of one build.
@@ -200,7 +214,8 @@ func (d *hclDecoder) component(kind, typ, name string, body hcl.Body, rng hcl.Ra
 }
 
 func (d *hclDecoder) provisioner(s *hclStep, kind string) (*Provisioner, hcl.Diagnostics) {
-	make, ok := d.h.Components.Provisioners[s.typ]
+	typ := d.h.resolve(s.typ)
+	make, ok := d.h.Components.Provisioners[typ]
 	if !ok {
 		return nil, hcl.Diagnostics{errorf(s.rng, fmt.Sprintf("Unknown %s type %q", kind, s.typ), "The provisioner %s is unknown by %s",
 			s.typ, unknownHint(s.typ, slices.Collect(maps.Keys(d.h.Components.Provisioners))))}
@@ -212,7 +227,7 @@ func (d *hclDecoder) provisioner(s *hclStep, kind string) (*Provisioner, hcl.Dia
 		}
 	}
 	return &Provisioner{PauseBefore: s.pause, Timeout: s.timeout, MaxRetries: s.retries, ContinueOnError: s.goOn, NoCache: s.noCache,
-		Component: d.component("provisioner", s.typ, s.name, s.body, s.rng, override, func() any { return make() })}, nil
+		Component: d.component("provisioner", typ, s.name, s.body, s.rng, override, func() any { return make() })}, nil
 }
 
 // chain makes a chain of post-processors. One that -except names ends it.
@@ -231,13 +246,14 @@ func (d *hclDecoder) chain(chain []*hclStep) (out []*PostProcessor, diags hcl.Di
 		if !s.runsFor(d.u) {
 			continue
 		}
-		make, ok := d.h.Components.PostProcessors[s.typ]
+		typ := d.h.resolve(s.typ)
+		make, ok := d.h.Components.PostProcessors[typ]
 		if !ok {
 			diags = append(diags, errorf(s.rng, fmt.Sprintf("Unknown post-processor type %q", s.typ), "The post-processor %s is unknown by %s",
 				s.typ, unknownHint(s.typ, slices.Collect(maps.Keys(d.h.Components.PostProcessors)))))
 			continue
 		}
-		out = append(out, &PostProcessor{Keep: s.keep, Component: d.component("post-processor", s.typ, s.name, s.body, s.rng, nil, func() any { return make() })})
+		out = append(out, &PostProcessor{Keep: s.keep, Component: d.component("post-processor", typ, s.name, s.body, s.rng, nil, func() any { return make() })})
 	}
 	return out, diags
 }

@@ -266,7 +266,7 @@ func (g *graph) compute(name string) {
 
 // read runs a data source, or gives unknown values where it must not run.
 func (h *hclTemplate) read(ctx context.Context, d *hclData) (cty.Value, hcl.Diagnostics) {
-	make, ok := h.Components.DataSources[d.typ]
+	make, ok := h.Components.DataSources[h.resolve(d.typ)]
 	if !ok {
 		var known []string
 		for name := range h.Components.DataSources {

@@ -278,6 +278,12 @@ func (h *hclTemplate) readPlugins(blk *hcl.Block) {
 }
 
 func (h *hclTemplate) checkRequirement(name string, v cty.Value, rng hcl.Range) {
+	for _, old := range h.t.Plugins {
+		if old.Accessor == name {
+			h.problems = append(h.problems, errorf(rng, fmt.Sprintf("Duplicate required_plugin.%q block", name), "The plugin %q is asked for twice.", name))
+		}
+	}
+	before := len(h.problems)
 	field := func(key string) (string, bool) {
 		if !v.Type().HasAttribute(key) {
 			return "", false
@@ -298,6 +304,11 @@ func (h *hclTemplate) checkRequirement(name string, v cty.Value, rng hcl.Range) 
 		h.problems = append(h.problems, errorf(rng, "Failed to parse source", "%q is no plugin address of the form host/owner/name.", src))
 	} else if strings.HasPrefix(src[strings.LastIndex(src, "/")+1:], "packer-") {
 		h.problems = append(h.problems, errorf(rng, "Failed to parse source", "%q: the name of the plugin is given without the prefix packer-plugin-.", src))
+	}
+	if len(h.problems) == before {
+		version, _ := field("version")
+		src, _ := field("source")
+		h.t.Plugins = append(h.t.Plugins, Plugin{name, src, version})
 	}
 }
 

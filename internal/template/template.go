@@ -49,6 +49,7 @@ type Template struct {
 	Variables []Variable
 	Locals    []Local
 	Blocks    []Block // build blocks as they are declared, for inspect
+	Plugins   []Plugin
 
 	load loader
 }
@@ -66,6 +67,13 @@ const (
 type SourceFile struct {
 	Name string
 	Text []byte
+}
+
+// Plugin is an entry of a required_plugins block.
+type Plugin struct {
+	Accessor string // prefix of its components' types in this template
+	Source   string // host/owner/name
+	Version  string // constraint
 }
 
 // Variable is an input of the template, for inspect.

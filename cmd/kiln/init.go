@@ -1,0 +1,173 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kiln/internal/plugin"
+	"kiln/internal/template"
+)
+
+type initFlags struct {
+	templateFlags
+	upgrade, force bool
+}
+
+func (f *initFlags) define(fs *flag.FlagSet) {
+	f.templateFlags.define(fs)
+	fs.BoolVar(&f.upgrade, "upgrade", false, "take the newest version that is allowed, whatever is installed or locked")
+	fs.BoolVar(&f.force, "force", false, "install again what is installed")
+}
+
+var initCommand = &command{
+	name: "init", usage: "[options] TEMPLATE", synopsis: "install the plugins a template asks for",
+	about: "Installs the plugins that the required_plugins blocks of an HCL2 template name and\nthat are not built in, and keeps their versions and digests in " + plugin.LockName + " beside the\ntemplate. KILN_PLUGIN_MIRROR names a folder or server to take them from.",
+	run:   runInit,
+}
+
+func runInit(ctx context.Context, p *program, c *call) int {
+	var f initFlags
+	if !c.parse(p, f.define, 1, 1) {
+		return exitFailed
+	}
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	t, ok := p.load(ctx, f.options(p, c.args[0]))
+	if !ok {
+		return exitFailed
+	}
+	if t.Format == template.JSON {
+		p.fail("Error: Packer plugins currently only works with HCL2 configuration templates. A JSON template uses every plugin that is installed: see `%s help plugins`.", p.name)
+		return exitFailed
+	}
+	if len(t.Plugins) == 0 {
+		p.say("No plugins requirement found: the template has no required_plugins block, so it needs only what is built in.")
+		return exitOK
+	}
+	dir, err := plugin.Dir(os.Getenv)
+	if err != nil {
+		p.fail("Error: %v", err)
+		return exitFailed
+	}
+	lockPath := filepath.Join(t.Dir, plugin.LockName)
+	lock, err := plugin.ReadLock(lockPath)
+	if err != nil {
+		p.fail("Error: %v", err)
+		return exitFailed
+	}
+	s := &installer{p: p, f: &f, dir: dir, lock: lock}
+	if s.installed, err = plugin.Installed(ctx, dir, plugin.Options{Releases: true}); err != nil {
+		p.fail("Error: %v", err)
+		return exitFailed
+	}
+	code := exitOK
+	for _, r := range requirements(t) {
+		if err := s.install(ctx, r); err != nil {
+			p.fail("Failed getting the %q plugin:\n%v", r.Source, err)
+			code = exitFailed
+		}
+	}
+	if s.changed {
+		if err := lock.Write(lockPath); err != nil {
+			p.fail("Error: %v", err)
+			return exitFailed
+		}
+	}
+	return code
+}
+
+// requirements are what a template asks for, by accessor.
+func requirements(t *template.Template) []plugin.Requirement {
+	var all []plugin.Requirement
+	for _, r := range t.Plugins {
+		all = append(all, plugin.Requirement{Accessor: r.Accessor, Source: r.Source, Constraint: r.Version})
+	}
+	slices.SortFunc(all, func(a, b plugin.Requirement) int { return cmp.Compare(a.Accessor, b.Accessor) })
+	return all
+}
+
+// installer installs the plugins of one template.
+type installer struct {
+	p         *program
+	f         *initFlags
+	dir       string
+	installed []plugin.Plugin
+	lock      *plugin.Lock
+	changed   bool
+}
+
+func (s *installer) install(ctx context.Context, r plugin.Requirement) error {
+	if ok, _ := r.IsBuiltIn(); ok {
+		return nil
+	}
+	pin := s.lock.Pin
+	if s.f.upgrade {
+		pin = func(string) (string, map[string]string) { return "", nil }
+	}
+	pinned, _ := pin(r.Source)
+	have := slices.DeleteFunc(plugin.Matching(s.installed, r), func(p plugin.Plugin) bool { return pinned != "" && p.Version.String() != pinned })
+	if len(have) > 0 && !s.f.upgrade && !s.f.force {
+		return nil
+	}
+	if len(have) > 0 && s.f.force && !s.f.upgrade && pinned == "" {
+		pin = func(string) (string, map[string]string) { return have[0].Version.String(), nil }
+	}
+	got, err := remote(pin).Install(ctx, s.dir, r)
+	if err != nil {
+		return err
+	}
+	if len(have) == 0 || have[0].Path != got.Path || s.f.force {
+		s.p.say("Installed plugin %s v%s in %q", r.Source, got.Version, got.Path)
+	}
+	s.lock.Set(r, got)
+	s.changed = true
+	return nil
+}
+
+// remote is where plugins come from, by the environment.
+func remote(pin func(string) (string, map[string]string)) plugin.Remote {
+	return plugin.Remote{
+		Mirror: os.Getenv("KILN_PLUGIN_MIRROR"), Releases: os.Getenv("KILN_PLUGIN_RELEASES"), API: os.Getenv("KILN_PLUGIN_GITHUB_API"),
+		GitHub: os.Getenv("KILN_PLUGIN_GITHUB"), Token: os.Getenv("PACKER_GITHUB_API_TOKEN"), Pin: pin,
+	}
+}
+
+// havePlugins checks that all that a template asks for is built in or installed.
+func (p *program) havePlugins(ctx context.Context, t *template.Template) bool {
+	var missing []string
+	var all []plugin.Plugin
+	dir, err := plugin.Dir(os.Getenv)
+	read := err != nil // no folder: nothing is installed
+	for _, r := range requirements(t) {
+		ok, version := r.IsBuiltIn()
+		if ok {
+			continue
+		}
+		if !read {
+			read = true
+			if all, err = plugin.Installed(ctx, dir, plugin.Options{}); err != nil {
+				p.fail("Error: plugins: %v", err)
+				return false
+			}
+		}
+		if len(plugin.Matching(all, r)) > 0 {
+			continue
+		}
+		text := "* " + r.Source + " " + r.Constraint
+		if version != "" {
+			text += fmt.Sprintf(" (what is built in stands for %s)", version)
+		}
+		missing = append(missing, text)
+	}
+	if len(missing) == 0 {
+		return true
+	}
+	p.show(template.Errorf("Missing plugins", fmt.Sprintf("The following plugins are required, but not installed:\n\n%s\n\nDid you run %s init for this project?", strings.Join(missing, "\n"), p.name)))
+	return false
+}

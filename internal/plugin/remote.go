@@ -1,0 +1,375 @@
+package plugin
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	goversion "github.com/hashicorp/go-version"
+)
+
+// Remote is where plugins come from. An address is http, https or file; file serves
+// a folder with the files of a release server.
+type Remote struct {
+	Mirror   string // tried alone where it is set; folders HOST/OWNER/packer-plugin-NAME/...
+	Releases string // release server of official plugins; empty: https://releases.hashicorp.com
+	API      string // of GitHub; empty: https://api.github.com
+	GitHub   string // empty: https://github.com
+	Token    string // for the API only
+	// Pin is the version and the digests that a lock file holds for a source; empty
+	// where it holds none.
+	Pin func(source string) (version string, zips map[string]string)
+}
+
+// Fetched is a plugin that was installed from a remote.
+type Fetched struct {
+	Path    string
+	Version string
+	Sums    map[string]string // SHA-256 of the archives of all systems, by os_arch
+}
+
+const (
+	metaLimit    = 16 << 20  // of lists and checksums
+	archiveLimit = 512 << 20 // of a plugin
+	httpLimit    = 5 * time.Minute
+)
+
+var client = newClient()
+
+func newClient() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.RegisterProtocol("file", http.NewFileTransport(http.Dir("/")))
+	return &http.Client{Transport: t, Timeout: httpLimit}
+}
+
+var errAbsent = errors.New("not found")
+
+func (r Remote) get(ctx context.Context, address string, limit int64) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	if r.Token != "" && strings.HasPrefix(address, r.api()+"/") {
+		req.Header.Set("Authorization", "Bearer "+r.Token)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusNotFound:
+		return nil, fmt.Errorf("%s: %w", address, errAbsent)
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("%s: %s", address, resp.Status)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err == nil && int64(len(body)) > limit {
+		err = fmt.Errorf("%s: larger than %d MiB", address, limit>>20)
+	}
+	return body, err
+}
+
+func (r Remote) releases() string { return or(r.Releases, "https://releases.hashicorp.com") }
+func (r Remote) api() string      { return or(r.API, "https://api.github.com") }
+func (r Remote) github() string   { return or(r.GitHub, "https://github.com") }
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return strings.TrimSuffix(s, "/")
+}
+
+// origin is one way to get a plugin.
+type origin interface {
+	versions(ctx context.Context) ([]string, error)
+	sums(ctx context.Context, version string) (map[string]string, error) // file name -> digest
+	archive(ctx context.Context, version string, sums map[string]string) (name, api, address string, err error)
+}
+
+func (r Remote) origins(req Requirement) ([]origin, error) {
+	parts := strings.Split(req.Source, "/")
+	switch {
+	case r.Mirror != "":
+		base := r.Mirror
+		if !strings.Contains(base, "://") {
+			abs, err := filepath.Abs(base)
+			if err != nil {
+				return nil, err
+			}
+			base = (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}).String()
+		}
+		return []origin{server{r, or(base, "") + "/" + path.Dir(req.Source), req.Name()}}, nil
+	case parts[0] != "github.com" || len(parts) != 3:
+		return nil, fmt.Errorf("%s: only plugins of github.com can be fetched: install this one with plugins install --path, or set KILN_PLUGIN_MIRROR", req.Source)
+	case parts[1] == "hashicorp":
+		return []origin{server{r, r.releases(), req.Name()}, hub{r, parts[1], req.Name()}}, nil
+	}
+	return []origin{hub{r, parts[1], req.Name()}}, nil
+}
+
+// server is a release server, or a folder with its files.
+type server struct {
+	Remote
+	base, name string
+}
+
+func (s server) file(version, suffix string) string {
+	return fmt.Sprintf("%s/packer-plugin-%s/%s/packer-plugin-%s_%s_%s", s.base, s.name, version, s.name, version, suffix)
+}
+
+func (s server) versions(ctx context.Context) ([]string, error) {
+	body, err := s.get(ctx, fmt.Sprintf("%s/packer-plugin-%s/index.json", s.base, s.name), metaLimit)
+	if err != nil {
+		return nil, err
+	}
+	var index struct {
+		Versions map[string]json.RawMessage `json:"versions"`
+	}
+	if err := json.Unmarshal(body, &index); err != nil {
+		return nil, fmt.Errorf("index.json of %s: %w", s.name, err)
+	}
+	var all []string
+	for v := range index.Versions {
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+func (s server) sums(ctx context.Context, version string) (map[string]string, error) {
+	return s.readSums(ctx, s.file(version, "SHA256SUMS"))
+}
+
+func (s server) archive(ctx context.Context, version string, _ map[string]string) (name, api, address string, err error) {
+	body, err := s.get(ctx, s.file(version, "manifest.json"), metaLimit)
+	if err != nil {
+		return "", "", "", err
+	}
+	var manifest struct {
+		Metadata struct {
+			Protocol string `json:"protocol_version"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(body, &manifest); err != nil {
+		return "", "", "", fmt.Errorf("manifest of %s %s: %w", s.name, version, err)
+	}
+	address = s.file(version, runtime.GOOS+"_"+runtime.GOARCH+".zip")
+	return path.Base(address), "x" + manifest.Metadata.Protocol, address, nil
+}
+
+// hub is the releases of a repository on GitHub.
+type hub struct {
+	Remote
+	owner, name string
+}
+
+func (h hub) versions(ctx context.Context) ([]string, error) {
+	body, err := h.get(ctx, fmt.Sprintf("%s/repos/%s/packer-plugin-%s/git/matching-refs/tags", h.api(), h.owner, h.name), metaLimit)
+	if err != nil {
+		return nil, err
+	}
+	var refs []struct {
+		Ref string `json:"ref"`
+	}
+	if err := json.Unmarshal(body, &refs); err != nil {
+		return nil, fmt.Errorf("tags of %s/packer-plugin-%s: %w", h.owner, h.name, err)
+	}
+	var all []string
+	for _, r := range refs {
+		if v, ok := strings.CutPrefix(r.Ref, "refs/tags/v"); ok {
+			all = append(all, v)
+		}
+	}
+	return all, nil
+}
+
+func (h hub) file(version, name string) string {
+	return fmt.Sprintf("%s/%s/packer-plugin-%s/releases/download/v%s/%s", h.github(), h.owner, h.name, version, name)
+}
+
+func (h hub) sums(ctx context.Context, version string) (map[string]string, error) {
+	return h.readSums(ctx, h.file(version, fmt.Sprintf("packer-plugin-%s_v%s_SHA256SUMS", h.name, version)))
+}
+
+func (h hub) archive(_ context.Context, version string, sums map[string]string) (name, api, address string, err error) {
+	begin, end := fmt.Sprintf("packer-plugin-%s_v%s_", h.name, version), "_"+runtime.GOOS+"_"+runtime.GOARCH+".zip"
+	for file := range sums {
+		if strings.HasPrefix(file, begin) && strings.HasSuffix(file, end) {
+			return file, file[len(begin) : len(file)-len(end)], h.file(version, file), nil
+		}
+	}
+	return "", "", "", fmt.Errorf("%s %s has no archive for %s_%s: %w", h.name, version, runtime.GOOS, runtime.GOARCH, errAbsent)
+}
+
+// readSums reads lines "HEX  FILE".
+func (r Remote) readSums(ctx context.Context, address string) (map[string]string, error) {
+	body, err := r.get(ctx, address, metaLimit)
+	if err != nil {
+		return nil, err
+	}
+	sums := map[string]string{}
+	for line := range strings.Lines(string(body)) {
+		f := strings.Fields(line)
+		if len(f) == 2 && !strings.HasSuffix(f[1], ".json") {
+			sums[strings.TrimPrefix(f[1], "*")] = strings.ToLower(f[0])
+		}
+	}
+	return sums, nil
+}
+
+// Install fetches the newest version that meets a requirement, or the one that the
+// lock file pins, and puts it into the plugin folder.
+func (r Remote) Install(ctx context.Context, dir string, req Requirement) (*Fetched, error) {
+	origins, err := r.origins(req)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, o := range origins {
+		got, err := r.installFrom(ctx, o, dir, req)
+		if err == nil {
+			return got, nil
+		}
+		errs = append(errs, err)
+		if ctx.Err() != nil || errors.Is(err, errDigest) {
+			break
+		}
+	}
+	return nil, errors.Join(errs...)
+}
+
+var errDigest = errors.New("checksum mismatch")
+
+func (r Remote) installFrom(ctx context.Context, o origin, dir string, req Requirement) (*Fetched, error) {
+	names, err := o.versions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pinned, pins := "", map[string]string(nil)
+	if r.Pin != nil {
+		pinned, pins = r.Pin(req.Source)
+	}
+	var fit []*goversion.Version
+	for _, name := range names {
+		v, err := goversion.NewVersion(name)
+		if err != nil || v.Prerelease() != "" || !req.accepts(v) || pinned != "" && v.String() != pinned {
+			continue
+		}
+		fit = append(fit, v)
+	}
+	if len(fit) == 0 {
+		what := or(req.Constraint, "any version")
+		if pinned != "" {
+			what = pinned + ", which the lock file asks for (init -upgrade takes another)"
+		}
+		return nil, fmt.Errorf("no release of %s meets %s; there are: %s", req.Source, what, or(strings.Join(names, ", "), "none"))
+	}
+	slices.SortFunc(fit, func(a, b *goversion.Version) int { return b.Compare(a) })
+	var last error
+	for _, v := range fit {
+		got, err := r.fetch(ctx, o, dir, req, v, pins)
+		if err == nil || errors.Is(err, errDigest) || ctx.Err() != nil {
+			return got, err
+		}
+		last = err
+	}
+	return nil, last
+}
+
+func (r Remote) fetch(ctx context.Context, o origin, dir string, req Requirement, v *goversion.Version, pins map[string]string) (*Fetched, error) {
+	sums, err := o.sums(ctx, v.String())
+	if err != nil {
+		return nil, err
+	}
+	name, api, address, err := o.archive(ctx, v.String(), sums)
+	if err != nil {
+		return nil, err
+	}
+	want, ok := sums[name]
+	if !ok {
+		return nil, fmt.Errorf("%s: the list of checksums has no line for it", name)
+	}
+	body, err := r.get(ctx, address, archiveLimit)
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256(body)
+	have := hex.EncodeToString(digest[:])
+	if have != want {
+		return nil, fmt.Errorf("%s: %w: it has %s, its list says %s", address, errDigest, have, want)
+	}
+	if pin := pins[runtime.GOOS+"_"+runtime.GOARCH]; pin != "" && pin != have {
+		return nil, fmt.Errorf("%s: %w: it has %s, the lock file says %s", address, errDigest, have, pin)
+	}
+	path, err := unpack(ctx, body, dir, req, v, api)
+	if err != nil {
+		return nil, err
+	}
+	got := &Fetched{Path: path, Version: v.String(), Sums: map[string]string{}}
+	for file, sum := range sums {
+		parts := strings.Split(strings.TrimSuffix(file, ".zip"), "_")
+		if n := len(parts); n > 2 && strings.HasSuffix(file, ".zip") {
+			got.Sums[parts[n-2]+"_"+parts[n-1]] = sum
+		}
+	}
+	return got, nil
+}
+
+// unpack takes the binary out of an archive and installs it if it is what it
+// should be.
+func unpack(ctx context.Context, archive []byte, dir string, req Requirement, v *goversion.Version, api string) (string, error) {
+	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		return "", fmt.Errorf("archive of %s: %w", req.Source, err)
+	}
+	for _, f := range z.File {
+		if !strings.HasPrefix(path.Base(f.Name), "packer-plugin-"+req.Name()) || f.FileInfo().IsDir() {
+			continue
+		}
+		in, err := f.Open()
+		if err != nil {
+			return "", err
+		}
+		defer in.Close()
+		trial, err := os.MkdirTemp("", "packer-plugin")
+		if err != nil {
+			return "", err
+		}
+		defer os.RemoveAll(trial)
+		// It is looked at before it is put where it counts.
+		placed, err := place(trial, req, v, api, io.LimitReader(in, archiveLimit))
+		if err != nil {
+			return "", err
+		}
+		about, err := Describe(ctx, placed)
+		if err != nil {
+			return "", err
+		}
+		if dv, err := goversion.NewVersion(about.Version); err != nil || dv.Prerelease() != "" || !dv.Core().Equal(v) {
+			return "", fmt.Errorf("the plugin in the archive of %s %s says that it is %s", req.Source, v, about.Version)
+		}
+		bin, err := os.Open(placed)
+		if err != nil {
+			return "", err
+		}
+		defer bin.Close()
+		return place(dir, req, v, about.APIVersion, bin)
+	}
+	return "", fmt.Errorf("the archive of %s %s holds no packer-plugin-%s", req.Source, v, req.Name())
+}
