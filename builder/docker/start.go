@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -130,10 +131,23 @@ func (m *machine) settings() string {
 	return string(text)
 }
 
+// identity is what an image is, by content: two commits of the same files and
+// settings have different ids, because an id also covers the time.
+func identity(source image.InspectResponse) string {
+	if len(source.RootFS.Layers) == 0 {
+		return source.ID
+	}
+	text, err := json.Marshal([]any{source.RootFS.Layers, source.Config, source.Os, source.Architecture, source.Variant})
+	if err != nil {
+		return source.ID
+	}
+	return string(text)
+}
+
 // layer looks for the deepest kept layer.
 func (m *machine) layer(ctx context.Context) error {
 	m.from = m.source.ID
-	keys := m.b.Layers(m.source.ID + " " + m.settings())
+	keys := m.b.Layers(identity(m.source) + " " + m.settings())
 	for n := len(keys) - 1; n > 0; n-- {
 		info, err := m.engine.ImageInspect(ctx, layerName(keys[n]))
 		if err == nil {

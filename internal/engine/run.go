@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"kiln"
@@ -89,30 +89,50 @@ func (r *runner) emit(e kiln.Event) {
 	r.Sink(r.Redactor.MaskEvent(e))
 }
 
-// all runs the jobs with at most r.Parallel at a time. After cancellation no new
-// one begins.
+// all runs the jobs with at most r.Parallel at a time, each after those whose
+// artifacts it needs. After cancellation no new one begins.
 func (r *runner) all(ctx context.Context, plan *Plan) []Result {
 	limit := r.Parallel
 	if limit <= 0 {
 		limit = len(plan.Builds)
 	}
-	slots := make(chan struct{}, max(limit, 1))
 	results := make([]*Result, len(plan.Builds))
-	var wg sync.WaitGroup
-	for i, job := range plan.Builds {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
+	pending := slices.Clone(plan.Builds)
+	type ending struct {
+		index  int
+		result *Result
+	}
+	finished := make(chan ending)
+	running := 0
+	for {
+		started := false
+		for i, job := range pending {
+			if ctx.Err() != nil || running >= limit {
+				break
+			}
+			ready, failed := waits(plan, job, results)
+			if !ready {
+				continue
+			}
+			pending, started = slices.Delete(pending, i, i+1), true
+			if failed != "" {
+				results[job.Index] = r.skip(job, failed)
+				break
+			}
+			running++
+			go func() { finished <- ending{job.Index, r.one(ctx, job)} }()
 			break
 		}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			results[i] = r.one(ctx, job)
-		})
+		if started {
+			continue
+		}
+		if running == 0 {
+			break
+		}
+		end := <-finished
+		results[end.index] = end.result
+		running--
 	}
-	wg.Wait()
 	var begun []Result
 	for _, res := range results {
 		if res != nil {
@@ -120,6 +140,32 @@ func (r *runner) all(ctx context.Context, plan *Plan) []Result {
 		}
 	}
 	return begun
+}
+
+// waits tells whether all that a job needs has ended, and which of it failed.
+func waits(plan *Plan, job *Job, results []*Result) (ready bool, failed string) {
+	for _, name := range job.Template.Needs {
+		at := slices.IndexFunc(plan.Builds, func(j *Job) bool { return j.Template.Name == name })
+		switch {
+		case at < 0:
+			failed = name // its preparation failed: it is not in the plan
+		case results[at] == nil:
+			return false, ""
+		case results[at].Err != nil:
+			failed = name
+		}
+	}
+	return true, failed
+}
+
+// skip ends a build that cannot begin.
+func (r *runner) skip(job *Job, failed string) *Result {
+	b := kiln.NewBuild(kiln.Build{Run: r.Run, Name: job.Template.Name, Type: job.Template.Builder.Type}, kiln.Host{Emit: func(e kiln.Event) { r.Sink(r.Redactor.MaskEvent(e)) }})
+	b.Emit(kiln.Event{Kind: kiln.EventBuildStart, Index: job.Index})
+	err := fmt.Errorf("not started: it needs the artifact of %s, which failed", failed)
+	b.Emit(kiln.Event{Kind: kiln.EventPhase, Text: "wait"})
+	b.Emit(kiln.Event{Kind: kiln.EventBuildEnd, Index: job.Index, Error: err.Error(), Result: kiln.OutcomeFailed})
+	return &Result{Name: job.Template.Name, Err: err}
 }
 
 // one makes one build and tells how it ended.
@@ -150,6 +196,9 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	for _, left := range w.left {
 		w.b.Emit(kiln.Event{Kind: kiln.EventLeft, Resource: &left})
 	}
+	if res.Err == nil {
+		publish(t, res.Artifacts)
+	}
 	end := kiln.Event{Kind: kiln.EventBuildEnd, Index: job.Index, Seconds: res.Took.Seconds(), Result: kiln.OutcomeSuccess}
 	if res.Err != nil {
 		end.Error, end.Result = r.Redactor.Mask(res.Err.Error()), kiln.OutcomeFailed
@@ -163,6 +212,14 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	}
 	w.b.Emit(end)
 	return res
+}
+
+// publish tells the builds that stand on this one what it made: the first artifact
+// that is kept, which is the builder's own wherever no post-processor replaced it.
+func publish(t *template.Build, artifacts []*kiln.Artifact) {
+	if t.Publish != nil && len(artifacts) > 0 {
+		t.Publish(artifacts[0])
+	}
 }
 
 // work is one build while it runs.

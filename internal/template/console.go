@@ -95,4 +95,3 @@ func (j *jsonTemplate) words() []string {
 	}
 	return words
 }
-

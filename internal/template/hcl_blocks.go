@@ -17,6 +17,8 @@ import (
 
 // hclBuild is a build block.
 type hclBuild struct {
+	instance
+	nested            []string // steps blocks that are being read
 	name, description string
 	blk               *hcl.Block
 	uses              []hclUse
@@ -27,7 +29,8 @@ type hclBuild struct {
 
 // hclUse is a source that a build block makes an image of.
 type hclUse struct {
-	typ, name string // of the source block
+	src       *hclSource
+	typ, name string // of the source
 	alias     string // name given in the build block; default: the source's
 	body      hcl.Body
 	rng       hcl.Range
@@ -47,6 +50,7 @@ type hclStep struct {
 	goOn         bool
 	noCache      bool
 	keep         *bool
+	owner        *hclTemplate // whose values its body refers to
 }
 
 // runsFor tells whether the step belongs to the build of a source.
@@ -62,16 +66,34 @@ var buildSchema = &hcl.BodySchema{
 	Attributes: []hcl.AttributeSchema{{Name: "name"}, {Name: "description"}, {Name: "sources"}},
 	Blocks: []hcl.BlockHeaderSchema{{Type: "source", LabelNames: []string{"reference"}}, {Type: "provisioner", LabelNames: []string{"type"}},
 		{Type: "error-cleanup-provisioner", LabelNames: []string{"type"}}, {Type: "post-processor", LabelNames: []string{"type"}},
-		{Type: "post-processors"}, {Type: "hcp_packer_registry"}, {Type: "from", LabelNames: []string{"x"}}},
+		{Type: "post-processors"}, {Type: "steps", LabelNames: []string{"reference"}}, {Type: "hcp_packer_registry"}, {Type: "from", LabelNames: []string{"x"}}},
 }
 
-var buildNames = []string{"name", "description", "sources", "source", "provisioner", "error-cleanup-provisioner", "post-processor", "post-processors", "hcp_packer_registry"}
+var buildNames = []string{"name", "description", "sources", "source", "provisioner", "error-cleanup-provisioner", "post-processor", "post-processors", "steps", "matrix", "for_each", "hcp_packer_registry"}
 
-// readBuild reads one build block.
-func (h *hclTemplate) readBuild(blk *hcl.Block) (*hclBuild, hcl.Diagnostics) {
-	b := &hclBuild{blk: blk}
-	ctx := h.context(map[string]cty.Value{"build": cty.ObjectVal(map[string]cty.Value{"name": cty.DynamicVal})})
-	content, diags := dynblock.Expand(blk.Body, ctx).Content(buildSchema)
+func expand(body hcl.Body, ctx *hcl.EvalContext) hcl.Body { return dynblock.Expand(body, ctx) }
+
+// readBuilds reads the instances of one build block. In a module, their names begin
+// with the module's.
+func (h *hclTemplate) readBuilds(blk *hcl.Block, prefix string) (all []*hclBuild, diags hcl.Diagnostics) {
+	content, rest, diags := blk.Body.PartialContent(instanceSchema)
+	made, more := instances(content.Attributes, blk, h.context(nil))
+	diags = append(diags, more...)
+	if len(content.Attributes) == 0 {
+		rest = blk.Body
+	}
+	for _, i := range made {
+		b, more := h.readBuild(blk, rest, i, prefix)
+		all, diags = append(all, b), append(diags, more...)
+	}
+	return all, diags
+}
+
+// readBuild reads one build block, or one instance of it.
+func (h *hclTemplate) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix string) (*hclBuild, hcl.Diagnostics) {
+	b := &hclBuild{blk: blk, instance: i}
+	ctx := h.context(i.with(map[string]cty.Value{"build": cty.ObjectVal(map[string]cty.Value{"name": cty.DynamicVal})}))
+	content, diags := expand(body, ctx).Content(buildSchema)
 	for _, d := range diags {
 		if name := quotedName(d.Detail); name != "" && !strings.Contains(d.Detail, "Did you mean") {
 			if near := schema.Suggest(name, buildNames); near != "" {
@@ -91,7 +113,7 @@ func (h *hclTemplate) readBuild(blk *hcl.Block) (*hclBuild, hcl.Diagnostics) {
 		}
 		return stringOf(v)
 	}
-	b.name, b.description = text("name"), text("description")
+	b.name, b.description = instance{key: i.named(text("name"))}.named(prefix), text("description")
 	ctx.Variables["build"] = cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(b.name)})
 	diags = append(diags, h.readUses(b, content, ctx)...)
 	registries := 0
@@ -101,6 +123,8 @@ func (h *hclTemplate) readBuild(blk *hcl.Block) (*hclBuild, hcl.Diagnostics) {
 			s, more := h.readStep(sub, ctx, true)
 			diags = append(diags, more...)
 			b.steps = append(b.steps, s)
+		case "steps":
+			diags = append(diags, b.addShared(h, sub, ctx)...)
 		case "error-cleanup-provisioner":
 			if b.cleanup != nil {
 				diags = append(diags, errorAt(sub.DefRange, "Only one error-cleanup-provisioner is allowed", "A build has at most one error-cleanup-provisioner."))
@@ -139,7 +163,7 @@ func (h *hclTemplate) readChain(blk *hcl.Block, ctx *hcl.EvalContext) (chain []*
 	return chain, diags
 }
 
-var sourceRef = regexp.MustCompile(`^(source\.)?([\w-]+)\.([\w-]+)$`)
+var sourceRef = regexp.MustCompile(`^(?:source\.)?(?:module\.([\w-]+)\.)?([\w-]+)\.([\w.-]+)$`)
 
 // readUses reads the sources of a build: first the list, then the blocks.
 func (h *hclTemplate) readUses(b *hclBuild, content *hcl.BodyContent, ctx *hcl.EvalContext) (diags hcl.Diagnostics) {
@@ -162,11 +186,9 @@ func (h *hclTemplate) readUses(b *hclBuild, content *hcl.BodyContent, ctx *hcl.E
 					if i < len(exprs) {
 						rng = exprs[i].Range()
 					}
-					u, more := h.use(stringOf(item), rng)
+					uses, more := h.use(stringOf(item), rng)
 					diags = append(diags, more...)
-					if u != nil {
-						b.uses = append(b.uses, *u)
-					}
+					b.uses = append(b.uses, uses...)
 				}
 			}
 		}
@@ -175,22 +197,30 @@ func (h *hclTemplate) readUses(b *hclBuild, content *hcl.BodyContent, ctx *hcl.E
 		if blk.Type != "source" {
 			continue
 		}
-		u, more := h.use(blk.Labels[0], blk.LabelRanges[0])
+		uses, more := h.use(blk.Labels[0], blk.LabelRanges[0])
 		diags = append(diags, more...)
-		if u == nil {
-			continue
-		}
 		inner, rest, more := blk.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "name"}}})
 		diags = append(diags, more...)
+		alias := ""
 		if attr := inner.Attributes["name"]; attr != nil {
 			v, more := attr.Expr.Value(nil)
 			diags = append(diags, more...)
-			if s := stringOf(v); s != "" {
-				u.alias = s
-			}
+			alias = stringOf(v)
 		}
-		u.body = rest
-		b.uses = append(b.uses, *u)
+		for _, u := range uses {
+			if alias != "" {
+				u.alias = u.src.named(alias)
+			}
+			if u.body = rest; u.src.owner != h {
+				u.body = nil
+				for _, expr := range expressions(rest) {
+					if inner.Attributes["name"] == nil || expr != inner.Attributes["name"].Expr {
+						diags = append(diags, errorAt(expr.Range(), "Unsupported argument", "The options of a module's source are set by the module's inputs."))
+					}
+				}
+			}
+			b.uses = append(b.uses, u)
+		}
 	}
 	if len(b.uses) == 0 && !diags.HasErrors() {
 		diags = append(diags, errorAt(b.blk.DefRange, "missing source reference",
@@ -199,26 +229,39 @@ func (h *hclTemplate) readUses(b *hclBuild, content *hcl.BodyContent, ctx *hcl.E
 	return diags
 }
 
-func (h *hclTemplate) use(ref string, rng hcl.Range) (*hclUse, hcl.Diagnostics) {
+// use finds the sources that a reference means: one, or all instances of a block.
+func (h *hclTemplate) use(ref string, rng hcl.Range) ([]hclUse, hcl.Diagnostics) {
 	m := sourceRef.FindStringSubmatch(ref)
 	if m == nil {
 		return nil, hcl.Diagnostics{errorf(rng, "Invalid source reference",
 			"A source type is made of three parts that are split by a dot `.`; each part must start with a letter and may contain only letters, digits, underscores, and dashes. A valid source reference looks like: `source.type.name`. Got %q.", ref)}
 	}
-	u := &hclUse{typ: m[2], name: m[3], alias: m[3], rng: rng}
-	if h.sources[[2]string{u.typ, u.name}] == nil {
+	owner, prefix := h, ""
+	if m[1] != "" {
+		mod := h.module(m[1])
+		if mod == nil {
+			return nil, hcl.Diagnostics{errorf(rng, "Unknown module", "There is no module %q.", m[1])}
+		}
+		owner, prefix = mod.child, "module."+m[1]+"."
+	}
+	found := owner.expanded[[2]string{m[2], m[3]}]
+	if len(found) == 0 {
 		var known []string
-		for key := range h.sources {
-			known = append(known, key[0]+"."+key[1])
+		for key := range owner.expanded {
+			known = append(known, prefix+key[0]+"."+key[1])
 		}
 		slices.Sort(known)
 		detail := fmt.Sprintf("Known: %v", known)
-		if near := schema.Suggest(u.typ+"."+u.name, known); near != "" {
+		if near := schema.Suggest(prefix+m[2]+"."+m[3], known); near != "" {
 			detail = fmt.Sprintf("Did you mean %q?", near)
 		}
-		return nil, hcl.Diagnostics{errorAt(rng, "Unknown source "+u.typ+"."+u.name, detail)}
+		return nil, hcl.Diagnostics{errorAt(rng, "Unknown source "+prefix+m[2]+"."+m[3], detail)}
 	}
-	return u, nil
+	var uses []hclUse
+	for _, s := range found {
+		uses = append(uses, hclUse{src: s, typ: s.typ, name: s.name, alias: s.name, rng: rng})
+	}
+	return uses, nil
 }
 
 var (
@@ -234,7 +277,7 @@ func (h *hclTemplate) readStep(blk *hcl.Block, ctx *hcl.EvalContext, provisioner
 		want = provisionerSchema
 	}
 	content, rest, diags := blk.Body.PartialContent(want)
-	s := &hclStep{typ: blk.Labels[0], body: rest, rng: blk.DefRange}
+	s := &hclStep{typ: blk.Labels[0], body: rest, rng: blk.DefRange, owner: h}
 	m := meta{content.Attributes, ctx, &diags}
 	m.into("name", cty.String, func(v cty.Value) error { s.name = v.AsString(); return nil })
 	m.into("only", cty.List(cty.String), func(v cty.Value) error { s.only = texts(v); return nil })

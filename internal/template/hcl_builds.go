@@ -15,44 +15,83 @@ import (
 	"kiln/internal/template/interpolate"
 )
 
-// builds resolves everything and makes the selected builds: phases 8 to 11 of
-// templates.md 3.2.
-func (h *hclTemplate) builds(ctx context.Context) ([]*Build, Diagnostics) {
+// resolveAll gives every variable, local, data source, module and source its value.
+func (h *hclTemplate) resolveAll(ctx context.Context) hcl.Diagnostics {
+	h.settled = nil
 	diags := h.checkVariables()
 	diags = append(diags, h.evaluate(ctx)...)
-	h.describeValues()
-	var out []*Build
-	var chosen selection
-	if len(h.builders) == 0 {
-		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing build block", Detail: "A build block with one or more sources is required for executing a build."})
-	}
-	for i, blk := range h.builders {
-		b, more := h.readBuild(blk)
+	h.settled = h.context(nil).Variables
+	return append(diags, h.expandSources()...)
+}
+
+// candidate is a build that a template has, whether it is selected or not.
+type candidate struct {
+	name  string
+	b     *hclBuild
+	u     hclUse
+	owner *hclTemplate
+}
+
+// candidates lists the builds of a template and of its modules, and describes the
+// blocks for inspect.
+func (h *hclTemplate) candidates(prefix string, t *Template) (all []candidate, diags hcl.Diagnostics) {
+	for _, blk := range h.builders {
+		builds, more := h.readBuilds(blk, prefix)
 		diags = append(diags, more...)
-		h.describeBuild(i, b)
-		for _, u := range b.uses {
-			name := u.typ + "." + u.alias
-			if b.name != "" {
-				name = b.name + "." + name
-			}
-			chosen.all = append(chosen.all, name)
-			if ok, bad := chosen.match(h.Only, name, true); bad != nil {
-				return nil, h.files.convert(append(diags, bad)).tidy()
-			} else if !ok {
-				continue
-			}
-			if excluded, bad := chosen.match(h.Except, name, false); bad != nil {
-				return nil, h.files.convert(append(diags, bad)).tidy()
-			} else if excluded {
-				continue
-			}
-			build, more := h.build(b, u, name)
-			diags = append(diags, more...)
-			if build != nil {
-				out = append(out, build)
+		for _, b := range builds {
+			b.describe(t)
+			for _, u := range b.uses {
+				name := u.typ + "." + u.alias
+				if b.name != "" {
+					name = b.name + "." + name
+				}
+				h.artifacts.add(b.name, u.alias, name)
+				all = append(all, candidate{name, b, u, h})
 			}
 		}
 	}
+	for _, m := range h.modules {
+		sub, more := m.child.candidates(instance{key: m.name}.named(prefix), t)
+		all, diags = append(all, sub...), append(diags, more...)
+	}
+	return all, diags
+}
+
+// builds resolves everything and makes the selected builds: phases 8 to 11 of
+// templates.md 3.2.
+func (h *hclTemplate) builds(ctx context.Context) ([]*Build, Diagnostics) {
+	diags := h.resolveAll(ctx)
+	h.describeValues()
+	h.t.Blocks, h.artifacts.order = nil, nil
+	clear(h.artifacts.all)
+	all, more := h.candidates("", h.t)
+	diags = append(diags, more...)
+	if len(h.builders) == 0 && len(all) == 0 {
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing build block", Detail: "A build block with one or more sources is required for executing a build."})
+	}
+	var out []*Build
+	var chosen selection
+	excluded := map[string]bool{}
+	for _, c := range all {
+		chosen.all = append(chosen.all, c.name)
+		ok, bad := chosen.match(h.Only, c.name, true)
+		if bad == nil && ok {
+			excluded[c.name], bad = chosen.match(h.Except, c.name, false)
+		}
+		if bad != nil {
+			return nil, h.files.convert(append(diags, bad)).tidy()
+		}
+		if !ok || excluded[c.name] {
+			continue
+		}
+		build, more := c.owner.build(c.b, c.u, c.name)
+		diags = append(diags, more...)
+		if build != nil {
+			out = append(out, build)
+		}
+	}
+	out, more = needed(out, all, excluded)
+	diags = append(diags, more...)
 	diags = append(diags, chosen.unmatched(h.Only, "only")...)
 	problems := h.files.convert(h.hints(diags)).tidy()
 	if problems.HasErrors() {
@@ -60,6 +99,51 @@ func (h *hclTemplate) builds(ctx context.Context) ([]*Build, Diagnostics) {
 		return nil, problems
 	}
 	return out, problems
+}
+
+// needed adds the builds whose artifacts the selected ones stand on, and refuses
+// circles.
+func needed(out []*Build, all []candidate, excluded map[string]bool) ([]*Build, hcl.Diagnostics) {
+	var diags hcl.Diagnostics
+	have := map[string]*Build{}
+	for _, b := range out {
+		have[b.Name] = b
+	}
+	added := false
+	for i := 0; i < len(out); i++ {
+		for _, need := range out[i].Needs {
+			if have[need] != nil {
+				continue
+			}
+			at := slices.IndexFunc(all, func(c candidate) bool { return c.name == need })
+			if at < 0 {
+				continue
+			}
+			if excluded[need] {
+				diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: fmt.Sprintf("%s needs the artifact of %s", out[i].Name, need), Detail: "-except leaves that build out."})
+				continue
+			}
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: fmt.Sprintf("%s is built too", need), Detail: out[i].Name + " needs its artifact."})
+			build, more := all[at].owner.build(all[at].b, all[at].u, need)
+			diags = append(diags, more...)
+			if build != nil {
+				have[need], added = build, true
+				out = append(out, build)
+			}
+		}
+	}
+	var order []string
+	for _, c := range all {
+		order = append(order, c.name)
+	}
+	if round := circle(have, order); round != nil {
+		at := all[slices.Index(order, round[0])]
+		diags = append(diags, errorf(at.b.blk.DefRange, "Cycle among builds", "%s. Each of these builds needs the artifact of the next one, so none can be made first.", strings.Join(round, " -> ")))
+	}
+	if added {
+		slices.SortStableFunc(out, func(a, b *Build) int { return slices.Index(order, a.Name) - slices.Index(order, b.Name) })
+	}
+	return out, diags
 }
 
 // hints adds what to do to messages that hcl gives.
@@ -84,27 +168,29 @@ func (h *hclTemplate) hints(diags hcl.Diagnostics) hcl.Diagnostics {
 // build makes the build of one source.
 func (h *hclTemplate) build(b *hclBuild, u hclUse, name string) (*Build, hcl.Diagnostics) {
 	c := h.interpolation(u.name, u.typ)
-	out := &Build{Name: name, Source: u.name, Alias: u.alias, Render: func(text string, vars map[string]any) (string, error) {
-		run := *c
-		run.Data = vars
-		return interpolate.RenderStable(text, &run)
-	}}
+	out := &Build{Name: name, Source: u.name, Alias: u.alias, Publish: func(a *kiln.Artifact) { h.artifacts.publish(name, a) },
+		Render: func(text string, vars map[string]any) (string, error) {
+			run := *c
+			run.Data = vars
+			return interpolate.RenderStable(text, &run)
+		}}
 	d := &hclDecoder{h: h, c: c, b: b, u: u, sourceOf: cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(u.alias), "type": cty.StringVal(u.typ)})}
 	var diags hcl.Diagnostics
-	typ := h.resolve(u.typ)
+	typ := u.src.owner.resolve(u.typ)
 	make, ok := h.Components.Builders[typ]
-	blk := h.sources[[2]string{u.typ, u.name}]
+	blk := u.src.blk
 	if !ok {
 		diags = append(diags, errorf(blk.LabelRanges[0], "Unknown source type "+u.typ, "The builder %s is unknown by %s", u.typ, unknownHint(u.typ, slices.Collect(maps.Keys(h.Components.Builders)))))
 	} else {
 		if g, is := make().(kiln.Generator); is {
 			d.keys = g.Generates()
 		}
-		body := blk.Body
+		body := u.src.body
 		if u.body != nil {
-			body = hcl.MergeBodies([]hcl.Body{blk.Body, u.body})
+			body = hcl.MergeBodies([]hcl.Body{body, u.body})
 		}
-		out.Builder = d.component("builder", typ, u.alias, body, blk.DefRange, nil, func() any { return make() })
+		out.Builder = d.component("builder", typ, u.alias, body, blk.DefRange, u.src.owner, nil, func() any { return make() })
+		diags = append(diags, d.need(out, "builder", u.src.owner, u.src.body, u.body)...)
 	}
 	for _, s := range b.steps {
 		if !s.runsFor(u) {
@@ -112,6 +198,7 @@ func (h *hclTemplate) build(b *hclBuild, u hclUse, name string) (*Build, hcl.Dia
 		}
 		p, more := d.provisioner(s, "provisioner")
 		diags = append(diags, more...)
+		diags = append(diags, d.need(out, "provisioner", s.owner, s.body)...)
 		out.Provisioners = append(out.Provisioners, p)
 	}
 	if b.cleanup != nil && b.cleanup.runsFor(u) {
@@ -122,6 +209,11 @@ func (h *hclTemplate) build(b *hclBuild, u hclUse, name string) (*Build, hcl.Dia
 	for _, chain := range b.chains {
 		steps, more := d.chain(chain)
 		diags = append(diags, more...)
+		for _, s := range chain {
+			if s.runsFor(u) {
+				diags = append(diags, d.need(out, "post-processor", s.owner, s.body)...)
+			}
+		}
 		if len(steps) > 0 {
 			out.Chains = append(out.Chains, steps)
 		}
@@ -155,10 +247,35 @@ type hclDecoder struct {
 	keys     []string // that the builder generates beside the common ones
 }
 
+// need adds the builds that bodies refer to.
+func (d *hclDecoder) need(b *Build, kind string, owner *hclTemplate, bodies ...hcl.Body) (diags hcl.Diagnostics) {
+	for _, body := range bodies {
+		if body == nil || !mentions(body, "artifact") {
+			continue
+		}
+		found, more := d.h.artifacts.needs(body, d.context(kind, nil, owner))
+		diags = append(diags, more...)
+		for _, name := range found {
+			if !slices.Contains(b.Needs, name) {
+				b.Needs = append(b.Needs, name)
+			}
+		}
+	}
+	return diags
+}
+
+// mentions tells whether any expression of a body begins with a name.
+func mentions(body hcl.Body, root string) bool {
+	return slices.ContainsFunc(bodyVariables(body), func(t hcl.Traversal) bool { return t.RootName() == root })
+}
+
 // context is what a component's body may refer to. Only what is not the builder
 // sees what the build generates.
-func (d *hclDecoder) context(kind string, data map[string]any) *hcl.EvalContext {
-	more := map[string]cty.Value{"source": d.sourceOf}
+func (d *hclDecoder) context(kind string, data map[string]any, owner *hclTemplate) *hcl.EvalContext {
+	more := d.b.with(map[string]cty.Value{"source": d.sourceOf, "artifact": d.h.artifacts.value(false)})
+	if kind == "builder" {
+		more = d.u.src.with(more)
+	}
 	if kind != "builder" {
 		build := map[string]cty.Value{"name": cty.StringVal(d.b.name)}
 		for _, key := range append(slices.Clone(commonData), d.keys...) {
@@ -181,13 +298,13 @@ func (d *hclDecoder) context(kind string, data map[string]any) *hcl.EvalContext 
 		}
 		more["build"] = cty.ObjectVal(build)
 	}
-	return d.h.context(more)
+	return owner.context(more)
 }
 
-func (d *hclDecoder) component(kind, typ, name string, body hcl.Body, rng hcl.Range, override func() (cty.Value, hcl.Range), make func() any) *Component {
+func (d *hclDecoder) component(kind, typ, name string, body hcl.Body, rng hcl.Range, owner *hclTemplate, override func() (cty.Value, hcl.Range), make func() any) *Component {
 	return &Component{Kind: kind, Type: typ, Name: name, File: rng.Filename, Line: rng.Start.Line, decode: func(data map[string]any) (any, Diagnostics) {
 		dst := make()
-		ctx := d.context(kind, data)
+		ctx := d.context(kind, data, owner)
 		r := renderer{c: d.c, data: data, prepare: d.c}
 		dec := r.decoder(false, ctx)
 		pos, diags := dec.Body(dynblock.Expand(body, ctx), dst)
@@ -214,7 +331,7 @@ func (d *hclDecoder) component(kind, typ, name string, body hcl.Body, rng hcl.Ra
 }
 
 func (d *hclDecoder) provisioner(s *hclStep, kind string) (*Provisioner, hcl.Diagnostics) {
-	typ := d.h.resolve(s.typ)
+	typ := s.owner.resolve(s.typ)
 	make, ok := d.h.Components.Provisioners[typ]
 	if !ok {
 		return nil, hcl.Diagnostics{errorf(s.rng, fmt.Sprintf("Unknown %s type %q", kind, s.typ), "The provisioner %s is unknown by %s",
@@ -227,7 +344,7 @@ func (d *hclDecoder) provisioner(s *hclStep, kind string) (*Provisioner, hcl.Dia
 		}
 	}
 	return &Provisioner{PauseBefore: s.pause, Timeout: s.timeout, MaxRetries: s.retries, ContinueOnError: s.goOn, NoCache: s.noCache,
-		Component: d.component("provisioner", typ, s.name, s.body, s.rng, override, func() any { return make() })}, nil
+		Component: d.component("provisioner", typ, s.name, s.body, s.rng, s.owner, override, func() any { return make() })}, nil
 }
 
 // chain makes a chain of post-processors. One that -except names ends it.
@@ -246,14 +363,14 @@ func (d *hclDecoder) chain(chain []*hclStep) (out []*PostProcessor, diags hcl.Di
 		if !s.runsFor(d.u) {
 			continue
 		}
-		typ := d.h.resolve(s.typ)
+		typ := s.owner.resolve(s.typ)
 		make, ok := d.h.Components.PostProcessors[typ]
 		if !ok {
 			diags = append(diags, errorf(s.rng, fmt.Sprintf("Unknown post-processor type %q", s.typ), "The post-processor %s is unknown by %s",
 				s.typ, unknownHint(s.typ, slices.Collect(maps.Keys(d.h.Components.PostProcessors)))))
 			continue
 		}
-		out = append(out, &PostProcessor{Keep: s.keep, Component: d.component("post-processor", typ, s.name, s.body, s.rng, nil, func() any { return make() })})
+		out = append(out, &PostProcessor{Keep: s.keep, Component: d.component("post-processor", typ, s.name, s.body, s.rng, s.owner, nil, func() any { return make() })})
 	}
 	return out, diags
 }

@@ -3,13 +3,13 @@ package template
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
 	"kiln/internal/template/interpolate"
@@ -84,6 +84,9 @@ func (h *hclTemplate) evaluate(ctx context.Context) (diags hcl.Diagnostics) {
 	}
 	for key := range h.data {
 		names = append(names, "data."+key[0]+"."+key[1])
+	}
+	for _, m := range h.modules {
+		names = append(names, "module."+m.name)
 	}
 	slices.Sort(names)
 	if h.Sequential {
@@ -165,7 +168,17 @@ func (g *graph) fail(name string) {
 		l.value = cty.DynamicVal
 	} else if d := g.source(name); d != nil {
 		d.value = cty.DynamicVal
+	} else if m := g.module(name); m != nil {
+		m.value = cty.DynamicVal
 	}
+}
+
+func (g *graph) module(name string) *hclModule {
+	rest, ok := strings.CutPrefix(name, "module.")
+	if !ok {
+		return nil
+	}
+	return g.h.module(rest)
 }
 
 func (g *graph) local(name string) *hclLocal {
@@ -184,7 +197,9 @@ func (g *graph) source(name string) *hclData {
 	return g.h.data[[2]string{parts[1], parts[2]}]
 }
 
-func (g *graph) exists(name string) bool { return g.local(name) != nil || g.source(name) != nil }
+func (g *graph) exists(name string) bool {
+	return g.local(name) != nil || g.source(name) != nil || g.module(name) != nil
+}
 
 type reference struct {
 	target string
@@ -197,6 +212,10 @@ func (g *graph) references(name string) (refs []reference) {
 		all = l.expr.Variables()
 	} else if d := g.source(name); d != nil {
 		all = bodyVariables(d.blk.Body)
+	} else if m := g.module(name); m != nil {
+		for _, attr := range m.inputs {
+			all = append(all, attr.Expr.Variables()...)
+		}
 	}
 	for _, t := range all {
 		refs = append(refs, reference{target(t), t.SourceRange()})
@@ -223,24 +242,18 @@ func target(t hcl.Traversal) string {
 		if typ, n := attr(1), attr(2); typ != "" && n != "" {
 			return "data." + typ + "." + n
 		}
+	case "module":
+		if n := attr(1); n != "" {
+			return "module." + n
+		}
 	}
 	return ""
 }
 
 // bodyVariables lists the references in a body, nested blocks too.
 func bodyVariables(body hcl.Body) (all []hcl.Traversal) {
-	if b, ok := body.(*hclsyntax.Body); ok {
-		for _, a := range b.Attributes {
-			all = append(all, a.Expr.Variables()...)
-		}
-		for _, blk := range b.Blocks {
-			all = append(all, bodyVariables(blk.Body)...)
-		}
-		return all
-	}
-	attrs, _ := body.JustAttributes()
-	for _, a := range attrs {
-		all = append(all, a.Expr.Variables()...)
+	for _, expr := range expressions(body) {
+		all = append(all, expr.Variables()...)
 	}
 	return all
 }
@@ -253,6 +266,10 @@ func (g *graph) compute(name string) {
 		if diags.HasErrors() {
 			l.value = cty.DynamicVal
 		}
+		return
+	}
+	if m := g.module(name); m != nil {
+		g.diags = append(g.diags, g.h.computeModule(g.ctx, m)...)
 		return
 	}
 	d := g.source(name)
@@ -296,6 +313,11 @@ func (h *hclTemplate) read(ctx context.Context, d *hclData) (cty.Value, hcl.Diag
 
 // context is what expressions may refer to: what is declared, and more values.
 func (h *hclTemplate) context(more map[string]cty.Value) *hcl.EvalContext {
+	if h.settled != nil {
+		ctx := &hcl.EvalContext{Functions: h.functions(), Variables: maps.Clone(h.settled)}
+		maps.Copy(ctx.Variables, more)
+		return ctx
+	}
 	vars, locals := map[string]cty.Value{}, map[string]cty.Value{}
 	for name, v := range h.variables {
 		vars[name] = v.value
@@ -323,6 +345,13 @@ func (h *hclTemplate) context(more map[string]cty.Value) *hcl.EvalContext {
 	for typ, names := range data {
 		types[typ] = cty.ObjectVal(names)
 	}
+	modules := map[string]cty.Value{}
+	for _, m := range h.modules {
+		modules[m.name] = m.value
+		if m.value == cty.NilVal {
+			modules[m.name] = cty.DynamicVal
+		}
+	}
 	cwd, _ := os.Getwd()
 	ctx := &hcl.EvalContext{Functions: h.functions(), Variables: map[string]cty.Value{
 		"var": cty.ObjectVal(vars), "local": cty.ObjectVal(locals), "data": cty.ObjectVal(types),
@@ -330,9 +359,10 @@ func (h *hclTemplate) context(more map[string]cty.Value) *hcl.EvalContext {
 		"packer": cty.ObjectVal(map[string]cty.Value{"version": cty.StringVal(h.PackerVersion),
 			"versionFingerprint": cty.UnknownVal(cty.String), "iterationID": cty.UnknownVal(cty.String)}),
 	}}
-	for name, v := range more {
-		ctx.Variables[name] = v
+	if len(modules) > 0 {
+		ctx.Variables["module"] = cty.ObjectVal(modules)
 	}
+	maps.Copy(ctx.Variables, more)
 	return ctx
 }
 

@@ -8,13 +8,6 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// describeBlocks fills in what inspect shows of the build blocks before they are
-// resolved.
-func (h *hclTemplate) describeBlocks() {
-	h.t.Blocks = make([]Block, len(h.builders))
-	h.describeValues()
-}
-
 // describeValues fills in what inspect shows of variables and locals.
 func (h *hclTemplate) describeValues() {
 	h.t.Variables, h.t.Locals = nil, nil
@@ -42,7 +35,8 @@ func (h *hclTemplate) describeValues() {
 	}
 }
 
-func (h *hclTemplate) describeBuild(i int, b *hclBuild) {
+// describeBuild adds what inspect shows of a build block.
+func (b *hclBuild) describe(t *Template) {
 	blk := Block{Name: b.name, Description: b.description}
 	for _, u := range b.uses {
 		blk.Sources = append(blk.Sources, Named{u.typ, u.alias})
@@ -60,7 +54,7 @@ func (h *hclTemplate) describeBuild(i int, b *hclBuild) {
 		}
 		blk.Chains = append(blk.Chains, names)
 	}
-	h.t.Blocks[i] = blk
+	t.Blocks = append(t.Blocks, blk)
 }
 
 // Show is a value as inspect shows it: its text as a quoted string.

@@ -35,6 +35,15 @@ type hclTemplate struct {
 	registry  *hcl.Block
 	problems  hcl.Diagnostics
 
+	sourceOrder [][2]string
+	expanded    map[[2]string][]*hclSource // instances, by the name of their block and by their own
+	modules     []*hclModule
+	outputs     []*hclLocal
+	steps       map[string]*hcl.Block // shared provisioners
+	artifacts   *artifacts
+	inside      []string             // folders of the modules that this one is in
+	settled     map[string]cty.Value // variables of the context, once all are resolved
+
 	functions func() map[string]ctyfunction.Function
 }
 
@@ -44,25 +53,49 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "local", LabelNames: []string{"name"}}, {Type: "data", LabelNames: []string{"type", "name"}},
 	{Type: "source", LabelNames: []string{"type", "name"}}, {Type: "build"}, {Type: "hcp_packer_registry"},
 	{Type: "communicator", LabelNames: []string{"type", "name"}},
+	{Type: "module", LabelNames: []string{"name"}}, {Type: "output", LabelNames: []string{"name"}}, {Type: "steps", LabelNames: []string{"name"}},
 }}
 
-var rootNames = []string{"packer", "kiln", "variable", "variables", "locals", "local", "data", "source", "build", "hcp_packer_registry", "communicator"}
+var rootNames = []string{"packer", "kiln", "variable", "variables", "locals", "local", "data", "source", "build", "hcp_packer_registry", "communicator", "module", "output", "steps"}
 
 // loadHCL reads an HCL2 template from its files: phases 1 to 6 of templates.md 3.2.
 func loadHCL(_ context.Context, o Options, paths []string) (*Template, Diagnostics) {
-	h := &hclTemplate{Options: o, files: newSources(), parser: hclparse.NewParser(), dir: ".", variables: map[string]*hclVariable{},
-		locals: map[string]*hclLocal{}, data: map[[2]string]*hclData{}, sources: map[[2]string]*hcl.Block{}}
 	folder := len(paths) > 0 && !isHCL(o.Path)
+	dir := "."
 	switch {
 	case folder:
-		h.dir = display(o.Path)
+		dir = display(o.Path)
 	case len(paths) > 0:
-		h.dir = display(filepath.Dir(o.Path))
+		dir = display(filepath.Dir(o.Path))
 	}
+	h := newHCL(o, dir)
+	if real, err := filepath.Abs(dir); err == nil && folder {
+		h.inside = []string{real}
+	}
+	h.readFiles(paths)
+	if len(h.t.Sources) < len(paths) {
+		return nil, h.files.convert(h.problems).tidy()
+	}
+	if !h.problems.HasErrors() {
+		h.readValues(folder)
+	}
+	h.describeValues()
+	return h.t, h.files.convert(h.problems).tidy()
+}
+
+// newHCL is a template whose files have not been read.
+func newHCL(o Options, dir string) *hclTemplate {
+	h := &hclTemplate{Options: o, files: newSources(), parser: hclparse.NewParser(), dir: dir, variables: map[string]*hclVariable{},
+		locals: map[string]*hclLocal{}, data: map[[2]string]*hclData{}, sources: map[[2]string]*hcl.Block{}, steps: map[string]*hcl.Block{}, artifacts: newArtifacts()}
 	h.functions = sync.OnceValue(func() map[string]ctyfunction.Function {
 		return function.Functions(function.Options{Dir: h.dir, Start: o.Start})
 	})
 	h.t = &Template{Path: o.Path, Dir: h.dir, Format: HCL2, load: h}
+	return h
+}
+
+// readFiles reads files and the blocks in them.
+func (h *hclTemplate) readFiles(paths []string) {
 	var bodies []hcl.Body
 	for _, path := range paths {
 		if f := h.parse(path); f != nil {
@@ -71,16 +104,11 @@ func loadHCL(_ context.Context, o Options, paths []string) (*Template, Diagnosti
 		}
 	}
 	if h.problems.HasErrors() {
-		return nil, h.files.convert(h.problems).tidy()
+		return
 	}
 	for _, body := range bodies {
 		h.readFile(body)
 	}
-	if !h.problems.HasErrors() {
-		h.readValues(folder)
-	}
-	h.describeBlocks()
-	return h.t, h.files.convert(h.problems).tidy()
 }
 
 // parse reads one file in the syntax that its name says. Nil: it cannot be read.
@@ -204,6 +232,13 @@ func (h *hclTemplate) readBlock(blk *hcl.Block) {
 			return
 		}
 		h.sources[key] = blk
+		h.sourceOrder = append(h.sourceOrder, key)
+	case "module":
+		h.readModule(blk)
+	case "output":
+		h.readOutput(blk)
+	case "steps":
+		h.readSteps(blk)
 	case "build":
 		h.builders = append(h.builders, blk)
 	case "hcp_packer_registry":

@@ -72,19 +72,28 @@ func loadHCLPath(ctx context.Context, o Options, folder bool) (*Template, Diagno
 	if !folder {
 		return loadHCL(ctx, o, []string{o.Path})
 	}
-	native, err := matching(o.Path, ".pkr.hcl")
+	paths, diags := templateFiles(o.Path)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return loadHCL(ctx, o, paths)
+}
+
+// templateFiles lists the files of a folder that make up a template.
+func templateFiles(dir string) ([]string, Diagnostics) {
+	native, err := matching(dir, ".pkr.hcl")
 	if err != nil {
 		return nil, Errorf("Cannot read the folder", err.Error())
 	}
-	json, err := matching(o.Path, ".pkr.json")
+	json, err := matching(dir, ".pkr.json")
 	if err != nil {
 		return nil, Errorf("Cannot read the folder", err.Error())
 	}
 	paths := append(native, json...)
 	if len(paths) == 0 {
-		return nil, Errorf("Could not find any config file in "+o.Path, "A config file must be suffixed with `.pkr.hcl` or `.pkr.json`. A folder can be referenced.")
+		return nil, Errorf("Could not find any config file in "+dir, "A config file must be suffixed with `.pkr.hcl` or `.pkr.json`. A folder can be referenced.")
 	}
-	return loadHCL(ctx, o, paths)
+	return paths, nil
 }
 
 // matching lists the files directly in dir whose names end as given, sorted.

@@ -120,6 +120,12 @@ type Build struct {
 	Source string // PACKER_BUILD_NAME: the source's or builder's own name
 	Alias  string // HCL2: name given in the build block; JSON: the interpolated name
 
+	// Needs are the full names of the builds whose artifacts this one stands on. They
+	// are made first, and Published.
+	Needs []string
+	// Publish tells the others what this build made; nil: none can refer to it.
+	Publish func(*kiln.Artifact)
+
 	Builder      *Component
 	Provisioners []*Provisioner
 	Cleanup      *Provisioner       // error-cleanup-provisioner; nil: none

@@ -179,6 +179,9 @@ func (s *story) summary(took time.Duration) []line {
 // failure tells where a build failed and what was printed last.
 func (c *chapter) failure() []line {
 	var out []line
+	if c.failedPhase == "wait" {
+		return nil // it never began: the build that it needs tells why
+	}
 	out = append(out, line{text: fmt.Sprintf("\n%s failed in %s.", c.name, c.failedIn), error: true, colour: -1})
 	if len(c.lastLines) > 0 {
 		text := fmt.Sprintf("Its last %d line(s):", len(c.lastLines))

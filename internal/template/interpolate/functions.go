@@ -156,3 +156,9 @@ func (c *Context) aws(name string, key ...string) (string, error) {
 func (c *Context) awsRaw(name string) (string, error) {
 	return c.secret("aws_secretsmanager_raw", func() (string, error) { return c.Secrets.AWSRaw(name) })
 }
+
+// Functions are all functions, for lists of their names.
+func Functions() template.FuncMap {
+	c := &Context{Clean: func(s string) string { return s }}
+	return c.functions()
+}

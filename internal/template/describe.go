@@ -1,0 +1,58 @@
+package template
+
+import (
+	"maps"
+	"slices"
+
+	"kiln/internal/template/function"
+	"kiln/internal/template/interpolate"
+)
+
+// BlockSchema describes a block of HCL2 templates, for editors.
+type BlockSchema struct {
+	Name        string        `json:"name"`
+	Labels      []string      `json:"labels,omitempty"`
+	Description string        `json:"description"`
+	Attributes  []string      `json:"attributes,omitempty"`
+	Component   string        `json:"component,omitempty"` // its other options are those of the component that its first label names
+	Blocks      []BlockSchema `json:"blocks,omitempty"`
+}
+
+var (
+	stepAttributes = []string{"name", "only", "except", "override", "pause_before", "timeout", "max_retries", "continue_on_error", "cache"}
+	postAttributes = []string{"name", "only", "except", "keep_input_artifact"}
+)
+
+// Blocks describes what may stand at the root of an HCL2 template.
+func Blocks() []BlockSchema {
+	pp := BlockSchema{Name: "post-processor", Labels: []string{"type"}, Description: "a chain of one post-processor", Attributes: postAttributes, Component: "post-processor"}
+	versions := []string{"required_version"}
+	return []BlockSchema{
+		{Name: "packer", Description: "what the template needs", Attributes: versions, Blocks: []BlockSchema{{Name: "required_plugins", Description: "plugins: accessor = { source, version }"}}},
+		{Name: "kiln", Description: "which version of Kiln the template needs", Attributes: versions},
+		{Name: "variable", Labels: []string{"name"}, Description: "an input", Attributes: []string{"type", "default", "description", "sensitive"},
+			Blocks: []BlockSchema{{Name: "validation", Description: "a rule for the value", Attributes: []string{"condition", "error_message"}}}},
+		{Name: "variables", Description: "inputs in their short form"},
+		{Name: "locals", Description: "computed values"},
+		{Name: "local", Labels: []string{"name"}, Description: "a computed value", Attributes: []string{"expression", "sensitive"}},
+		{Name: "data", Labels: []string{"type", "name"}, Description: "a value that is read from elsewhere", Component: "data"},
+		{Name: "source", Labels: []string{"type", "name"}, Description: "a machine that an image is made of", Attributes: []string{"matrix", "for_each"}, Component: "builder"},
+		{Name: "build", Description: "what is done to sources", Attributes: []string{"name", "description", "sources", "matrix", "for_each"}, Blocks: []BlockSchema{
+			{Name: "source", Labels: []string{"reference"}, Description: "a source with more options, or another name", Attributes: []string{"name"}},
+			{Name: "provisioner", Labels: []string{"type"}, Description: "a step inside the machine", Attributes: stepAttributes, Component: "provisioner"},
+			{Name: "error-cleanup-provisioner", Labels: []string{"type"}, Description: "a step after a failure", Attributes: stepAttributes, Component: "provisioner"},
+			{Name: "steps", Labels: []string{"reference"}, Description: "the provisioners of a shared steps block, at this place"},
+			pp, {Name: "post-processors", Description: "a chain of post-processors", Blocks: []BlockSchema{pp}},
+		}},
+		{Name: "steps", Labels: []string{"name"}, Description: "provisioners that builds share", Blocks: []BlockSchema{
+			{Name: "provisioner", Labels: []string{"type"}, Description: "a step inside the machine", Attributes: stepAttributes, Component: "provisioner"}}},
+		{Name: "output", Labels: []string{"name"}, Description: "a value for those that have this template as a module", Attributes: []string{"value", "sensitive", "description"}},
+		{Name: "module", Labels: []string{"name"}, Description: "another folder's blocks, with inputs", Attributes: []string{"source"}},
+	}
+}
+
+// Functions are the names of the functions of HCL2 expressions.
+func Functions() []string { return function.Names() }
+
+// EngineFunctions are the names of the functions of {{ }} text.
+func EngineFunctions() []string { return slices.Sorted(maps.Keys(interpolate.Functions())) }

@@ -1,0 +1,236 @@
+package template
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"kiln"
+	"kiln/schema"
+)
+
+// artifacts are what the builds of a template made, for those that stand on them:
+// artifact.<build>.<source>.
+type artifacts struct {
+	mu    sync.Mutex
+	order [][2]string
+	all   map[[2]string]*made
+}
+
+// made is what a build has made, or will make.
+type made struct {
+	build    string // full name
+	artifact *kiln.Artifact
+}
+
+func newArtifacts() *artifacts { return &artifacts{all: map[[2]string]*made{}} }
+
+// add names a build. One in a block without a name cannot be referred to.
+func (a *artifacts) add(block, source, build string) {
+	key := [2]string{block, source}
+	if block == "" || a.all[key] != nil {
+		return
+	}
+	a.all[key] = &made{build: build}
+	a.order = append(a.order, key)
+}
+
+// publish tells what a build made.
+func (a *artifacts) publish(build string, artifact *kiln.Artifact) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, m := range a.all {
+		if m.build == build {
+			m.artifact = artifact
+		}
+	}
+}
+
+// needMark is on a value that comes from a build.
+type needMark struct{ build string }
+
+// value is what expressions see. Marked values tell which build they come from.
+func (a *artifacts) value(marked bool) cty.Value {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	blocks := map[string]map[string]cty.Value{}
+	for key, m := range a.all {
+		v := map[string]cty.Value{"id": cty.UnknownVal(cty.String), "builder": cty.UnknownVal(cty.String), "files": cty.UnknownVal(cty.List(cty.String)), "tags": cty.UnknownVal(cty.List(cty.String))}
+		if m.artifact != nil {
+			v["id"], v["builder"] = cty.StringVal(m.artifact.ID), cty.StringVal(m.artifact.Builder)
+			v["files"], v["tags"] = stringList(m.artifact.Files), stringList(m.artifact.Tags)
+		}
+		val := cty.ObjectVal(v)
+		if marked {
+			val = val.Mark(needMark{m.build})
+		}
+		if blocks[key[0]] == nil {
+			blocks[key[0]] = map[string]cty.Value{}
+		}
+		blocks[key[0]][key[1]] = val
+	}
+	out := map[string]cty.Value{}
+	for name, sources := range blocks {
+		out[name] = cty.ObjectVal(sources)
+	}
+	return cty.ObjectVal(out)
+}
+
+func stringList(items []string) cty.Value {
+	if len(items) == 0 {
+		return cty.ListValEmpty(cty.String)
+	}
+	var vals []cty.Value
+	for _, item := range items {
+		vals = append(vals, cty.StringVal(item))
+	}
+	return cty.ListVal(vals)
+}
+
+// needs lists the builds whose artifacts a body refers to.
+func (a *artifacts) needs(body hcl.Body, ctx *hcl.EvalContext) (builds []string, diags hcl.Diagnostics) {
+	probe := ctx.NewChild()
+	probe.Variables = map[string]cty.Value{"artifact": a.value(true)}
+	for _, expr := range expressions(body) {
+		uses := false
+		for _, t := range expr.Variables() {
+			uses = uses || t.RootName() == "artifact"
+		}
+		if !uses {
+			continue
+		}
+		found, more := a.needsOf(expr, probe)
+		diags = append(diags, more...)
+		for _, b := range found {
+			if !slices.Contains(builds, b) {
+				builds = append(builds, b)
+			}
+		}
+	}
+	return builds, diags
+}
+
+// needsOf finds out by evaluating which builds an expression refers to. Where that
+// cannot be done yet, as inside a dynamic block, its text must say so.
+func (a *artifacts) needsOf(expr hcl.Expression, probe *hcl.EvalContext) (builds []string, diags hcl.Diagnostics) {
+	if v, diags := expr.Value(probe); !diags.HasErrors() {
+		_, marks := v.UnmarkDeep()
+		for m := range marks {
+			if need, ok := m.(needMark); ok {
+				builds = append(builds, need.build)
+			}
+		}
+		slices.Sort(builds)
+		if len(builds) > 0 {
+			return builds, nil
+		}
+	}
+	for _, t := range expr.Variables() {
+		if t.RootName() != "artifact" {
+			continue
+		}
+		found := a.named(t)
+		if len(found) == 0 {
+			diags = append(diags, errorf(t.SourceRange(), "Unknown artifact", "%s", a.hint(t)))
+		}
+		builds = append(builds, found...)
+	}
+	return builds, diags
+}
+
+// step is the name at a place of a reference; "" where it is computed.
+func step(t hcl.Traversal, i int) string {
+	if i >= len(t) {
+		return ""
+	}
+	switch s := t[i].(type) {
+	case hcl.TraverseAttr:
+		return s.Name
+	case hcl.TraverseIndex:
+		return stringOf(s.Key)
+	}
+	return ""
+}
+
+// named lists the builds that the text of a reference fits.
+func (a *artifacts) named(t hcl.Traversal) (builds []string) {
+	block, source := step(t, 1), step(t, 2)
+	for _, key := range a.order {
+		if (block == "" || key[0] == block) && (source == "" || key[1] == source) {
+			builds = append(builds, a.all[key].build)
+		}
+	}
+	return builds
+}
+
+func (a *artifacts) hint(t hcl.Traversal) string {
+	var known []string
+	for _, key := range a.order {
+		known = append(known, "artifact."+key[0]+"."+key[1])
+	}
+	if len(known) == 0 {
+		return "No build block has a name. An artifact is named artifact.<name of the build block>.<name of the source>."
+	}
+	if near := schema.Suggest("artifact."+step(t, 1)+"."+step(t, 2), known); near != "" {
+		return fmt.Sprintf("Did you mean %s?", near)
+	}
+	return "Known are: " + strings.Join(known, ", ")
+}
+
+// expressions lists the attributes of a body, nested blocks too.
+func expressions(body hcl.Body) (all []hcl.Expression) {
+	if b, ok := body.(*hclsyntax.Body); ok {
+		for _, a := range b.Attributes {
+			all = append(all, a.Expr)
+		}
+		for _, blk := range b.Blocks {
+			all = append(all, expressions(blk.Body)...)
+		}
+		return all
+	}
+	attrs, _ := body.JustAttributes()
+	for _, a := range attrs {
+		all = append(all, a.Expr)
+	}
+	return all
+}
+
+// circle finds builds that need each other. The names are in the order of the
+// circle, the first one again at its end.
+func circle(builds map[string]*Build, order []string) []string {
+	state := map[string]int{}
+	var path, found []string
+	var visit func(name string) bool
+	visit = func(name string) bool {
+		switch state[name] {
+		case 2:
+			return false
+		case 1:
+			found = append(slices.Clone(path[slices.Index(path, name):]), name)
+			return true
+		}
+		state[name] = 1
+		path = append(path, name)
+		if b := builds[name]; b != nil {
+			for _, need := range b.Needs {
+				if visit(need) {
+					return true
+				}
+			}
+		}
+		path = path[:len(path)-1]
+		state[name] = 2
+		return false
+	}
+	for _, name := range order {
+		if visit(name) {
+			return found
+		}
+	}
+	return nil
+}

@@ -1,0 +1,225 @@
+package template
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+// instance is one of the things that a block with matrix or for_each stands for.
+type instance struct {
+	key  string               // "": the block has neither
+	vars map[string]cty.Value // each or matrix
+}
+
+// hclSource is a source, or one instance of it.
+type hclSource struct {
+	instance
+	typ, name string // the name with its key
+	blk       *hcl.Block
+	body      hcl.Body // without matrix and for_each
+	owner     *hclTemplate
+}
+
+var instanceSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "matrix"}, {Name: "for_each"}}}
+
+// maxInstances bounds what one block may stand for.
+const maxInstances = 10_000
+
+// instances evaluates matrix and for_each of a block.
+func instances(attrs hcl.Attributes, blk *hcl.Block, ctx *hcl.EvalContext) ([]instance, hcl.Diagnostics) {
+	matrix, forEach := attrs["matrix"], attrs["for_each"]
+	switch {
+	case matrix != nil && forEach != nil:
+		return nil, hcl.Diagnostics{errorAt(forEach.Range, "Both matrix and for_each", "A block has one of them.")}
+	case matrix != nil:
+		return matrixInstances(matrix, ctx)
+	case forEach != nil:
+		return eachInstances(forEach, ctx)
+	}
+	return []instance{{}}, nil
+}
+
+var keyText = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
+
+// eachInstances are those of a map, an object or a set of strings.
+func eachInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) (all []instance, diags hcl.Diagnostics) {
+	v, diags := attr.Expr.Value(ctx)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	v, _ = v.UnmarkDeep()
+	if !v.IsKnown() {
+		return []instance{{key: "unknown", vars: map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"key": cty.UnknownVal(cty.String), "value": cty.DynamicVal})}}},
+			hcl.Diagnostics{unknownInstances(attr)}
+	}
+	ty := v.Type()
+	if v.IsNull() || !ty.IsMapType() && !ty.IsObjectType() && !ty.IsSetType() && !ty.IsListType() && !ty.IsTupleType() {
+		return nil, hcl.Diagnostics{errorAt(attr.Expr.Range(), "Invalid for_each argument", "for_each is a map, an object, or a list or set of strings.")}
+	}
+	for it := v.ElementIterator(); it.Next(); {
+		key, val := it.Element()
+		if !ty.IsMapType() && !ty.IsObjectType() {
+			if key = val; val.IsNull() || !val.IsKnown() || val.Type() != cty.String {
+				return nil, append(diags, errorAt(attr.Expr.Range(), "Invalid for_each argument", "The elements of a list or set in for_each are strings."))
+			}
+		}
+		all = append(all, instance{instanceKey(key), map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"key": key, "value": val})}})
+	}
+	return all, append(diags, checkInstances(attr, all)...)
+}
+
+func unknownInstances(attr *hcl.Attribute) *hcl.Diagnostic {
+	return &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "The instances are not known yet", Subject: attr.Expr.Range().Ptr(),
+		Detail: "They depend on a data source. `validate -evaluate-datasources` asks it."}
+}
+
+// matrixInstances are all combinations of the values of an object of lists; the
+// last name changes fastest.
+func matrixInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) ([]instance, hcl.Diagnostics) {
+	v, diags := attr.Expr.Value(ctx)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	v, _ = v.UnmarkDeep()
+	bad := func(format string, args ...any) ([]instance, hcl.Diagnostics) {
+		return nil, append(diags, errorf(attr.Expr.Range(), "Invalid matrix argument", format, args...))
+	}
+	if !v.IsWhollyKnown() {
+		return []instance{{key: "unknown", vars: map[string]cty.Value{"matrix": cty.DynamicVal}}}, hcl.Diagnostics{unknownInstances(attr)}
+	}
+	if v.IsNull() || !v.Type().IsObjectType() && !v.Type().IsMapType() {
+		return bad("matrix is an object of lists, such as { os = [\"a\", \"b\"], size = [1, 2] }.")
+	}
+	names := matrixNames(attr.Expr, v)
+	rows := []map[string]cty.Value{{}}
+	keys := []string{""}
+	for _, name := range names {
+		axis := v.AsValueMap()[name]
+		if ty := axis.Type(); axis.IsNull() || !ty.IsTupleType() && !ty.IsListType() && !ty.IsSetType() {
+			return bad("matrix.%s is a list of values.", name)
+		}
+		var nextRows []map[string]cty.Value
+		var nextKeys []string
+		for i, row := range rows {
+			for it := axis.ElementIterator(); it.Next(); {
+				_, val := it.Element()
+				if text, err := convert.Convert(val, cty.String); err != nil || text.IsNull() {
+					return bad("The values of matrix.%s are strings, numbers or booleans.", name)
+				}
+				grown := map[string]cty.Value{name: val}
+				for k, old := range row {
+					grown[k] = old
+				}
+				nextRows, nextKeys = append(nextRows, grown), append(nextKeys, strings.TrimPrefix(keys[i]+"-"+instanceKey(val), "-"))
+			}
+		}
+		if rows, keys = nextRows, nextKeys; len(rows) > maxInstances {
+			return bad("It stands for more than %d combinations.", maxInstances)
+		}
+	}
+	if len(names) == 0 {
+		return bad("A matrix has at least one list.")
+	}
+	var all []instance
+	for i, row := range rows {
+		all = append(all, instance{keys[i], map[string]cty.Value{"matrix": cty.ObjectVal(row)}})
+	}
+	return all, append(diags, checkInstances(attr, all)...)
+}
+
+// matrixNames are the axes in the order in which they are written, where that can
+// be told.
+func matrixNames(expr hcl.Expression, v cty.Value) (names []string) {
+	if pairs, diags := hcl.ExprMap(expr); !diags.HasErrors() {
+		for _, p := range pairs {
+			key, diags := p.Key.Value(nil)
+			if s := stringOf(key); !diags.HasErrors() && s != "" {
+				names = append(names, s)
+			}
+		}
+	}
+	if len(names) == v.LengthInt() {
+		return names
+	}
+	names = nil
+	for it := v.ElementIterator(); it.Next(); {
+		k, _ := it.Element()
+		names = append(names, k.AsString())
+	}
+	return names
+}
+
+func instanceKey(v cty.Value) string {
+	text, err := convert.Convert(v, cty.String)
+	if err != nil || text.IsNull() {
+		return ""
+	}
+	return strings.Trim(keyText.ReplaceAllString(text.AsString(), "-"), "-")
+}
+
+func checkInstances(attr *hcl.Attribute, all []instance) (diags hcl.Diagnostics) {
+	seen := map[string]bool{}
+	for _, i := range all {
+		if i.key == "" || seen[i.key] {
+			diags = append(diags, errorf(attr.Expr.Range(), "Duplicate instance", "Two instances would have the name %q: names keep letters, digits, dots, dashes and underscores.", i.key))
+		}
+		seen[i.key] = true
+	}
+	return diags
+}
+
+// named is a block's name with the key of an instance.
+func (i instance) named(name string) string {
+	switch {
+	case i.key == "":
+		return name
+	case name == "":
+		return i.key
+	}
+	return name + "-" + i.key
+}
+
+// with is a context in which each or matrix have the instance's values.
+func (i instance) with(more map[string]cty.Value) map[string]cty.Value {
+	if more == nil {
+		more = map[string]cty.Value{}
+	}
+	for name, v := range i.vars {
+		more[name] = v
+	}
+	return more
+}
+
+// expandSources makes the instances of every source block.
+func (h *hclTemplate) expandSources() (diags hcl.Diagnostics) {
+	h.expanded = map[[2]string][]*hclSource{}
+	ctx := h.context(nil)
+	for _, key := range h.sourceOrder {
+		blk := h.sources[key]
+		content, rest, more := blk.Body.PartialContent(instanceSchema)
+		diags = append(diags, more...)
+		all, more := instances(content.Attributes, blk, ctx)
+		diags = append(diags, more...)
+		if len(content.Attributes) == 0 {
+			rest = blk.Body
+		}
+		for _, i := range all {
+			s := &hclSource{i, key[0], i.named(key[1]), blk, rest, h}
+			h.expanded[key] = append(h.expanded[key], s)
+			if i.key == "" {
+				continue
+			}
+			own := [2]string{s.typ, s.name}
+			if h.sources[own] != nil {
+				diags = append(diags, errorf(blk.DefRange, "Duplicate source block", "The instance %s.%s has the name of a source block at %s.", s.typ, s.name, h.sources[own].DefRange))
+				continue
+			}
+			h.expanded[own] = append(h.expanded[own], s)
+		}
+	}
+	return diags
+}
