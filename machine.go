@@ -20,6 +20,14 @@ type Machine interface {
 // A LayerKey names the state of a machine by everything that led to it.
 type LayerKey string
 
+// A Foreseer is a builder that can tell what a build would start from, for a plan.
+type Foreseer interface {
+	// Foresee asks b for the layer keys of the start state, as Start does, and returns
+	// how many provisioners a kept layer stands for. It makes and changes nothing. An
+	// error says why it cannot be told.
+	Foresee(ctx context.Context, b *Build) (resumed int, err error)
+}
+
 // A Checkpointer is a machine whose state can be kept and started from again.
 type Checkpointer interface {
 	// Resumed is the number of leading provisioners whose effect the machine

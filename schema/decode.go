@@ -24,6 +24,9 @@ type Decoder struct {
 	Render func(f *Field, text string) (string, error)
 	// Skip tells names on the top level that are not the component's own.
 	Skip func(name string) bool
+	// Unknown is told of each option whose value is not wholly known yet. Nil: it is
+	// not asked for.
+	Unknown func(option string, attr *hcl.Attribute)
 
 	overlay bool // lists are laid over those that are there
 }
@@ -128,6 +131,9 @@ func (d *Decoder) strictBody(body hcl.Body, st *Struct, v reflect.Value, pos Pos
 			continue
 		}
 		pos[f.Name] = attr.Expr.Range()
+		if d.Unknown != nil && !val.IsWhollyKnown() {
+			d.Unknown(f.Name, attr)
+		}
 		diags = append(diags, d.attribute(f, v, val, attr.Expr.Range())...)
 	}
 	seen := map[string]bool{}
@@ -207,6 +213,9 @@ func (d *Decoder) weakBody(body hcl.Body, st *Struct, v reflect.Value, pos Posit
 			continue
 		}
 		pos[f.Name] = attr.Expr.Range()
+		if d.Unknown != nil && !val.IsWhollyKnown() {
+			d.Unknown(f.Name, attr)
+		}
 		diags = append(diags, d.attribute(f, v, val, attr.Expr.Range())...)
 	}
 	return diags

@@ -161,6 +161,28 @@ func (m *machine) layer(ctx context.Context) error {
 	return nil
 }
 
+// Foresee looks for the deepest kept layer of an image that is on the engine.
+func (c *Builder) Foresee(ctx context.Context, b *kiln.Build) (int, error) {
+	if c.Build != nil {
+		return 0, errors.New("the image is built from a Dockerfile first")
+	}
+	engine, err := docker.Open(ctx, "")
+	if err != nil {
+		return 0, err
+	}
+	defer engine.Close()
+	source, err := engine.ImageInspect(ctx, c.Image)
+	if docker.Absent(err) {
+		return 0, fmt.Errorf("the image %s is not on the engine", c.Image)
+	}
+	if err != nil {
+		return 0, err
+	}
+	m := &machine{cfg: c, b: b, engine: engine, source: source.InspectResponse}
+	err = m.layer(ctx)
+	return m.resumed, err
+}
+
 // create makes the container under a name that we chose.
 func (m *machine) create(ctx context.Context) error {
 	args, err := m.args()

@@ -25,7 +25,7 @@ var commands []*command
 
 func init() {
 	commands = []*command{
-		buildCommand, validateCommand, inspectCommand, fmtCommand, fixCommand, upgradeCommand, consoleCommand,
+		buildCommand, validateCommand, planCommand, inspectCommand, fmtCommand, fixCommand, upgradeCommand, consoleCommand,
 		initCommand, pluginsCommand, schemaCommand, explainCommand, cleanupCommand, cacheCommand,
 		versionCommand, completionCommand, helpCommand,
 	}
@@ -163,6 +163,7 @@ var flagDefinitions = map[string]func(*flag.FlagSet){
 	"fmt":          func(fs *flag.FlagSet) { new(fmtFlags).define(fs) },
 	"fix":          func(fs *flag.FlagSet) { new(fixFlags).define(fs) },
 	"hcl2_upgrade": func(fs *flag.FlagSet) { new(upgradeFlags).define(fs) },
+	"plan":         func(fs *flag.FlagSet) { new(planFlags).define(fs) },
 	"schema":       func(fs *flag.FlagSet) { new(schemaFlags).define(fs) },
 	"init":         func(fs *flag.FlagSet) { new(initFlags).define(fs) },
 	"plugins":      func(fs *flag.FlagSet) { new(pluginsFlags).define(fs) },

@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
+	"slices"
+	"strings"
 
 	"kiln/internal/engine"
+	"kiln/internal/template"
 )
 
 type validateFlags struct {
@@ -53,6 +57,48 @@ var validateCommand = &command{
 			return exitFailed
 		}
 		p.say("The configuration is valid.")
+		if !p.asPacker() && !p.machine {
+			p.tellUnknown(builds)
+		}
 		return exitOK
 	},
+}
+
+// tellUnknown lists what could not be checked because it is known only while a
+// build runs, each place once with the builds that it is in.
+func (p *program) tellUnknown(builds []*template.Build) {
+	var lines []string
+	in := map[string][]string{}
+	for _, b := range builds {
+		for _, c := range b.Components() {
+			for _, u := range c.Unknown() {
+				line := fmt.Sprintf("%s:%d: %s of %s %s", u.File, u.Line, u.Option, c.Kind, c.Type)
+				if len(u.From) > 0 {
+					line += ", from " + strings.Join(u.From, ", ")
+				}
+				if in[line] == nil {
+					lines = append(lines, line)
+				}
+				if !slices.Contains(in[line], b.Name) {
+					in[line] = append(in[line], b.Name)
+				}
+			}
+		}
+	}
+	if len(lines) == 0 {
+		return
+	}
+	p.say("Known only while a build runs:")
+	for _, line := range lines {
+		p.say("  %s (%s)", line, shortList(in[line]))
+	}
+}
+
+// shortList names the first few of many.
+func shortList(names []string) string {
+	const most = 3
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -35,8 +34,9 @@ type Inputs map[string]string
 
 // memory is what is remembered of a build's last run.
 type memory struct {
-	Identity string   `json:"identity"`
-	Steps    []Inputs `json:"steps"`
+	Identity string         `json:"identity"`
+	Steps    []Inputs       `json:"steps"`
+	Artifact *kiln.Artifact `json:"artifact,omitempty"`
 }
 
 // OpenLayers opens the folder of layer keys, and makes it if needed.
@@ -203,9 +203,8 @@ func (l *Layers) reason(w *work, i int) string {
 	if i < len(w.job.Template.Provisioners) && w.job.Template.Provisioners[i].NoCache {
 		return "cache = false"
 	}
-	text, err := os.ReadFile(l.path(w))
-	var last memory
-	if err != nil || json.Unmarshal(text, &last) != nil {
+	last := l.recall(w)
+	if last == nil {
 		return "first build of it here"
 	}
 	if last.Identity != l.hash("start", w.identity) {
@@ -250,19 +249,5 @@ func (in Inputs) diff(last Inputs) string {
 // remember keeps the inputs of this run. Not being able to costs only the reason
 // of the next miss.
 func (l *Layers) remember(w *work) {
-	text, err := json.Marshal(memory{l.hash("start", w.identity), w.job.Steps})
-	if err != nil {
-		return
-	}
-	tmp, err := os.CreateTemp(filepath.Join(l.dir, "builds"), ".new")
-	if err != nil {
-		return
-	}
-	_, err = tmp.Write(text)
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), l.path(w))
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
-	}
+	l.save(w, &memory{Identity: l.hash("start", w.identity), Steps: w.job.Steps})
 }

@@ -198,6 +198,9 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	}
 	if res.Err == nil {
 		publish(t, res.Artifacts)
+		if r.Layers != nil && w.keys != nil && len(res.Artifacts) > 0 {
+			r.Layers.made(w, res.Artifacts[0])
+		}
 	}
 	end := kiln.Event{Kind: kiln.EventBuildEnd, Index: job.Index, Seconds: res.Took.Seconds(), Result: kiln.OutcomeSuccess}
 	if res.Err != nil {

@@ -302,11 +302,15 @@ func (d *hclDecoder) context(kind string, data map[string]any, owner *hclTemplat
 }
 
 func (d *hclDecoder) component(kind, typ, name string, body hcl.Body, rng hcl.Range, owner *hclTemplate, override func() (cty.Value, hcl.Range), make func() any) *Component {
-	return &Component{Kind: kind, Type: typ, Name: name, File: rng.Filename, Line: rng.Start.Line, decode: func(data map[string]any) (any, Diagnostics) {
+	return &Component{Kind: kind, Type: typ, Name: name, File: rng.Filename, Line: rng.Start.Line, decode: func(data map[string]any) (any, []Unknown, Diagnostics) {
 		dst := make()
 		ctx := d.context(kind, data, owner)
 		r := renderer{c: d.c, data: data, prepare: d.c}
 		dec := r.decoder(false, ctx)
+		var unknown []Unknown
+		dec.Unknown = func(option string, attr *hcl.Attribute) {
+			unknown = append(unknown, Unknown{option, unknownRefs(attr.Expr, ctx), attr.Range.Filename, attr.Range.Start.Line})
+		}
 		pos, diags := dec.Body(dynblock.Expand(body, ctx), dst)
 		if override != nil {
 			if v, at := override(); v != cty.NilVal {
@@ -326,8 +330,33 @@ func (d *hclDecoder) component(kind, typ, name string, body hcl.Body, rng hcl.Ra
 			}
 		}
 		hide(dst, d.h.Hide)
-		return dst, d.h.files.convert(diags)
+		return dst, unknown, d.h.files.convert(diags)
 	}}
+}
+
+// unknownRefs lists the references of an expression that have no value yet.
+func unknownRefs(expr hcl.Expression, ctx *hcl.EvalContext) (refs []string) {
+	for _, t := range expr.Variables() {
+		v, diags := t.TraverseAbs(ctx)
+		text := traversalText(t)
+		if !diags.HasErrors() && !v.IsWhollyKnown() && !slices.Contains(refs, text) {
+			refs = append(refs, text)
+		}
+	}
+	return refs
+}
+
+func traversalText(t hcl.Traversal) string {
+	text := t.RootName()
+	for i := 1; i < len(t); i++ {
+		switch s := t[i].(type) {
+		case hcl.TraverseAttr:
+			text += "." + s.Name
+		case hcl.TraverseIndex:
+			text += "[" + showValue(s.Key, false) + "]"
+		}
+	}
+	return text
 }
 
 func (d *hclDecoder) provisioner(s *hclStep, kind string) (*Provisioner, hcl.Diagnostics) {

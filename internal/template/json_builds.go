@@ -144,7 +144,7 @@ type jsonDecoder struct {
 }
 
 func (d *jsonDecoder) component(kind, typ, name string, n, override *node, keys []string, make func() any) *Component {
-	return &Component{Kind: kind, Type: typ, Name: name, File: n.rng.Filename, Line: n.rng.Start.Line, decode: func(data map[string]any) (any, Diagnostics) {
+	return &Component{Kind: kind, Type: typ, Name: name, File: n.rng.Filename, Line: n.rng.Start.Line, decode: func(data map[string]any) (any, []Unknown, Diagnostics) {
 		dst := make()
 		r := renderer{c: d.c, data: data, prepare: d.prepareContext(kind)}
 		dec := r.decoder(true, nil)
@@ -168,7 +168,7 @@ func (d *jsonDecoder) component(kind, typ, name string, n, override *node, keys 
 			diag.Detail = where(kind, typ) + diag.Detail
 		}
 		hide(dst, d.j.Hide)
-		return dst, d.j.files.convert(diags)
+		return dst, nil, d.j.files.convert(diags)
 	}}
 }
 

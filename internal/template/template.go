@@ -145,13 +145,30 @@ type Component struct {
 	File string // where it is declared
 	Line int
 
-	decode func(data map[string]any) (any, Diagnostics)
+	decode func(data map[string]any) (any, []Unknown, Diagnostics)
+}
+
+// Unknown is an option whose value is not known before the build runs.
+type Unknown struct {
+	Option string   `json:"option"`
+	From   []string `json:"from,omitempty"` // what it refers to that is not known
+	File   string   `json:"file"`
+	Line   int      `json:"line"`
 }
 
 // Decode makes a new component value and validates it. Data is what the build
 // generated so far; nil means that nothing is known yet, as when a template is
 // only checked.
-func (c *Component) Decode(data map[string]any) (any, Diagnostics) { return c.decode(data) }
+func (c *Component) Decode(data map[string]any) (any, Diagnostics) {
+	component, _, diags := c.decode(data)
+	return component, diags
+}
+
+// Unknown lists the options whose values are not known yet.
+func (c *Component) Unknown() []Unknown {
+	_, unknown, _ := c.decode(nil)
+	return unknown
+}
 
 // Provisioner is a provisioner with what the template says around it.
 type Provisioner struct {
@@ -173,23 +190,28 @@ type PostProcessor struct {
 // that is wrong with them.
 func (b *Build) Check() Diagnostics {
 	var diags Diagnostics
-	check := func(c *Component) {
+	for _, c := range b.Components() {
 		_, more := c.Decode(nil)
 		diags = append(diags, more...)
 	}
-	check(b.Builder)
+	return diags
+}
+
+// Components are all components of the build, in the order in which they run.
+func (b *Build) Components() []*Component {
+	all := []*Component{b.Builder}
 	for _, p := range b.Provisioners {
-		check(p.Component)
+		all = append(all, p.Component)
 	}
 	if b.Cleanup != nil {
-		check(b.Cleanup.Component)
+		all = append(all, b.Cleanup.Component)
 	}
 	for _, chain := range b.Chains {
 		for _, p := range chain {
-			check(p.Component)
+			all = append(all, p.Component)
 		}
 	}
-	return diags
+	return all
 }
 
 // Builds resolves variables, locals and data sources and lists the builds that

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kiln/internal/engine"
+)
+
+type planFlags struct {
+	templateFlags
+	output  choice
+	noCache bool
+	noData  bool
+}
+
+func (f *planFlags) define(fs *flag.FlagSet) {
+	f.templateFlags.define(fs)
+	f.output = choice{"text", []string{"text", "json"}}
+	fs.Var(&f.output, "output", "`text or json`")
+	fs.BoolVar(&f.noCache, "no-cache", false, "as a build with -no-cache")
+	fs.BoolVar(&f.noData, "no-datasources", false, "do not ask data sources: their values stay unknown")
+}
+
+var planCommand = &command{
+	name: "plan", usage: "[options] TEMPLATE", synopsis: "show what a build would do",
+	about: "Shows which builds would run and in which order, with their settings, and which steps\nkept layers stand for. Nothing is made or changed; data sources are asked.",
+	run: func(ctx context.Context, p *program, c *call) int {
+		var f planFlags
+		if !c.parse(p, f.define, 1, 1) {
+			return exitFailed
+		}
+		return p.plan(ctx, &f, c.args[0])
+	},
+}
+
+// planVersion counts up when a key of the plan's JSON changes its meaning.
+const planVersion = 1
+
+func (p *program) plan(ctx context.Context, f *planFlags, path string) int {
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	dir, err := home()
+	if err != nil {
+		p.fail("Error: %v", err)
+		return exitFailed
+	}
+	o := f.options(p, path)
+	o.EvaluateData = !f.noData
+	t, ok := p.load(ctx, o)
+	if !ok || !p.havePlugins(ctx, t) {
+		return exitFailed
+	}
+	builds, diags := t.Builds(ctx)
+	plan, more := engine.NewPlan(builds)
+	diags = append(diags, more...)
+	p.show(diags)
+	if diags.HasErrors() {
+		return exitFailed
+	}
+	if len(plan.Builds) == 0 {
+		p.fail("No builds to run")
+		return exitFailed
+	}
+	var layers *engine.Layers
+	if !f.noCache {
+		if layers, err = engine.OpenLayers(filepath.Join(dir, "layers")); err != nil {
+			p.say("Warning: layers are not looked up: %v", err)
+		}
+	}
+	all, err := engine.Foresee(ctx, plan, layers, t.Dir)
+	if err != nil {
+		p.fail("Error: %v", err)
+		return exitFailed
+	}
+	if f.output.value == "json" {
+		return p.planJSON(all)
+	}
+	for i, b := range all {
+		p.say("%s", p.redactor.Mask(planText(i+1, b)))
+	}
+	runs, steps := 0, 0
+	for _, b := range all {
+		runs, steps = runs+b.Runs, steps+len(b.Steps)
+	}
+	p.say("%d build(s); %d of %d provisioner(s) would run.", len(all), runs, steps)
+	return exitOK
+}
+
+// planJSON prints the plan with secrets masked inside its strings.
+func (p *program) planJSON(all []engine.Forecast) int {
+	text, err := json.Marshal(object{"version": planVersion, "builds": all})
+	if err != nil {
+		p.fail("Error: %v", err)
+		return exitFailed
+	}
+	var v any
+	if err := json.Unmarshal(text, &v); err != nil {
+		p.fail("Error: %v", err)
+		return exitFailed
+	}
+	return p.json(p.masked(v))
+}
+
+// masked is a JSON value with secrets masked.
+func (p *program) masked(v any) any {
+	switch v := v.(type) {
+	case string:
+		return p.redactor.Mask(v)
+	case []any:
+		for i := range v {
+			v[i] = p.masked(v[i])
+		}
+	case object:
+		for k := range v {
+			v[k] = p.masked(v[k])
+		}
+	}
+	return v
+}
+
+func planText(n int, f engine.Forecast) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d. %s\n", n, f.Name)
+	if len(f.Needs) > 0 {
+		fmt.Fprintf(&b, "   after %s\n", strings.Join(f.Needs, ", "))
+	}
+	fmt.Fprintf(&b, "   builder %s, starts from %s\n", f.Builder.Type, f.Start)
+	planSettings(&b, f.Builder)
+	for i, s := range f.Steps {
+		what := map[string]string{engine.LayerHit: "unchanged, its layer is used", engine.LayerMiss: "runs: " + s.Reason, engine.LayerAlways: "runs always", engine.LayerNone: "runs"}[s.Layer]
+		fmt.Fprintf(&b, "   step %d, provisioner %s: %s\n", i+1, titled(s), what)
+		planSettings(&b, s)
+	}
+	if f.Cleanup != nil {
+		fmt.Fprintf(&b, "   after a failure, provisioner %s\n", titled(*f.Cleanup))
+		planSettings(&b, *f.Cleanup)
+	}
+	for _, chain := range f.Chains {
+		for i, s := range chain {
+			then := "post-processor"
+			if i > 0 {
+				then = "then post-processor"
+			}
+			fmt.Fprintf(&b, "   %s %s\n", then, titled(s))
+			planSettings(&b, s)
+		}
+	}
+	return b.String()
+}
+
+func titled(s engine.Planned) string {
+	if s.Name != "" && s.Name != s.Type {
+		return s.Type + " " + s.Name
+	}
+	return s.Type
+}
+
+// planSettings prints options a line each; long texts are cut.
+func planSettings(b *strings.Builder, s engine.Planned) {
+	unknown := map[string]string{}
+	for _, u := range s.Unknown {
+		unknown[u.Option] = "known later"
+		if len(u.From) > 0 {
+			unknown[u.Option] += ", from " + strings.Join(u.From, ", ")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {
+		if why, ok := unknown[name]; ok {
+			fmt.Fprintf(b, "      %s = (%s)\n", name, why)
+			continue
+		}
+		text, err := json.Marshal(s.Settings[name])
+		if err != nil {
+			continue
+		}
+		line := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(text))
+		const longest = 160
+		if r := []rune(line); len(r) > longest {
+			line = string(r[:longest]) + "..."
+		}
+		fmt.Fprintf(b, "      %s = %s\n", name, line)
+	}
+}

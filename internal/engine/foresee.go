@@ -1,0 +1,237 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"kiln"
+	"kiln/internal/template"
+	"kiln/schema"
+)
+
+// Forecast is what a run would do with one build.
+type Forecast struct {
+	Name    string         `json:"name"`
+	Needs   []string       `json:"needs,omitempty"` // builds that are made first
+	Builder Planned        `json:"builder"`
+	Steps   []Planned      `json:"provisioners"`
+	Cleanup *Planned       `json:"error_cleanup_provisioner,omitempty"`
+	Chains  [][]Planned    `json:"post_processors"`
+	Start   string         `json:"start"` // where the machine starts from, in words
+	Runs    int            `json:"runs"`  // provisioners that would run
+	last    *kiln.Artifact // of the last run, where this one would make the same
+}
+
+// What would happen to a provisioner.
+const (
+	LayerHit    = "hit"    // a kept layer stands for it
+	LayerMiss   = "miss"   // it runs, and its effect is kept
+	LayerAlways = "always" // it runs whatever is kept
+	LayerNone   = "none"   // it runs; the builder keeps no layers, or none are wanted
+)
+
+// Planned is a component with its settings, as far as they are known.
+type Planned struct {
+	Type     string             `json:"type"`
+	Name     string             `json:"name,omitempty"`
+	Settings map[string]any     `json:"settings"`
+	Unknown  []template.Unknown `json:"unknown,omitempty"` // options known only while the build runs
+	Layer    string             `json:"layer,omitempty"`
+	Reason   string             `json:"reason,omitempty"` // of a miss
+}
+
+// Foresee tells what a run would do, in the order in which builds can begin, without
+// making or changing anything. Layers may be nil: none are wanted.
+func Foresee(ctx context.Context, plan *Plan, layers *Layers, dir string) ([]Forecast, error) {
+	var all []Forecast
+	done := map[string]*Forecast{}
+	for len(all) < len(plan.Builds) {
+		before := len(all)
+		for _, job := range plan.Builds {
+			if done[job.Template.Name] != nil || !foretold(job, done, plan) {
+				continue
+			}
+			f, err := foresee(ctx, job, layers, dir, done)
+			if err != nil {
+				return all, fmt.Errorf("%s: %w", job.Template.Name, err)
+			}
+			all = append(all, *f)
+			done[f.Name] = f
+		}
+		if len(all) == before {
+			return all, errors.New("builds wait for each other")
+		}
+	}
+	return all, nil
+}
+
+// foretold tells whether all that a job needs has its forecast. What is not in the
+// plan, because it cannot be made, does not count.
+func foretold(job *Job, done map[string]*Forecast, plan *Plan) bool {
+	for _, need := range job.Template.Needs {
+		if done[need] != nil {
+			continue
+		}
+		for _, j := range plan.Builds {
+			if j.Template.Name == need {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func foresee(ctx context.Context, job *Job, layers *Layers, dir string, done map[string]*Forecast) (*Forecast, error) {
+	t := job.Template
+	f := &Forecast{Name: t.Name, Needs: t.Needs, Steps: []Planned{}, Chains: [][]Planned{}}
+	// What the needed builds made last is what they would make again, if nothing of
+	// them changed.
+	var remade []string
+	for _, need := range t.Needs {
+		if n := done[need]; n == nil || n.last == nil {
+			remade = append(remade, need)
+		}
+	}
+	w := &work{runner: &runner{Options{Dir: dir, Layers: layers, Redactor: new(kiln.Redactor)}}, job: job}
+	resumed, err := w.foreseeStart(ctx, f, remade)
+	if err != nil {
+		return nil, err
+	}
+	f.Builder = planned(t.Builder)
+	w.foreseeSteps(f, resumed, remade)
+	if t.Cleanup != nil {
+		p := planned(t.Cleanup.Component)
+		f.Cleanup = &p
+	}
+	for _, chain := range t.Chains {
+		var steps []Planned
+		for _, p := range chain {
+			steps = append(steps, planned(p.Component))
+		}
+		f.Chains = append(f.Chains, steps)
+	}
+	if layers != nil && len(remade) == 0 && f.Runs == 0 {
+		if last := layers.recall(w); last != nil && last.Artifact != nil {
+			f.last = last.Artifact
+			if t.Publish != nil {
+				t.Publish(last.Artifact)
+			}
+		}
+	}
+	return f, nil
+}
+
+func planned(c *template.Component) Planned {
+	component, _ := c.Decode(nil)
+	return Planned{Type: c.Type, Name: c.Name, Settings: schema.Settings(component), Unknown: c.Unknown()}
+}
+
+// foreseeStart asks the builder how many steps a kept layer stands for; -1: it
+// cannot be told.
+func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (int, error) {
+	component, diags := w.job.Template.Builder.Decode(nil)
+	if err := diagError(diags); err != nil {
+		return 0, err
+	}
+	seer, ok := component.(kiln.Foreseer)
+	switch {
+	case !ok:
+		f.Start = "its source; this builder keeps no layers"
+		return -1, nil
+	case w.Layers == nil:
+		f.Start = "its source; no layers are wanted"
+		return -1, nil
+	case len(remade) > 0:
+		f.Start = "the artifact of " + strings.Join(remade, ", ") + ", which is made again"
+		return -1, nil
+	}
+	host := kiln.Host{Emit: func(kiln.Event) {}, Layers: w.layerKeys}
+	b := kiln.NewBuild(kiln.Build{Name: w.job.Template.Name, Source: w.job.Template.Source, Type: w.job.Template.Builder.Type, Dir: w.Dir}, host)
+	resumed, err := seer.Foresee(ctx, b)
+	if err != nil {
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		f.Start = "its source; layers cannot be looked up: " + err.Error()
+		return -1, nil
+	}
+	f.Start = "its source"
+	if resumed > 0 {
+		f.Start = fmt.Sprintf("the layer after step %d", resumed)
+	}
+	return resumed, nil
+}
+
+func (w *work) foreseeSteps(f *Forecast, resumed int, remade []string) {
+	missed := false
+	for i, p := range w.job.Template.Provisioners {
+		component, _ := p.Decode(nil)
+		s := planned(p.Component)
+		switch {
+		case volatile(component):
+			s.Layer = LayerAlways
+		case i < resumed:
+			s.Layer = LayerHit
+		case resumed < 0 && len(remade) == 0:
+			s.Layer = LayerNone
+		default:
+			s.Layer = LayerMiss
+			switch {
+			case len(remade) > 0:
+				s.Reason = "the start state changes"
+			case !missed:
+				s.Reason = w.Layers.reason(w, i)
+			default:
+				s.Reason = "an earlier step runs"
+			}
+			missed = true
+		}
+		if s.Layer != LayerHit {
+			f.Runs++
+		}
+		f.Steps = append(f.Steps, s)
+	}
+}
+
+// recall reads what is remembered of a build's last run; nil: nothing.
+func (l *Layers) recall(w *work) *memory {
+	text, err := os.ReadFile(l.path(w))
+	var last memory
+	if err != nil || json.Unmarshal(text, &last) != nil {
+		return nil
+	}
+	return &last
+}
+
+// made keeps with the memory of a run what it made.
+func (l *Layers) made(w *work, a *kiln.Artifact) {
+	last := l.recall(w)
+	if last == nil {
+		return
+	}
+	last.Artifact = a
+	l.save(w, last)
+}
+
+func (l *Layers) save(w *work, m *memory) {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return
+	}
+	tmp, err := os.CreateTemp(filepath.Join(l.dir, "builds"), ".new")
+	if err != nil {
+		return
+	}
+	_, err = tmp.Write(text)
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), l.path(w))
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+	}
+}
