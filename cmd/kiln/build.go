@@ -128,7 +128,8 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) int {
 func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.Template, plan *engine.Plan, dir string) bool {
 	run := runID(p.start)
 	os.Setenv("PACKER_RUN_UUID", runUUID(p.start))
-	sinks, err := p.sinks(f, dir, run)
+	record := p.asked(run, t, plan)
+	sinks, err := p.sinks(f, dir, run, record)
 	if err != nil {
 		p.fail("Error: %v", err)
 		return false
@@ -160,6 +161,7 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 	for _, r := range results {
 		ok = ok && r.Err == nil
 	}
+	keepInputs(record, plan)
 	if err := sinks.Close(); err != nil {
 		fmt.Fprintf(p.errs, "Error: %s\n", p.redactor.Mask(err.Error()))
 		ok = false

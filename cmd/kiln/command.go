@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 
 	"kiln/schema"
@@ -27,6 +28,7 @@ func init() {
 	commands = []*command{
 		buildCommand, validateCommand, planCommand, inspectCommand, fmtCommand, fixCommand, upgradeCommand, consoleCommand,
 		initCommand, pluginsCommand, schemaCommand, explainCommand, cleanupCommand, cacheCommand,
+		historyCommand, logsCommand, traceCommand, diffCommand,
 		versionCommand, completionCommand, helpCommand,
 	}
 }
@@ -61,7 +63,7 @@ func (p *program) dispatch(ctx context.Context, args []string) int {
 		p.say("%s", p.helpText())
 		return exitOK
 	case "-v", "-version", "--version":
-		return findCommand("version").run(ctx, p, &call{})
+		return findCommand("version").run(ctx, p, &call{command: versionCommand})
 	case "-autocomplete-install", "--autocomplete-install":
 		return installCompletion(p, true)
 	case "-autocomplete-uninstall", "--autocomplete-uninstall":
@@ -164,6 +166,11 @@ var flagDefinitions = map[string]func(*flag.FlagSet){
 	"fix":          func(fs *flag.FlagSet) { new(fixFlags).define(fs) },
 	"hcl2_upgrade": func(fs *flag.FlagSet) { new(upgradeFlags).define(fs) },
 	"plan":         func(fs *flag.FlagSet) { new(planFlags).define(fs) },
+	"history":      func(fs *flag.FlagSet) { new(historyFlags).define(fs) },
+	"logs":         func(fs *flag.FlagSet) { new(logsFlags).define(fs) },
+	"trace":        func(fs *flag.FlagSet) { new(traceFlags).define(fs) },
+	"diff":         func(fs *flag.FlagSet) { new(diffFlags).define(fs) },
+	"version":      func(fs *flag.FlagSet) { new(versionFlags).define(fs) },
 	"schema":       func(fs *flag.FlagSet) { new(schemaFlags).define(fs) },
 	"init":         func(fs *flag.FlagSet) { new(initFlags).define(fs) },
 	"plugins":      func(fs *flag.FlagSet) { new(pluginsFlags).define(fs) },
@@ -227,11 +234,22 @@ func (p *program) helpText() string {
 	return b.String()
 }
 
+type versionFlags struct{ json bool }
+
+func (f *versionFlags) define(fs *flag.FlagSet) {
+	fs.BoolVar(&f.json, "json", false, "as a JSON object")
+}
+
 var versionCommand = &command{
-	name: "version", usage: "", synopsis: "show the version",
+	name: "version", usage: "[-json]", synopsis: "show the version",
 	about: "Shows Kiln's version and that of the Packer whose templates it runs.",
-	run: func(_ context.Context, p *program, _ *call) int {
+	run: func(_ context.Context, p *program, c *call) int {
+		var f versionFlags
+		fs := c.flags(f.define)
+		_ = fs.Parse(c.args) // as with Packer, what else is given does not matter
 		switch {
+		case f.json:
+			return p.json(object{"kiln": kilnVersion, "packer": packerVersion, "go": runtime.Version(), "platform": runtime.GOOS + "_" + runtime.GOARCH})
 		case p.machine:
 			p.record("", "version", packerVersion)
 			p.record("", "version-prelease", "")

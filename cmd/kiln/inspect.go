@@ -2,14 +2,25 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 
 	"kiln/internal/template"
 )
 
-type inspectFlags struct{ templateFlags }
+type inspectFlags struct {
+	templateFlags
+	output choice
+}
+
+func (f *inspectFlags) define(fs *flag.FlagSet) {
+	f.templateFlags.define(fs)
+	f.output = choice{"text", []string{"text", "json"}}
+	fs.Var(&f.output, "output", "`text or json`")
+}
 
 var inspectCommand = &command{
 	name: "inspect", usage: "[options] TEMPLATE", synopsis: "show the parts of a template",
@@ -34,6 +45,8 @@ var inspectCommand = &command{
 		// Resolving fills in values; what it cannot resolve is shown as such.
 		_, _ = t.Builds(ctx)
 		switch {
+		case f.output.value == "json":
+			return p.inspectDocument(t)
 		case t.Format == template.HCL2:
 			p.say("%s", p.redactor.Mask(inspectHCL(t)))
 		case p.machine:
@@ -190,4 +203,57 @@ func (p *program) inspectRecords(t *template.Template) {
 			p.record("", "template-provisioner", pr.Type)
 		}
 	}
+}
+
+// inspectVersion counts up when a key of inspect's JSON changes its meaning.
+const inspectVersion = 1
+
+// inspectDocument is the JSON form, the same for both languages.
+func (p *program) inspectDocument(t *template.Template) int {
+	variables, locals, builds, plugins := []object{}, []object{}, []object{}, []object{}
+	for _, v := range t.Variables {
+		o := object{"name": v.Name, "required": v.Required, "sensitive": v.Sensitive, "value": p.plainValue(v.Value)}
+		if v.Description != "" {
+			o["description"] = v.Description
+		}
+		if t.Format == template.JSON && !v.Required {
+			o["default"] = p.redactor.Mask(shown(v))
+			o["value"] = o["default"]
+		}
+		variables = append(variables, o)
+	}
+	for _, l := range t.Locals {
+		locals = append(locals, object{"name": l.Name, "value": p.plainValue(l.Value)})
+	}
+	for _, b := range t.Blocks {
+		chains := []any{}
+		for _, c := range b.Chains {
+			chains = append(chains, named(c))
+		}
+		o := object{"name": b.Name, "description": b.Description, "sources": named(b.Sources), "provisioners": named(b.Provisioners), "post_processors": chains}
+		if b.Cleanup != nil {
+			o["error_cleanup_provisioner"] = named([]template.Named{*b.Cleanup})[0]
+		}
+		builds = append(builds, o)
+	}
+	for _, r := range t.Plugins {
+		plugins = append(plugins, object{"accessor": r.Accessor, "source": r.Source, "version": r.Version})
+	}
+	return p.json(object{"version": inspectVersion, "format": t.Format, "description": t.Description, "variables": variables, "locals": locals, "builds": builds, "required_plugins": plugins})
+}
+
+// plainValue is a shown value without the quotes around it.
+func (p *program) plainValue(shown string) string {
+	if s, err := strconv.Unquote(shown); err == nil {
+		shown = s
+	}
+	return p.redactor.Mask(shown)
+}
+
+func named(list []template.Named) []object {
+	all := []object{}
+	for _, n := range list {
+		all = append(all, object{"type": n.Type, "name": n.Name})
+	}
+	return all
 }

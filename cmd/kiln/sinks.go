@@ -1,20 +1,24 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"kiln"
+	"kiln/internal/history"
+	"kiln/internal/trace"
 	"kiln/internal/ui"
 )
 
 // sinks are all that a run's events go to.
-func (p *program) sinks(f *buildFlags, dir, run string) (ui.Sink, error) {
+func (p *program) sinks(f *buildFlags, dir, run string, record *history.Record) (ui.Sink, error) {
 	all := []ui.Sink{p.screen(f)}
 	file, err := ui.NewEventFile(filepath.Join(dir, "runs", run, "events.jsonl"))
 	if err != nil {
@@ -22,6 +26,14 @@ func (p *program) sinks(f *buildFlags, dir, run string) (ui.Sink, error) {
 		fmt.Fprintf(p.errs, "Warning: %v\n", err)
 	} else {
 		all = append(all, file)
+	}
+	if recorder, err := history.NewRecorder(history.Store{Dir: filepath.Join(dir, "runs")}, record, historyLimit()); err != nil {
+		fmt.Fprintf(p.errs, "Warning: %v\n", err)
+	} else {
+		all = append(all, recorder)
+	}
+	if trace.Wanted(os.Getenv) {
+		all = append(all, &exporter{trace.NewCollector(), p.errs})
 	}
 	if f.junit != "" {
 		all = append(all, ui.NewJUnit(f.junit))
@@ -121,4 +133,29 @@ func (s *logSink) Close() error {
 		return nil
 	}
 	return s.file.Close()
+}
+
+// exporter sends the spans of a run when it has ended.
+type exporter struct {
+	*trace.Collector
+	errs io.Writer
+}
+
+// Close sends them. That they cannot be sent does not make the run fail.
+func (e *exporter) Close() error {
+	if e.Run() == nil {
+		return nil
+	}
+	if err := trace.Export(context.Background(), e.Run(), kilnVersion); err != nil {
+		fmt.Fprintf(e.errs, "Warning: %v\n", err)
+	}
+	return nil
+}
+
+// historyLimit is how many runs are kept.
+func historyLimit() int {
+	if n, err := strconv.Atoi(os.Getenv("KILN_HISTORY")); err == nil && n > 0 {
+		return n
+	}
+	return mostRuns
 }

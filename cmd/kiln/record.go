@@ -1,0 +1,61 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"kiln/internal/engine"
+	"kiln/internal/history"
+	"kiln/internal/template"
+	"kiln/schema"
+)
+
+// asked is the record of a run before it begins.
+func (p *program) asked(run string, t *template.Template, plan *engine.Plan) *history.Record {
+	path, err := filepath.Abs(t.Path)
+	if err != nil || t.Path == "-" {
+		path = t.Path
+	}
+	r := &history.Record{Run: run, Time: p.start, Kiln: kilnVersion, Template: path}
+	for _, a := range os.Args[1:] {
+		r.Command = append(r.Command, p.redactor.Mask(a))
+	}
+	for _, j := range plan.Builds {
+		b := &history.Build{Name: j.Template.Name, Type: j.Template.Builder.Type, Settings: p.settings(j.Template.Builder)}
+		for _, s := range j.Template.Provisioners {
+			b.Steps = append(b.Steps, &history.Step{Component: "provisioner." + s.Type, Name: s.Name, Settings: p.settings(s.Component)})
+		}
+		for _, chain := range j.Template.Chains {
+			for _, s := range chain {
+				b.Steps = append(b.Steps, &history.Step{Component: "post-processor." + s.Type, Name: strings.TrimPrefix(s.Name, s.Type), Settings: p.settings(s.Component)})
+			}
+		}
+		r.Builds = append(r.Builds, b)
+	}
+	return r
+}
+
+// settings are a component's, as far as they are known, with secrets masked.
+func (p *program) settings(c *template.Component) map[string]any {
+	component, _ := c.Decode(nil)
+	text, err := json.Marshal(schema.Settings(component))
+	var v map[string]any
+	if err != nil || json.Unmarshal(text, &v) != nil {
+		return nil
+	}
+	masked, _ := p.masked(v).(object)
+	return masked
+}
+
+// keepInputs puts what the steps depended on into the record.
+func keepInputs(r *history.Record, plan *engine.Plan) {
+	for i, j := range plan.Builds {
+		for n, in := range j.Steps {
+			if n < len(r.Builds[i].Steps) {
+				r.Builds[i].Steps[n].Inputs = in
+			}
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package history
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kiln"
+)
+
+func record(run string) *Record {
+	return &Record{Run: run, Template: "/t", Builds: []*Build{{Name: "a", Type: "docker", Settings: map[string]any{"image": "x"},
+		Steps: []*Step{{Component: "provisioner.shell", Settings: map[string]any{"inline": []any{"a"}}, Inputs: map[string]string{"file s": "11", "inline": "22"}}}}}}
+}
+
+func TestStore(t *testing.T) {
+	s := Store{t.TempDir()}
+	if _, err := s.Find("last"); err == nil || !strings.Contains(err.Error(), "no runs yet") {
+		t.Errorf("an empty store: %v", err)
+	}
+	for _, run := range []string{"20260101-000000-aaaa", "20260102-000000-bbbb", "20260103-000000-aabb"} {
+		r, err := NewRecorder(s, record(run), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Event(kiln.Event{Kind: kiln.EventLayer, Build: "a", Step: 1, Text: "hit"})
+		r.Event(kiln.Event{Kind: kiln.EventStepEnd, Build: "a", Step: 1, Seconds: 2})
+		r.Event(kiln.Event{Kind: kiln.EventStepEnd, Build: "a", Step: 99, Seconds: 2})
+		r.Event(kiln.Event{Kind: kiln.EventArtifact, Build: "a", Artifact: &kiln.Artifact{ID: "i"}})
+		r.Event(kiln.Event{Kind: kiln.EventBuildEnd, Build: "a", Seconds: 3, Result: kiln.OutcomeSuccess})
+		r.Event(kiln.Event{Kind: kiln.EventBuildEnd, Build: "other"})
+		r.Event(kiln.Event{Kind: kiln.EventRunEnd, Seconds: 4, Result: kiln.OutcomeSuccess})
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for word, want := range map[string]string{"last": "20260103-000000-aabb", "-1": "20260103-000000-aabb", "-3": "20260101-000000-aaaa", "bbbb": "20260102-000000-bbbb", "20260102": "20260102-000000-bbbb",
+		"-4": "!there are 3 runs", "zz": "!no run", "2026": "!fits 3 runs", "-x": "!no run"} {
+		got, err := s.Find(word)
+		if text, bad := strings.CutPrefix(want, "!"); bad && (err == nil || !strings.Contains(err.Error(), text)) || !bad && got != want {
+			t.Errorf("%s: %q, %v", word, got, err)
+		}
+	}
+	r, err := s.Load("20260103-000000-aabb")
+	if err != nil || r.Result != "success" || r.Builds[0].Steps[0].Layer != "hit" || r.Builds[0].Artifacts[0] != "i" || r.Builds[0].Steps[0].Seconds != 2 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	// A folder without a record, such as one of an earlier version, is passed over.
+	os.MkdirAll(filepath.Join(s.Dir, "20270101-old"), 0o755)
+	if err := s.Trim(2); err != nil {
+		t.Fatal(err)
+	}
+	if runs, _ := s.Runs(); fmt.Sprint(runs) != "[20260103-000000-aabb 20260102-000000-bbbb]" {
+		t.Errorf("%v", runs)
+	}
+}
+
+func TestDiff(t *testing.T) {
+	a, b := record("1"), record("2")
+	if d := Diff(a, b); len(d) != 0 {
+		t.Errorf("%+v", d)
+	}
+	b.Template, b.Result = "/u", "failed"
+	b.Builds[0].Settings["image"] = "y"
+	b.Builds[0].Settings["commit"] = true
+	b.Builds[0].Steps[0].Inputs = map[string]string{"file s": "33", "inline": "44"}
+	b.Builds[0].Steps[0].Seconds = 5
+	b.Builds[0].Steps = append(b.Builds[0].Steps, &Step{Component: "provisioner.file"})
+	b.Builds = append(b.Builds, &Build{Name: "new"})
+	a.Builds = append(a.Builds, &Build{Name: "old"})
+	var got []string
+	for _, c := range Diff(a, b) {
+		got = append(got, fmt.Sprintf("%s|%s|%s|%s", c.Where, c.What, c.Old, c.New))
+	}
+	want := []string{`|template|/t|/u`, `|result|did not end|failed`, `old|build|there|gone`, `a|commit||true`, `a|image|"x"|"y"`,
+		`a, step 1 (provisioner.shell)|content of s|11|33`, `a, step 1 (provisioner.shell)|time|0.00s|`, `a, step 2|step||provisioner.file`, `new|build||new`}
+	if len(got) != len(want) {
+		t.Fatalf("%q", got)
+	}
+	for i := range want {
+		if !strings.HasPrefix(got[i], want[i]) {
+			t.Errorf("%q, want %q", got[i], want[i])
+		}
+	}
+}

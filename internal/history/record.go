@@ -1,0 +1,170 @@
+// Package history keeps what is worth knowing of every run: what was asked for,
+// how each build ended, how long each step took.
+package history
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Version is that of the record's form; it counts up when a key changes its
+// meaning.
+const Version = 1
+
+// Record is one run.
+type Record struct {
+	Version  int       `json:"version"`
+	Run      string    `json:"run"`
+	Time     time.Time `json:"time"`
+	Kiln     string    `json:"kiln"`
+	Template string    `json:"template"` // absolute path
+	Command  []string  `json:"command"`  // arguments, secrets masked
+	Result   string    `json:"result"`   // success, failed, cancelled; empty: it did not end
+	Seconds  float64   `json:"seconds"`
+	Builds   []*Build  `json:"builds"`
+}
+
+// Build is one build of a run.
+type Build struct {
+	Name      string         `json:"name"`
+	Result    string         `json:"result"` // as of the run; empty: it did not begin or did not end
+	Error     string         `json:"error,omitempty"`
+	Seconds   float64        `json:"seconds"`
+	Artifacts []string       `json:"artifacts,omitempty"` // ids
+	Type      string         `json:"type"`
+	Settings  map[string]any `json:"settings"`
+	Steps     []*Step        `json:"steps"` // provisioners, then post-processors
+}
+
+// Step is a provisioner or post-processor of a build.
+type Step struct {
+	Component string            `json:"component"` // such as provisioner.shell
+	Name      string            `json:"name,omitempty"`
+	Settings  map[string]any    `json:"settings"`
+	Inputs    map[string]string `json:"inputs,omitempty"` // keyed hashes of what its effect depends on
+	Layer     string            `json:"layer,omitempty"`  // hit, or the reason of a miss
+	Error     string            `json:"error,omitempty"`
+	Seconds   float64           `json:"seconds"`
+}
+
+// Store is the folder of all runs.
+type Store struct{ Dir string }
+
+const recordName = "run.json"
+
+// EventsPath is the event file of a run.
+func (s Store) EventsPath(run string) string { return filepath.Join(s.Dir, run, "events.jsonl") }
+
+// Save writes a record; it is there whole or not at all.
+func (s Store) Save(r *Record) error {
+	dir := filepath.Join(s.Dir, r.Run)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("keep history: %w", err)
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("keep history: %w", err)
+	}
+	tmp, err := os.CreateTemp(dir, ".run-*")
+	if err != nil {
+		return fmt.Errorf("keep history: %w", err)
+	}
+	_, err = tmp.Write(text)
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), filepath.Join(dir, recordName))
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+		return fmt.Errorf("keep history: %w", err)
+	}
+	return nil
+}
+
+// Load reads the record of a run.
+func (s Store) Load(run string) (*Record, error) {
+	text, err := os.ReadFile(filepath.Join(s.Dir, run, recordName))
+	if err != nil {
+		return nil, err
+	}
+	var r Record
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("record of run %s: %w", run, err)
+	}
+	return &r, nil
+}
+
+// Runs lists the names of all runs that have a record, the newest first: names
+// begin with the time.
+func (s Store) Runs() ([]string, error) {
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if _, err := os.Stat(filepath.Join(s.Dir, e.Name(), recordName)); err == nil {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	slices.Reverse(names)
+	return names, nil
+}
+
+// Find understands the name of a run: whole, a part that only one run has, "last",
+// or -1, -2 and so on, counted from the newest.
+func (s Store) Find(word string) (string, error) {
+	runs, err := s.Runs()
+	if err != nil {
+		return "", err
+	}
+	if len(runs) == 0 {
+		return "", errors.New("there are no runs yet")
+	}
+	if word == "last" {
+		return runs[0], nil
+	}
+	var n int
+	if _, err := fmt.Sscanf(word, "-%d", &n); err == nil && fmt.Sprintf("-%d", n) == word {
+		if n < 1 || n > len(runs) {
+			return "", fmt.Errorf("there are %d runs, so no run %s", len(runs), word)
+		}
+		return runs[n-1], nil
+	}
+	var fit []string
+	for _, r := range runs {
+		if r == word {
+			return r, nil
+		}
+		if strings.Contains(r, word) {
+			fit = append(fit, r)
+		}
+	}
+	switch len(fit) {
+	case 1:
+		return fit[0], nil
+	case 0:
+		return "", fmt.Errorf("there is no run %q; kiln history lists them", word)
+	}
+	return "", fmt.Errorf("%q fits %d runs: %s and others", word, len(fit), fit[0])
+}
+
+// Trim removes the oldest runs, so that at most n stay.
+func (s Store) Trim(n int) error {
+	runs, err := s.Runs()
+	if err != nil || len(runs) <= n {
+		return err
+	}
+	var errs []error
+	for _, r := range runs[n:] {
+		errs = append(errs, os.RemoveAll(filepath.Join(s.Dir, r)))
+	}
+	return errors.Join(errs...)
+}
