@@ -163,7 +163,11 @@ func encodings(s string) []string {
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(escape)
 		if enc.Encode(s) == nil {
-			out = append(out, strings.Trim(strings.TrimSpace(b.String()), `"`))
+			escaped := strings.Trim(strings.TrimSpace(b.String()), `"`)
+			out = append(out, escaped)
+			if escaped != s { // a JSON document in base64, as cloud APIs take them
+				out = append(out, base64s(escaped)...)
+			}
 		}
 	}
 	return append(out, base64s(s)...)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -220,7 +221,9 @@ func (p *program) told(text string) {
 
 // runID names a run: its time, readable and sortable, and a random part.
 func runID(start time.Time) string {
-	return start.UTC().Format("20060102-150405-") + hex.EncodeToString(random(4))
+	// Milliseconds, so that names sort as runs began.
+	stamp := strings.ReplaceAll(start.UTC().Format("20060102-150405.000"), ".", "")
+	return stamp + "-" + hex.EncodeToString(random(4))
 }
 
 // runUUID is the run's identifier in Packer's form: a UUID whose first 32 bits

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"kiln/internal/secrets"
 	"kiln/internal/template"
 )
 
@@ -89,6 +90,7 @@ func (f *templateFlags) options(p *program, path string) template.Options {
 		Only: f.only, Except: f.except, Environ: os.Environ(), Sequential: f.sequential,
 		Components: components(), PackerVersion: packerVersion, KilnVersion: kilnVersion, Start: p.start,
 		Hide: p.redactor.Add, OnError: "cleanup",
+		Secrets: &secrets.Services{Hide: p.redactor.Add},
 	}
 }
 

@@ -83,6 +83,7 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) int {
 		return p.planJSON(all)
 	}
 	for i, b := range all {
+		p.mask(&b)
 		p.say("%s", p.redactor.Mask(planText(i+1, b)))
 	}
 	runs, steps := 0, 0
@@ -91,6 +92,31 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) int {
 	}
 	p.say("%d build(s); %d of %d provisioner(s) would run.", len(all), runs, steps)
 	return exitOK
+}
+
+// mask hides secrets in settings, before texts are cut.
+func (p *program) mask(f *engine.Forecast) {
+	hide := func(s *engine.Planned) {
+		text, err := json.Marshal(s.Settings)
+		var v any
+		if err != nil || json.Unmarshal(text, &v) != nil {
+			s.Settings = nil
+			return
+		}
+		s.Settings, _ = p.masked(v).(object)
+	}
+	hide(&f.Builder)
+	if f.Cleanup != nil {
+		hide(f.Cleanup)
+	}
+	for i := range f.Steps {
+		hide(&f.Steps[i])
+	}
+	for _, chain := range f.Chains {
+		for i := range chain {
+			hide(&chain[i])
+		}
+	}
 }
 
 // planJSON prints the plan with secrets masked inside its strings.

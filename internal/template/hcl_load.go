@@ -88,7 +88,7 @@ func newHCL(o Options, dir string) *hclTemplate {
 	h := &hclTemplate{Options: o, files: newSources(), parser: hclparse.NewParser(), dir: dir, variables: map[string]*hclVariable{},
 		locals: map[string]*hclLocal{}, data: map[[2]string]*hclData{}, sources: map[[2]string]*hcl.Block{}, steps: map[string]*hcl.Block{}, artifacts: newArtifacts()}
 	h.functions = sync.OnceValue(func() map[string]ctyfunction.Function {
-		return function.Functions(function.Options{Dir: h.dir, Start: o.Start})
+		return function.Functions(function.Options{Dir: h.dir, Start: o.Start, Secrets: o.Secrets})
 	})
 	h.t = &Template{Path: o.Path, Dir: h.dir, Format: HCL2, load: h}
 	return h

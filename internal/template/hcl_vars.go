@@ -339,7 +339,7 @@ func (h *hclTemplate) checkVariables() (diags hcl.Diagnostics) {
 		if len(v.rules) == 0 {
 			continue
 		}
-		ctx := &hcl.EvalContext{Functions: function.Functions(function.Options{Dir: ".", Start: h.Start}),
+		ctx := &hcl.EvalContext{Functions: function.Functions(function.Options{Dir: ".", Start: h.Start, Secrets: h.Secrets}),
 			Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{name: v.value})}}
 		for _, rule := range v.rules {
 			diags = append(diags, v.check(rule, ctx)...)

@@ -87,7 +87,7 @@ func (j *jsonTemplate) interpolateVars() hcl.Diagnostics {
 	}
 	sort.Strings(names)
 	c := j.context("", "")
-	c.User, c.UserErr, c.Env = j.values, true, j.env
+	c.User, c.UserErr, c.Env, c.Secrets = j.values, true, j.env, j.Secrets
 	failed := map[string]error{}
 	for range passes {
 		rendered := false

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/internal/template/interpolate"
 )
 
 // Options says what to load and with which values.
@@ -35,6 +36,7 @@ type Options struct {
 	KilnVersion   string    // Kiln's own
 	Start         time.Time // of the program, for timestamp and isotime
 	Hide          func(secret string)
+	Secrets       interpolate.Secrets // nil: vault and its like are refused
 }
 
 // Template is a loaded template: everything that can be known without looking at

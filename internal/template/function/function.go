@@ -13,12 +13,16 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
+
+	"kiln/internal/template/interpolate"
 )
 
 // Options is what some functions depend on.
 type Options struct {
 	Dir   string    // folder of the template, to which file paths are relative
 	Start time.Time // of the program, for legacy_isotime and legacy_strftime
+	// Secrets answers vault, consul_key and aws_secretsmanager; nil: they are refused.
+	Secrets interpolate.Secrets
 }
 
 // static are the functions that depend on nothing, made once.
@@ -40,7 +44,7 @@ var static = sync.OnceValue(func() map[string]function.Function {
 		"yamldecode": yaml.YAMLDecodeFunc, "yamlencode": yaml.YAMLEncodeFunc, "formatdate": stdlib.FormatDateFunc, "timeadd": stdlib.TimeAddFunc,
 		"can": tryfunc.CanFunc, "try": tryfunc.TryFunc,
 	}
-	for _, more := range []map[string]function.Function{stringTests(), collections(), encodings(), hashes(), networks(), times(), secrets()} {
+	for _, more := range []map[string]function.Function{stringTests(), collections(), encodings(), hashes(), networks(), times()} {
 		maps.Copy(f, more)
 	}
 	return f
@@ -51,6 +55,7 @@ func Functions(o Options) map[string]function.Function {
 	f := maps.Clone(static())
 	maps.Copy(f, started(o.Start))
 	maps.Copy(f, files(o.Dir))
+	maps.Copy(f, secrets(o.Secrets))
 	f["templatefile"] = templateFile(o.Dir, maps.Clone(f))
 	return f
 }

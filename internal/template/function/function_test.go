@@ -1,6 +1,7 @@
 package function
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,7 +42,7 @@ var cases = []struct{ expr, want string }{
 	{`md5("")`, `"d41d8cd98f00b204e9800998ecf8427e"`}, {`sha1("")`, `"da39a3ee5e6b4b0d3255bfef95601890afd80709"`}, {`length(sha256(""))`, `64`}, {`length(sha512(""))`, `128`}, {`length(bcrypt("x",4))`, `60`}, {`bcrypt("x",31)`, `!too high`},
 	{`rsadecrypt("%","")`, `!base64`}, {`length(uuidv4())`, `36`}, {`uuidv5("dns","example.com")`, `"cfbff0d1-9375-5685-968c-48ce8b15ae17"`}, {`uuidv5("x","y")`, `!namespace`},
 	{`cidrhost("10.0.0.0/8",5)`, `"10.0.0.5"`}, {`cidrhost("10/8",5)`, `!invalid CIDR`}, {`cidrnetmask("10.0.0.0/8")`, `"255.0.0.0"`}, {`cidrnetmask("::/8")`, `!IPv6`}, {`cidrsubnet("10.0.0.0/8",8,2)`, `"10.2.0.0/16"`}, {`cidrsubnets("10.0.0.0/8",8,8)`, `["10.0.0.0/16","10.1.0.0/16"]`},
-	{`convert("5",number)`, `5`}, {`convert("x",number)`, `!number is required`}, {`can(jsondecode("["))`, `false`}, {`try(jsondecode("["),"d")`, `"d"`}, {`vault("a","b")`, `!not in this version`}, {`1/0 > 5`, `true`},
+	{`convert("5",number)`, `5`}, {`convert("x",number)`, `!number is required`}, {`can(jsondecode("["))`, `false`}, {`try(jsondecode("["),"d")`, `"d"`}, {`vault("a","b")`, `"a.b"`}, {`vault("a","")`, `!no such secret`}, {`consul_key("k")`, `"k"`}, {`aws_secretsmanager("n","k")`, `"n.k"`}, {`aws_secretsmanager("n",null)`, `"n."`}, {`aws_secretsmanager("n")`, `!Not enough function arguments`}, {`aws_secretsmanager_raw("n")`, `"n"`}, {`1/0 > 5`, `true`},
 }
 
 func TestFunctions(t *testing.T) {
@@ -53,7 +54,7 @@ func TestFunctions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	functions := Functions(Options{Dir: dir, Start: time.Date(2026, 11, 21, 14, 5, 9, 0, time.UTC)})
+	functions := Functions(Options{Dir: dir, Start: time.Date(2026, 11, 21, 14, 5, 9, 0, time.UTC), Secrets: fakeSecrets{}})
 	ctx := &hcl.EvalContext{Functions: functions}
 	all := ""
 	for _, c := range cases {
@@ -113,3 +114,15 @@ func call(t *testing.T, name string, f function.Function, args ...cty.Value) {
 	}()
 	_, _ = f.Call(args)
 }
+
+type fakeSecrets struct{}
+
+func (fakeSecrets) Vault(path, key string) (string, error) {
+	if key == "" {
+		return "", errors.New("no such secret")
+	}
+	return path + "." + key, nil
+}
+func (fakeSecrets) Consul(key string) (string, error)    { return key, nil }
+func (fakeSecrets) AWS(name, key string) (string, error) { return name + "." + key, nil }
+func (fakeSecrets) AWSRaw(name string) (string, error)   { return name, nil }

@@ -2,7 +2,6 @@ package function
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/ext/typeexpr"
@@ -10,6 +9,8 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
+
+	"kiln/internal/template/interpolate"
 )
 
 func stringTests() map[string]function.Function {
@@ -182,22 +183,43 @@ var sum = function.New(&function.Spec{
 	},
 })
 
-// secrets are functions that read from services, which this version does not.
-func secrets() map[string]function.Function {
-	refused := func(name string) function.Function {
-		return function.New(&function.Spec{
-			VarParam: &function.Parameter{Name: "args", Type: cty.DynamicPseudoType, AllowNull: true, AllowDynamicType: true},
-			Type:     function.StaticReturnType(cty.String),
-			Impl: func([]cty.Value, cty.Type) (cty.Value, error) {
-				return cty.NilVal, fmt.Errorf("the function %s is not in this version of Kiln", name)
+var errNoSecrets = errors.New("secrets cannot be read here")
+
+// noSecrets stands where there are no services to ask.
+type noSecrets struct{}
+
+func (noSecrets) Vault(string, string) (string, error) { return "", errNoSecrets }
+func (noSecrets) Consul(string) (string, error)        { return "", errNoSecrets }
+func (noSecrets) AWS(string, string) (string, error)   { return "", errNoSecrets }
+func (noSecrets) AWSRaw(string) (string, error)        { return "", errNoSecrets }
+
+// secrets are the functions that ask a service.
+func secrets(s interpolate.Secrets) map[string]function.Function {
+	if s == nil {
+		s = noSecrets{}
+	}
+	value := func(text string, err error) (cty.Value, error) {
+		if err != nil {
+			return cty.UnknownVal(cty.String), err
+		}
+		return cty.StringVal(text), nil
+	}
+	return map[string]function.Function{
+		"consul_key":             text("key", s.Consul),
+		"aws_secretsmanager_raw": text("name", s.AWSRaw),
+		"vault":                  text2("path", "key", func(path, key string) (cty.Value, error) { return value(s.Vault(path, key)) }, cty.String),
+		"aws_secretsmanager": function.New(&function.Spec{
+			Params: []function.Parameter{{Name: "name", Type: cty.String}, {Name: "key", Type: cty.String, AllowNull: true}},
+			Type:   function.StaticReturnType(cty.String),
+			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+				key := ""
+				if !args[1].IsNull() {
+					key = args[1].AsString()
+				}
+				return value(s.AWS(args[0].AsString(), key))
 			},
-		})
+		}),
 	}
-	out := map[string]function.Function{}
-	for _, name := range []string{"vault", "consul_key", "aws_secretsmanager", "aws_secretsmanager_raw"} {
-		out[name] = refused(name)
-	}
-	return out
 }
 
 // element refuses a negative index, as Packer does.

@@ -133,7 +133,7 @@ func TimeUUID() string {
 
 func (c *Context) secret(name string, read func() (string, error)) (string, error) {
 	if c.Secrets == nil {
-		return "", fmt.Errorf("the function %s cannot be used here, or not in this version of Kiln", name)
+		return "", fmt.Errorf("the function %s cannot be used here: give its value to a user variable and use that", name)
 	}
 	return read()
 }
