@@ -104,15 +104,7 @@ func missing(st *Struct, pos Positions, rng hcl.Range) (diags hcl.Diagnostics) {
 
 // strictBody decodes HCL2: exact names, blocks as blocks.
 func (d *Decoder) strictBody(body hcl.Body, st *Struct, v reflect.Value, pos Positions, top bool) hcl.Diagnostics {
-	want := &hcl.BodySchema{}
-	for name, f := range st.names {
-		if f.Kind == Block || f.Kind == BlockSet {
-			want.Blocks = append(want.Blocks, hcl.BlockHeaderSchema{Type: name})
-		} else {
-			want.Attributes = append(want.Attributes, hcl.AttributeSchema{Name: name})
-		}
-	}
-	content, rest, diags := body.PartialContent(want)
+	content, rest, diags := body.PartialContent(st.body)
 	diags = append(diags, d.unknown(rest, st, top)...)
 	for _, attr := range sorted(content.Attributes) {
 		f := st.names[attr.Name]
@@ -159,13 +151,15 @@ func (d *Decoder) strictBody(body hcl.Body, st *Struct, v reflect.Value, pos Pos
 	return diags
 }
 
+var nothing = &hcl.BodySchema{}
+
 // unknown reports what the schema does not know, each with the name that was
 // probably meant.
 func (d *Decoder) unknown(rest hcl.Body, st *Struct, top bool) (diags hcl.Diagnostics) {
 	if top && d.Skip != nil {
 		rest = skipBody(rest, d.Skip)
 	}
-	_, left := rest.Content(&hcl.BodySchema{})
+	_, left := rest.Content(nothing)
 	for _, diag := range left {
 		if name := quoted(diag.Detail); name != "" {
 			if s := Suggest(name, st.Names()); s != "" {

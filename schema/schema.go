@@ -24,6 +24,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"kiln"
 )
 
@@ -78,6 +80,7 @@ type Struct struct {
 	Fields []*Field
 	names  map[string]*Field // current and old names
 	lower  map[string]*Field // the same in lower case
+	body   *hcl.BodySchema   // what HCL2 bodies are read with
 }
 
 var (
@@ -109,6 +112,14 @@ func ofType(t reflect.Type) *Struct {
 				panic(fmt.Sprintf("schema: %v has two fields named %s", t, n))
 			}
 			s.names[n], s.lower[strings.ToLower(n)] = f, f
+		}
+	}
+	s.body = &hcl.BodySchema{}
+	for name, f := range s.names {
+		if f.Kind == Block || f.Kind == BlockSet {
+			s.body.Blocks = append(s.body.Blocks, hcl.BlockHeaderSchema{Type: name})
+		} else {
+			s.body.Attributes = append(s.body.Attributes, hcl.AttributeSchema{Name: name})
 		}
 	}
 	actual, _ := cache.LoadOrStore(t, s)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/dynblock"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
@@ -71,7 +72,18 @@ var buildSchema = &hcl.BodySchema{
 
 var buildNames = []string{"name", "description", "sources", "source", "provisioner", "error-cleanup-provisioner", "post-processor", "post-processors", "steps", "matrix", "for_each", "hcp_packer_registry"}
 
-func expand(body hcl.Body, ctx *hcl.EvalContext) hcl.Body { return dynblock.Expand(body, ctx) }
+// expand makes the blocks that dynamic blocks stand for. A body without any, as
+// nearly all are, is given back as it is.
+func expand(body hcl.Body, ctx *hcl.EvalContext) hcl.Body {
+	if b, ok := body.(*hclsyntax.Body); ok && !dynamic(b) {
+		return body
+	}
+	return dynblock.Expand(body, ctx)
+}
+
+func dynamic(b *hclsyntax.Body) bool {
+	return slices.ContainsFunc(b.Blocks, func(blk *hclsyntax.Block) bool { return blk.Type == "dynamic" || dynamic(blk.Body) })
+}
 
 // readBuilds reads the instances of one build block. In a module, their names begin
 // with the module's.

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/ext/dynblock"
 	"github.com/zclconf/go-cty/cty"
 
 	"kiln"
@@ -244,7 +243,8 @@ type hclDecoder struct {
 	b        *hclBuild
 	u        hclUse
 	sourceOf cty.Value
-	keys     []string // that the builder generates beside the common ones
+	keys     []string  // that the builder generates beside the common ones
+	unknown  cty.Value // generated(nil), once it was asked for
 }
 
 // need adds the builds that bodies refer to.
@@ -276,27 +276,15 @@ func (d *hclDecoder) context(kind string, data map[string]any, owner *hclTemplat
 	if kind == "builder" {
 		more = d.u.src.with(more)
 	}
-	if kind != "builder" {
-		build := map[string]cty.Value{"name": cty.StringVal(d.b.name)}
-		for _, key := range append(slices.Clone(commonData), d.keys...) {
-			build[key] = cty.UnknownVal(cty.String)
-			if data == nil {
-				continue
-			}
-			build[key] = cty.StringVal("<unknown>")
-			switch v := data[key].(type) {
-			case nil:
-			case string:
-				build[key] = cty.StringVal(v)
-			case int:
-				build[key] = cty.NumberIntVal(int64(v))
-			case bool:
-				build[key] = cty.BoolVal(v)
-			default:
-				build[key] = cty.StringVal(fmt.Sprint(v))
-			}
+	switch {
+	case kind == "builder":
+	case data == nil:
+		if d.unknown == cty.NilVal {
+			d.unknown = d.generated(nil)
 		}
-		more["build"] = cty.ObjectVal(build)
+		more["build"] = d.unknown
+	default:
+		more["build"] = d.generated(data)
 	}
 	return owner.context(more)
 }
@@ -311,7 +299,7 @@ func (d *hclDecoder) component(kind, typ, name string, body hcl.Body, rng hcl.Ra
 		dec.Unknown = func(option string, attr *hcl.Attribute) {
 			unknown = append(unknown, Unknown{option, unknownRefs(attr.Expr, ctx), attr.Range.Filename, attr.Range.Start.Line})
 		}
-		pos, diags := dec.Body(dynblock.Expand(body, ctx), dst)
+		pos, diags := dec.Body(expand(body, ctx), dst)
 		if override != nil {
 			if v, at := override(); v != cty.NilVal {
 				diags = append(diags, dec.Value(v, at, dst)...)
@@ -332,6 +320,31 @@ func (d *hclDecoder) component(kind, typ, name string, body hcl.Body, rng hcl.Ra
 		hide(dst, d.h.Hide)
 		return dst, unknown, d.h.files.convert(diags)
 	}}
+}
+
+// generated is what the build generates, as expressions see it. Nil: nothing is
+// known yet.
+func (d *hclDecoder) generated(data map[string]any) cty.Value {
+	build := map[string]cty.Value{"name": cty.StringVal(d.b.name)}
+	for _, key := range append(slices.Clone(commonData), d.keys...) {
+		build[key] = cty.UnknownVal(cty.String)
+		if data == nil {
+			continue
+		}
+		build[key] = cty.StringVal("<unknown>")
+		switch v := data[key].(type) {
+		case nil:
+		case string:
+			build[key] = cty.StringVal(v)
+		case int:
+			build[key] = cty.NumberIntVal(int64(v))
+		case bool:
+			build[key] = cty.BoolVal(v)
+		default:
+			build[key] = cty.StringVal(fmt.Sprint(v))
+		}
+	}
+	return cty.ObjectVal(build)
 }
 
 // unknownRefs lists the references of an expression that have no value yet.

@@ -147,7 +147,9 @@ type Component struct {
 	File string // where it is declared
 	Line int
 
-	decode func(data map[string]any) (any, []Unknown, Diagnostics)
+	decode  func(data map[string]any) (any, []Unknown, Diagnostics)
+	unknown []Unknown // of the last Decode with nothing known
+	decoded bool      // there was one
 }
 
 // Unknown is an option whose value is not known before the build runs.
@@ -162,14 +164,19 @@ type Unknown struct {
 // generated so far; nil means that nothing is known yet, as when a template is
 // only checked.
 func (c *Component) Decode(data map[string]any) (any, Diagnostics) {
-	component, _, diags := c.decode(data)
+	component, unknown, diags := c.decode(data)
+	if data == nil {
+		c.unknown, c.decoded = unknown, true
+	}
 	return component, diags
 }
 
-// Unknown lists the options whose values are not known yet.
+// Unknown lists the options whose values were not known at the last Decode with nil.
 func (c *Component) Unknown() []Unknown {
-	_, unknown, _ := c.decode(nil)
-	return unknown
+	if !c.decoded {
+		c.Decode(nil)
+	}
+	return c.unknown
 }
 
 // Provisioner is a provisioner with what the template says around it.

@@ -37,3 +37,41 @@ func (b *bench) nullBuilds() error {
 	row("100 null builds side by side", x.wall, y.wall, "<= 0.2")
 	return nil
 }
+
+// fleet times a team's whole folder of templates, beside one of them with the peer,
+// and the inspection of one very long template.
+func (b *bench) fleet() error {
+	const templates, builds, lines = 500, 50, 10_000
+	var text, refs strings.Builder
+	text.WriteString("variable \"v\" { default = \"x\" }\nlocals { a = upper(var.v) }\n")
+	for i := range builds {
+		fmt.Fprintf(&text, "source \"null\" \"s%d\" {\n  communicator = \"none\"\n}\n", i)
+		fmt.Fprintf(&refs, "\"null.s%d\",", i)
+	}
+	fmt.Fprintf(&text, "build {\n  sources = [%s]\n  provisioner \"shell-local\" {\n    inline = [\"echo ${local.a} ${source.name}\"]\n  }\n"+
+		"  provisioner \"shell-local\" {\n    inline = [\"echo two\"]\n  }\n  post-processor \"manifest\" {}\n}\n", refs.String())
+	for i := range templates {
+		if err := b.write(fmt.Sprintf("fleet/t%03d.pkr.hcl", i), text.String()); err != nil {
+			return err
+		}
+	}
+	x, y, err := b.pair(nil, []string{*kiln, "validate", "-recursive", "fleet"}, []string{*packer, "validate", "fleet/t000.pkr.hcl"})
+	if err != nil {
+		return err
+	}
+	row("validate 500 templates of 50 builds; packer: one of them", x.wall, y.wall, "< 2s")
+	fmt.Printf("%-58s %9dM %9dM %8s   %s\n", "  peak memory", x.rss>>20, y.rss>>20, "-", "< 200M")
+	var long strings.Builder
+	for i := range lines / 4 {
+		fmt.Fprintf(&long, "source \"null\" \"s%d\" {\n  communicator = \"none\"\n}\n\n", i)
+	}
+	long.WriteString("build {\n  sources = [\"null.s1\"]\n}\n")
+	if err := b.write("long.pkr.hcl", long.String()); err != nil {
+		return err
+	}
+	if x, y, err = b.pair(nil, []string{*kiln, "inspect", "long.pkr.hcl"}, []string{*packer, "inspect", "long.pkr.hcl"}); err != nil {
+		return err
+	}
+	row("inspect a template of 10,000 lines", x.wall, y.wall, "< 150ms")
+	return nil
+}
