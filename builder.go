@@ -30,6 +30,13 @@ type DataSource interface {
 	Read(ctx context.Context) (any, error)
 }
 
+// A Shaper is a data source that says what it would give without asking: so that
+// what uses it can be checked before it is read.
+type Shaper interface {
+	// Shape is a value of the type that Read gives; what is in it does not matter.
+	Shape() any
+}
+
 // A Validator is a component that can tell what is wrong with its
 // configuration. It reports every problem at once, joined with [errors.Join],
 // each a [*FieldError] where one field is to blame. It has no side effects,

@@ -29,3 +29,6 @@ func (d *DataSource) Validate() error {
 
 // Read gives the value back.
 func (d *DataSource) Read(context.Context) (any, error) { return Output{d.Input}, nil }
+
+// Shape is what Read gives.
+func (d *DataSource) Shape() any { return Output{} }

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"kiln"
 	"kiln/internal/template/interpolate"
 	"kiln/schema"
 )
@@ -77,7 +79,7 @@ func (h *hclTemplate) readData(blk *hcl.Block) {
 
 // evaluate computes locals and data sources in the order of what they refer to.
 func (h *hclTemplate) evaluate(ctx context.Context) (diags hcl.Diagnostics) {
-	g := &graph{h: h, ctx: ctx, state: map[string]int{}}
+	g := &graph{h: h, ctx: ctx, state: map[string]int{}, deps: map[string][]string{}}
 	var names []string
 	for name := range h.locals {
 		names = append(names, "local."+name)
@@ -96,6 +98,7 @@ func (h *hclTemplate) evaluate(ctx context.Context) (diags hcl.Diagnostics) {
 	for _, name := range names {
 		g.visit(name, nil, hcl.Range{})
 	}
+	g.run()
 	for _, l := range h.locals {
 		if l.sensitive && l.value != cty.NilVal {
 			hideAll(l.value, h.Hide)
@@ -109,6 +112,8 @@ type graph struct {
 	h     *hclTemplate
 	ctx   context.Context
 	state map[string]int // 0 new, 1 on the way, 2 done
+	order []string       // nodes that can be computed, each after what it refers to
+	deps  map[string][]string
 	diags hcl.Diagnostics
 }
 
@@ -138,13 +143,95 @@ func (g *graph) visit(name string, path []string, from hcl.Range) {
 			continue
 		}
 		g.visit(ref.target, path, ref.rng)
+		g.deps[name] = append(g.deps[name], ref.target)
 	}
 	g.state[name] = 2
 	if len(g.diags) > before {
 		g.fail(name)
 		return
 	}
-	g.compute(name)
+	g.order = append(g.order, name)
+}
+
+// run computes the nodes in order. Data sources that do not wait for each other are
+// read side by side.
+func (g *graph) run() {
+	done := map[string]bool{}
+	left := g.order
+	ready := func(name string) bool {
+		return !slices.ContainsFunc(g.deps[name], func(dep string) bool { return !done[dep] && slices.Contains(left, dep) })
+	}
+	for len(left) > 0 {
+		var data, rest []string
+		computed := false
+		for _, name := range left {
+			switch {
+			case !ready(name):
+				rest = append(rest, name)
+			case g.source(name) != nil:
+				data = append(data, name)
+			default:
+				g.compute(name)
+				done[name], computed = true, true
+			}
+		}
+		if computed {
+			// More data sources may be ready now.
+			left = append(data, rest...)
+			continue
+		}
+		if len(data) == 0 {
+			return // cannot be: what is left waits for nothing
+		}
+		g.readAll(data)
+		for _, name := range data {
+			done[name] = true
+		}
+		left = rest
+	}
+}
+
+// readAll reads data sources side by side.
+func (g *graph) readAll(names []string) {
+	sources := make([]*hclData, len(names))
+	components := make([]kiln.DataSource, len(names))
+	diags := make([]hcl.Diagnostics, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		d := g.source(name)
+		sources[i] = d
+		components[i], diags[i] = g.h.prepare(d)
+		if diags[i].HasErrors() {
+			d.value = cty.DynamicVal
+			continue
+		}
+		if !g.h.EvaluateData {
+			d.value = shape(components[i])
+			continue
+		}
+		wg.Go(func() {
+			out, err := components[i].Read(g.ctx)
+			if err != nil {
+				d.value = cty.DynamicVal
+				diags[i] = append(diags[i], errorf(d.blk.DefRange, err.Error(), "The data source %q %q could not be read.", d.typ, d.name))
+				return
+			}
+			d.value = schema.ToCty(out)
+		})
+	}
+	wg.Wait()
+	for _, more := range diags {
+		g.diags = append(g.diags, more...)
+	}
+}
+
+// shape is the value of a data source that is not read: of its type, where that is
+// known.
+func shape(src kiln.DataSource) cty.Value {
+	if s, ok := src.(kiln.Shaper); ok {
+		return cty.UnknownVal(schema.ToCty(s.Shape()).Type())
+	}
+	return cty.DynamicVal
 }
 
 func (g *graph) near(target string) string {
@@ -272,24 +359,17 @@ func (g *graph) compute(name string) {
 		g.diags = append(g.diags, g.h.computeModule(g.ctx, m)...)
 		return
 	}
-	d := g.source(name)
-	val, diags := g.h.read(g.ctx, d)
-	g.diags = append(g.diags, diags...)
-	d.value = val
-	if diags.HasErrors() {
-		d.value = cty.DynamicVal
-	}
 }
 
-// read runs a data source, or gives unknown values where it must not run.
-func (h *hclTemplate) read(ctx context.Context, d *hclData) (cty.Value, hcl.Diagnostics) {
+// prepare makes a data source with its configuration.
+func (h *hclTemplate) prepare(d *hclData) (kiln.DataSource, hcl.Diagnostics) {
 	make, ok := h.Components.DataSources[h.resolve(d.typ)]
 	if !ok {
 		var known []string
 		for name := range h.Components.DataSources {
 			known = append(known, name)
 		}
-		return cty.NilVal, hcl.Diagnostics{errorf(d.blk.LabelRanges[0], "Unknown data type "+d.typ, "The data source %s is unknown by %s", d.typ, unknownHint(d.typ, known))}
+		return nil, hcl.Diagnostics{errorf(d.blk.LabelRanges[0], "Unknown data type "+d.typ, "The data source %s is unknown by %s", d.typ, unknownHint(d.typ, known))}
 	}
 	src := make()
 	r := renderer{c: h.interpolation("", ""), prepare: h.interpolation("", "")}
@@ -301,14 +381,7 @@ func (h *hclTemplate) read(ctx context.Context, d *hclData) (cty.Value, hcl.Diag
 			diag.Summary = fmt.Sprintf("Failed preparing data source %q %q", d.typ, d.name)
 		}
 	}
-	if diags.HasErrors() || !h.EvaluateData {
-		return cty.DynamicVal, diags
-	}
-	out, err := src.Read(ctx)
-	if err != nil {
-		return cty.NilVal, append(diags, errorf(d.blk.DefRange, err.Error(), "The data source %q %q could not be read.", d.typ, d.name))
-	}
-	return schema.ToCty(out), diags
+	return src, diags
 }
 
 // context is what expressions may refer to: what is declared, and more values.
