@@ -166,8 +166,8 @@ func privateIP(d *document) {
 		if !isBool {
 			return
 		}
-		delete(o, "ssh_private_ip")
 		if _, there := o["ssh_interface"]; !there {
+			delete(o, "ssh_private_ip")
 			o["ssh_interface"] = map[bool]string{true: "private_ip", false: "public_ip"}[private]
 		}
 	})
@@ -275,13 +275,8 @@ func cleanNames(d *document) {
 
 func qemuDiskSize(d *document) {
 	each(d.builders, is("qemu"), func(o object) {
-		switch n := o["disk_size"].(type) {
-		case float64:
+		if n, ok := o["disk_size"].(float64); ok {
 			o["disk_size"] = fmt.Sprintf("%vM", int64(n))
-		case string:
-			if n != "" && strings.Trim(n, "0123456789") == "" {
-				o["disk_size"] = n + "M"
-			}
 		}
 	})
 }

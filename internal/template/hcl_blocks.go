@@ -156,7 +156,9 @@ func (h *hclTemplate) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefi
 		case "hcp_packer_registry":
 			if registries++; registries > 1 || h.registry != nil {
 				diags = append(diags, errorAt(sub.DefRange, "Only one hcp_packer_registry is allowed", ""))
+				continue
 			}
+			diags = append(diags, h.checkRegistry(sub, ctx, true)...)
 		}
 	}
 	return b, diags

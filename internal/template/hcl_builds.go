@@ -68,6 +68,9 @@ func (h *hclTemplate) builds(ctx context.Context) ([]*Build, Diagnostics) {
 	if len(h.builders) == 0 && len(all) == 0 {
 		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing build block", Detail: "A build block with one or more sources is required for executing a build."})
 	}
+	if h.registry != nil {
+		diags = append(diags, h.checkRegistry(h.registry, h.context(nil), false)...)
+	}
 	var out []*Build
 	var chosen selection
 	excluded := map[string]bool{}
