@@ -68,9 +68,13 @@ func fixerList() string {
 func (p *program) fixedIsValid(ctx context.Context, f fixFlags, fixed []byte) bool {
 	o := f.options(p, "-")
 	o.Stdin = bytes.NewReader(fixed)
-	_, diags := template.Load(ctx, o)
+	t, diags := template.Load(ctx, o)
+	why := "fails to parse"
+	if !diags.HasErrors() {
+		why, diags = "failed to validate", t.Validate()
+	}
 	if diags.HasErrors() {
-		p.fail("Error! Fixed template fails to parse:")
+		p.fail("Error! Fixed template %s:", why)
 		p.show(diags)
 		p.fail("This comes from the template that was given: mend it and run fix again.")
 		return false

@@ -55,9 +55,12 @@ func runUpgrade(ctx context.Context, p *program, c *call) int {
 	o := f.options(p, "-")
 	o.Stdin = bytes.NewReader(text)
 	o.Name = path
-	if _, ok := p.load(ctx, o); !ok {
+	t, ok := p.load(ctx, o)
+	if !ok {
 		return exitFailed
 	}
+	// What is wrong with names and versions is told, and converted all the same.
+	p.show(t.Validate())
 	result, err := upgrade.Convert(text, upgrade.Options{Annotations: f.annotations, Struct: configuration})
 	if err != nil {
 		p.fail("Error: %s: %v", path, err)

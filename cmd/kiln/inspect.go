@@ -90,6 +90,9 @@ func inspectHCL(t *template.Template) string {
 		for n, chain := range blk.Chains {
 			fmt.Fprintf(&b, "      %d:\n", n)
 			list(&b, "        ", chain, "")
+			if n+1 < len(blk.Chains) {
+				b.WriteString("\n")
+			}
 		}
 	}
 	return b.String()

@@ -23,6 +23,7 @@ type hclBuild struct {
 	name, description string
 	blk               *hcl.Block
 	uses              []hclUse
+	shown             []Named // sources as inspect lists them, also unknown ones
 	steps             []*hclStep
 	cleanup           *hclStep
 	chains            [][]*hclStep
@@ -203,6 +204,7 @@ func (h *hclTemplate) readUses(b *hclBuild, content *hcl.BodyContent, ctx *hcl.E
 					uses, more := h.use(stringOf(item), rng)
 					diags = append(diags, more...)
 					b.uses = append(b.uses, uses...)
+					b.show(stringOf(item), uses)
 				}
 			}
 		}
@@ -235,12 +237,24 @@ func (h *hclTemplate) readUses(b *hclBuild, content *hcl.BodyContent, ctx *hcl.E
 			}
 			b.uses = append(b.uses, u)
 		}
+		b.show(blk.Labels[0], b.uses[len(b.uses)-len(uses):])
 	}
 	if len(b.uses) == 0 && !diags.HasErrors() {
 		diags = append(diags, errorAt(b.blk.DefRange, "missing source reference",
 			`a build block must reference at least one source to be built, such as sources = ["source.docker.example"].`))
 	}
 	return diags
+}
+
+// show lists what a reference means for inspect, or the reference where it means
+// nothing.
+func (b *hclBuild) show(ref string, uses []hclUse) {
+	for _, u := range uses {
+		b.shown = append(b.shown, Named{u.typ, u.alias})
+	}
+	if m := sourceRef.FindStringSubmatch(ref); m != nil && len(uses) == 0 {
+		b.shown = append(b.shown, Named{m[2], m[3]})
+	}
 }
 
 // use finds the sources that a reference means: one, or all instances of a block.

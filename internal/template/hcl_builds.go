@@ -17,7 +17,7 @@ import (
 // resolveAll gives every variable, local, data source, module and source its value.
 func (h *hclTemplate) resolveAll(ctx context.Context) hcl.Diagnostics {
 	h.settled = nil
-	diags := h.checkVariables()
+	diags := append(slices.Clone(h.late), h.checkVariables()...)
 	diags = append(diags, h.evaluate(ctx)...)
 	h.settled = h.context(nil).Variables
 	return append(diags, h.expandSources()...)

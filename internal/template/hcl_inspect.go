@@ -38,9 +38,7 @@ func (h *hclTemplate) describeValues() {
 // describeBuild adds what inspect shows of a build block.
 func (b *hclBuild) describe(t *Template) {
 	blk := Block{Name: b.name, Description: b.description}
-	for _, u := range b.uses {
-		blk.Sources = append(blk.Sources, Named{u.typ, u.alias})
-	}
+	blk.Sources = append(blk.Sources, b.shown...)
 	for _, s := range b.steps {
 		blk.Provisioners = append(blk.Provisioners, Named{s.typ, s.name})
 	}
@@ -80,6 +78,10 @@ func showValue(v cty.Value, top bool) string {
 		return v.AsBigFloat().Text('f', -1)
 	case ty == cty.Bool:
 		return fmt.Sprint(v.True())
+	case (ty.IsTupleType() || ty.IsListType() || ty.IsSetType()) && v.LengthInt() == 0:
+		return "[]"
+	case (ty.IsMapType() || ty.IsObjectType()) && v.LengthInt() == 0:
+		return "{}"
 	case ty.IsTupleType() || ty.IsListType() || ty.IsSetType():
 		var b strings.Builder
 		b.WriteString("[\n")

@@ -34,6 +34,7 @@ type hclTemplate struct {
 	builders  []*hcl.Block // build blocks
 	registry  *hcl.Block
 	problems  hcl.Diagnostics
+	late      hcl.Diagnostics // found only when the template is resolved: inspect and -syntax-only do not see them
 
 	sourceOrder [][2]string
 	expanded    map[[2]string][]*hclSource // instances, by the name of their block and by their own
@@ -227,7 +228,7 @@ func (h *hclTemplate) readBlock(blk *hcl.Block) {
 	case "source":
 		key := [2]string{blk.Labels[0], blk.Labels[1]}
 		if old := h.sources[key]; old != nil {
-			h.problems = append(h.problems, errorf(blk.DefRange, "Duplicate source block",
+			h.late = append(h.late, errorf(blk.DefRange, "Duplicate source block",
 				"This source block has the same type and name as a previous block declared at %s. Each source must have a unique name per builder type.", old.DefRange))
 			return
 		}
@@ -354,3 +355,5 @@ func stringOf(v cty.Value) string {
 	}
 	return v.AsString()
 }
+
+func (h *hclTemplate) validate() Diagnostics { return h.files.convert(h.late).tidy() }

@@ -28,6 +28,7 @@ type jsonTemplate struct {
 	cleanup   *jsonStep
 	chains    [][]*jsonStep
 	problems  hcl.Diagnostics
+	late      hcl.Diagnostics // found only when the template is resolved: inspect and -syntax-only do not see them
 }
 
 type jsonVariable struct {
@@ -118,7 +119,7 @@ func (j *jsonTemplate) root(root *node) {
 		}
 	}
 	if n := root.get("builders"); n == nil || n.kind == '[' && len(n.items) == 0 || n.kind == '0' {
-		j.errorf(hcl.Range{Filename: j.path, Start: root.rng.Start, End: root.rng.Start}, "at least one builder must be defined")
+		j.late = append(j.late, errorAt(hcl.Range{Filename: j.path, Start: root.rng.Start, End: root.rng.Start}, "", "at least one builder must be defined"))
 	}
 	j.checkNames()
 }
@@ -180,9 +181,9 @@ func (j *jsonTemplate) minVersion(n *node) {
 	ok, err := versionAtLeast(j.PackerVersion, n.text)
 	switch {
 	case err != nil:
-		j.errorf(n.rng, "min_version is invalid: %v", err)
+		j.late = append(j.late, errorf(n.rng, "", "min_version is invalid: %v", err))
 	case !ok:
-		j.errorf(n.rng, "This template requires Packer version %s or higher; using %s", n.text, j.PackerVersion)
+		j.late = append(j.late, errorf(n.rng, "", "This template requires Packer version %s or higher; using %s", n.text, j.PackerVersion))
 	}
 }
 
@@ -250,7 +251,7 @@ func (j *jsonTemplate) checkNames() {
 				if near := schema.Suggest(ref.name, names); near != "" {
 					hint = fmt.Sprintf(". Did you mean '%s'?", near)
 				}
-				j.errorf(ref.rng, where+": "+text+hint, key, ref.name)
+				j.late = append(j.late, errorf(ref.rng, "", where+": "+text+hint, key, ref.name))
 			}
 		}
 	}
@@ -267,3 +268,5 @@ func (j *jsonTemplate) checkNames() {
 		check(s.where, "override", s.overrides(), "%s '%s' doesn't exist")
 	}
 }
+
+func (j *jsonTemplate) validate() Diagnostics { return j.files.convert(j.late).tidy() }

@@ -98,7 +98,7 @@ func (j *jsonTemplate) selection(s *jsonStep) {
 	s.only = j.names(s.node.exact("only"), s.where, "only")
 	s.except = j.names(s.node.exact("except"), s.where, "except")
 	if len(s.only) > 0 && len(s.except) > 0 {
-		j.errorf(s.node.exact("only").rng, "%s: only one of 'only' or 'except' may be specified", s.where)
+		j.late = append(j.late, errorf(s.node.exact("only").rng, "", "%s: only one of 'only' or 'except' may be specified", s.where))
 	}
 }
 

@@ -110,6 +110,7 @@ type Named struct{ Type, Name string }
 // loader is what each format does for a Template.
 type loader interface {
 	builds(ctx context.Context) ([]*Build, Diagnostics)
+	validate() Diagnostics
 	eval(line string) (string, Diagnostics)
 	dump() string
 	words() []string
@@ -222,6 +223,10 @@ func (b *Build) Components() []*Component {
 	}
 	return all
 }
+
+// Validate checks what can be told without values: names that blocks give each
+// other, versions.
+func (t *Template) Validate() Diagnostics { return t.load.validate() }
 
 // Builds resolves variables, locals and data sources and lists the builds that
 // were selected, in order. A build that cannot be made is a diagnostic.

@@ -42,7 +42,7 @@ var cases = []struct{ expr, want string }{
 	{`legacy_isotime("2006")`, `"2026"`}, {`legacy_strftime("%d.%m.")`, `"21.11."`}, {`rfc3339_parse("2026-11-21 14:05:09Z").weekday_name`, `"Saturday"`}, {`rfc3339_parse("x")`, `!no RFC 3339`}, {`unix_timestamp_parse(0).rfc3339`, `"1970-01-01T00:00:00Z"`},
 	{`md5("")`, `"d41d8cd98f00b204e9800998ecf8427e"`}, {`sha1("")`, `"da39a3ee5e6b4b0d3255bfef95601890afd80709"`}, {`length(sha256(""))`, `64`}, {`length(sha512(""))`, `128`}, {`length(bcrypt("x",4))`, `60`}, {`bcrypt("x",31)`, `!too high`},
 	{`rsadecrypt("%","")`, `!base64`}, {`length(uuidv4())`, `36`}, {`uuidv5("dns","example.com")`, `"cfbff0d1-9375-5685-968c-48ce8b15ae17"`}, {`uuidv5("x","y")`, `!namespace`},
-	{`cidrhost("10.0.0.0/8",5)`, `"10.0.0.5"`}, {`cidrhost("10/8",5)`, `!invalid CIDR`}, {`cidrnetmask("10.0.0.0/8")`, `"255.0.0.0"`}, {`cidrnetmask("::/8")`, `!IPv6`}, {`cidrsubnet("10.0.0.0/8",8,2)`, `"10.2.0.0/16"`}, {`cidrsubnets("10.0.0.0/8",8,8)`, `["10.0.0.0/16","10.1.0.0/16"]`},
+	{`cidrhost("10.0.0.0/8",5)`, `"10.0.0.5"`}, {`cidrhost("10/8",5)`, `!invalid CIDR`}, {`cidrnetmask("10.0.0.0/8")`, `"255.0.0.0"`}, {`cidrnetmask("::/8")`, `"ff00::"`}, {`cidrnetmask("x")`, `!CIDR`}, {`cidrsubnet("10.0.0.0/8",8,2)`, `"10.2.0.0/16"`}, {`cidrsubnets("10.0.0.0/8",8,8)`, `["10.0.0.0/16","10.1.0.0/16"]`},
 	{`convert("5",number)`, `5`}, {`convert("x",number)`, `!number is required`}, {`can(jsondecode("["))`, `false`}, {`try(jsondecode("["),"d")`, `"d"`}, {`vault("a","b")`, `"a.b"`}, {`vault("a","")`, `!no such secret`}, {`consul_key("k")`, `"k"`}, {`aws_secretsmanager("n","k")`, `"n.k"`}, {`aws_secretsmanager("n",null)`, `"n."`}, {`aws_secretsmanager("n")`, `!Not enough function arguments`}, {`aws_secretsmanager_raw("n")`, `"n"`}, {`1/0 > 5`, `true`},
 }
 

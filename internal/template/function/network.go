@@ -58,9 +58,6 @@ func cidrNetmask(text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(n.Mask) != net.IPv4len {
-		return "", fmt.Errorf("IPv6 addresses cannot have a netmask: %q", text)
-	}
 	return net.IP(n.Mask).String(), nil
 }
 
