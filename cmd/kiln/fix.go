@@ -7,8 +7,8 @@ import (
 	"os"
 	"strings"
 
-	"kiln/internal/fix"
 	"kiln/internal/template"
+	"kiln/internal/template/fix"
 )
 
 type fixFlags struct {

@@ -3,15 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 
-	"github.com/hashicorp/hcl/v2"
-
-	"kiln/internal/format"
 	"kiln/internal/template"
+	"kiln/internal/template/format"
 )
 
 type fmtFlags struct{ check, diff, write, recursive bool }
@@ -37,9 +34,8 @@ func runFmt(_ context.Context, p *program, c *call) int {
 	failed, changed := false, 0
 	problem := func(name string, text []byte, err error) {
 		failed = true
-		var diags hcl.Diagnostics
-		if errors.As(err, &diags) {
-			p.show(template.FromHCL(name, text, diags))
+		if diags, ok := template.Diagnose(name, text, err); ok {
+			p.show(diags)
 			err = nil
 		}
 		p.fail("encountered an error while formatting %s%s", name, suffixed(err))
@@ -80,9 +76,9 @@ func (p *program) formatStdin(check bool, problem func(string, []byte, error)) (
 	if err != nil {
 		return 0, err
 	}
-	out, diags := format.Source("<stdin>", text)
-	if diags.HasErrors() {
-		problem("<stdin>", text, diags)
+	out, err := format.Source("<stdin>", text)
+	if err != nil {
+		problem("<stdin>", text, err)
 		return 0, nil
 	}
 	changed := 0

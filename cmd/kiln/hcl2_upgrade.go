@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"kiln/internal/upgrade"
+	"kiln/internal/template/upgrade"
 	"kiln/schema"
 )
 

@@ -2,6 +2,7 @@ package template
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -210,9 +211,13 @@ func errorf(rng hcl.Range, summary, format string, args ...any) *hcl.Diagnostic 
 // display is a path as it is shown: relative paths stay as the user gave them.
 func display(path string) string { return filepath.ToSlash(path) }
 
-// FromHCL gives the diagnostics of one file our form.
-func FromHCL(name string, text []byte, diags hcl.Diagnostics) Diagnostics {
+// Diagnose is an error about a file's text, where it has places, in our form.
+func Diagnose(name string, text []byte, err error) (Diagnostics, bool) {
+	var diags hcl.Diagnostics
+	if !errors.As(err, &diags) {
+		return nil, false
+	}
 	s := newSources()
 	s.text[name] = text
-	return s.convert(diags).tidy()
+	return s.convert(diags).tidy(), true
 }

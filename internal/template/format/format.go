@@ -18,8 +18,9 @@ import (
 )
 
 // Source gives text the canonical layout, which is that of hclwrite: formatting its
-// result again changes nothing. Text that is no HCL is an error with its diagnostics.
-func Source(name string, text []byte) ([]byte, hcl.Diagnostics) {
+// result again changes nothing. Text that is no HCL is an error with places, for
+// template.Diagnose.
+func Source(name string, text []byte) ([]byte, error) {
 	if _, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos); diags.HasErrors() {
 		return nil, diags
 	}
@@ -95,9 +96,9 @@ func (o Options) file(path string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	out, diags := Source(path, text)
-	if diags.HasErrors() {
-		o.Problem(path, text, diags)
+	out, err := Source(path, text)
+	if err != nil {
+		o.Problem(path, text, err)
 		return 0, nil
 	}
 	if bytes.Equal(out, text) {

@@ -138,7 +138,7 @@ func FuzzConvert(f *testing.F) {
 		f.Add([]byte("{" + c.in + "}"))
 	}
 	for _, name := range []string{"carnivore", "primal"} {
-		if text, err := os.ReadFile("../../examples/immutable/" + name + ".json"); err == nil {
+		if text, err := os.ReadFile("../../../examples/immutable/" + name + ".json"); err == nil {
 			f.Add(text)
 		}
 	}

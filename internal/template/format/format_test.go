@@ -32,14 +32,14 @@ var pairs = []struct{ name, in, want string }{
 
 func TestSource(t *testing.T) {
 	for _, c := range pairs {
-		got, diags := Source("x.pkr.hcl", []byte(c.in))
-		if diags.HasErrors() {
-			t.Errorf("%s: %v", c.name, diags)
+		got, err := Source("x.pkr.hcl", []byte(c.in))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
 		} else if string(got) != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
-	if _, diags := Source("x", []byte("a = {")); !diags.HasErrors() {
+	if _, err := Source("x", []byte("a = {")); err == nil {
 		t.Error("what is no HCL is formatted")
 	}
 }
@@ -92,13 +92,13 @@ func FuzzSource(f *testing.F) {
 		f.Add([]byte(c.in))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		once, diags := Source("x", in)
-		if diags.HasErrors() {
+		once, err := Source("x", in)
+		if err != nil {
 			return
 		}
-		twice, diags := Source("x", once)
-		if diags.HasErrors() {
-			t.Fatalf("formatting breaks %q: %q: %v", in, once, diags)
+		twice, err := Source("x", once)
+		if err != nil {
+			t.Fatalf("formatting breaks %q: %q: %v", in, once, err)
 		}
 		if !bytes.Equal(once, twice) {
 			t.Fatalf("%q: first %q, then %q", in, once, twice)
