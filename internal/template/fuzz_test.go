@@ -35,6 +35,9 @@ func FuzzLoadHCL(f *testing.F) {
 		`source "fake" "a" {}` + "\n" + `build { source "fake.a" { name = "b" number = 3 } provisioner "fake" { only = ["fake.b"] override = { b = { text = "y" } } timeout = "1s" } post-processors { post-processor "fake" {} } }`,
 		`packer { required_version = ">= 1.0" required_plugins { x = { version = "1.0" source = "a/b/c" } } }`,
 		`data "fake" "d" { text = local.x }` + "\n" + `locals { x = try(jsondecode("{"), "y") }`,
+		`source "fake" "a" { matrix = { x = ["a", 1], y = [true] }  text = "${matrix.x}" }` + "\n" + `build { name = "n" for_each = { k = "v" } sources = ["fake.a"] steps "s" {} }` + "\n" + `steps "s" { provisioner "fake" { text = "${each.key}${source.name}" } }`,
+		`source "fake" "a" { text = artifact.n.a.id }` + "\n" + `build { name = "n" sources = ["fake.a"] }` + "\n" + `build { name = "m" source "fake.a" { list = artifact["n"].a.files } provisioner "fake" { text = artifact[each.value] } }`,
+		`module "m" { source = "." v = 1 }` + "\n" + `output "o" { value = module.m.o }` + "\n" + `hcp_packer_registry { bucket_name = 5 }`,
 		"x = ((((((1", "\xff\xfe", `build { name = var.zz sources = [1] }`,
 	} {
 		f.Add(s)
@@ -62,6 +65,9 @@ func exercise(t *testing.T, o Options) {
 	if diags.HasErrors() {
 		return
 	}
+	diags = append(diags, tmpl.Validate()...)
+	tmpl.Dump()
+	tmpl.Eval("var.v")
 	builds, diags := tmpl.Builds(t.Context())
 	for _, b := range builds {
 		diags = append(diags, b.Check()...)
