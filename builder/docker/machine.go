@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -202,11 +201,5 @@ func (m *machine) exportTo(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	defer res.Close()
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, res)
-	return errors.Join(err, f.Close())
+	return docker.WriteFile(path, res)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -52,6 +53,20 @@ var later = map[string]string{
 	"execute":            "components are part of the program and no processes of their own",
 	"sbom-generate":      "bills of materials are not in this version",
 }
+
+// outcome tells of an error and is the exit code.
+func (p *program) outcome(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if !errors.Is(err, errTold) {
+		p.fail("Error: %v", err)
+	}
+	return exitFailed
+}
+
+// errTold is a failure that the user knows of already.
+var errTold = errors.New("told")
 
 func (p *program) dispatch(ctx context.Context, args []string) int {
 	if len(args) == 0 {

@@ -47,11 +47,7 @@ var historyCommand = &command{
 		if !c.parse(p, f.define, 0, 0) {
 			return exitFailed
 		}
-		if err := p.history(&f); err != nil {
-			p.fail("Error: %v", err)
-			return exitFailed
-		}
-		return exitOK
+		return p.outcome(p.history(&f))
 	},
 }
 
@@ -132,11 +128,7 @@ var logsCommand = &command{
 		if !c.parseRuns(p, f.define, 1) {
 			return exitFailed
 		}
-		if err := p.logs(&f, c.args[0]); err != nil {
-			p.fail("Error: %v", err)
-			return exitFailed
-		}
-		return exitOK
+		return p.outcome(p.logs(&f, c.args[0]))
 	},
 }
 
@@ -224,28 +216,27 @@ var traceCommand = &command{
 		if !c.parseRuns(p, f.define, 1) {
 			return exitFailed
 		}
-		spans := trace.NewCollector()
-		err := replay(c.args[0], "", spans)
-		if err == nil && spans.Run() == nil {
-			err = errors.New("the run has no events")
-		}
-		if err != nil {
-			p.fail("Error: %v", err)
-			return exitFailed
-		}
-		if f.output.value == "json" {
-			p.json(spans.Run())
-		} else {
-			p.say("    begin     length\n%s", strings.TrimRight(spans.Run().Text(), "\n"))
-		}
-		if trace.Wanted(os.Getenv) {
-			if err := trace.Export(ctx, spans.Run(), kilnVersion); err != nil {
-				p.fail("Error: %v", err)
-				return exitFailed
-			}
-		}
-		return exitOK
+		return p.outcome(p.trace(ctx, &f, c.args[0]))
 	},
+}
+
+func (p *program) trace(ctx context.Context, f *traceFlags, word string) error {
+	spans := trace.NewCollector()
+	if err := replay(word, "", spans); err != nil {
+		return err
+	}
+	if spans.Run() == nil {
+		return errors.New("the run has no events")
+	}
+	if f.output.value == "json" {
+		p.json(spans.Run())
+	} else {
+		p.say("    begin     length\n%s", strings.TrimRight(spans.Run().Text(), "\n"))
+	}
+	if !trace.Wanted(os.Getenv) {
+		return nil
+	}
+	return trace.Export(ctx, spans.Run(), kilnVersion)
 }
 
 type diffFlags struct{ output choice }
@@ -263,26 +254,30 @@ var diffCommand = &command{
 		if !c.parseRuns(p, f.define, 2) {
 			return exitFailed
 		}
-		changes, err := diffRuns(c.args[0], c.args[1])
-		if err != nil {
-			p.fail("Error: %v", err)
-			return exitFailed
-		}
-		if f.output.value == "json" {
-			return p.json(changes)
-		}
-		if len(changes) == 0 {
-			p.say("The runs do not differ.")
-		}
-		for _, ch := range changes {
-			where := ch.Where
-			if where == "" {
-				where = "run"
-			}
-			p.say("%s: %s\n  - %s\n  + %s", where, ch.What, ch.Old, ch.New)
-		}
-		return exitOK
+		return p.outcome(p.diff(&f, c.args[0], c.args[1]))
 	},
+}
+
+func (p *program) diff(f *diffFlags, a, b string) error {
+	changes, err := diffRuns(a, b)
+	if err != nil {
+		return err
+	}
+	if f.output.value == "json" {
+		p.json(changes)
+		return nil
+	}
+	if len(changes) == 0 {
+		p.say("The runs do not differ.")
+	}
+	for _, ch := range changes {
+		where := ch.Where
+		if where == "" {
+			where = "run"
+		}
+		p.say("%s: %s\n  - %s\n  + %s", where, ch.What, ch.Old, ch.New)
+	}
+	return nil
 }
 
 func diffRuns(a, b string) ([]history.Change, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -53,17 +52,8 @@ func runPlugins(ctx context.Context, p *program, c *call) int {
 		c.args = c.args[1:]
 		err = verb(ctx, p, c, dir)
 	}
-	if err != nil {
-		if !errors.Is(err, errTold) {
-			p.fail("Error: %v", err)
-		}
-		return exitFailed
-	}
-	return exitOK
+	return p.outcome(err)
 }
-
-// errTold is a failure that the user knows of already.
-var errTold = errors.New("told")
 
 func pluginsInstalled(ctx context.Context, p *program, c *call, dir string) error {
 	if !c.parse(p, nil, 0, 0) {

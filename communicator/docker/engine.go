@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -92,4 +93,15 @@ func Absent(err error) bool { return errdefs.IsNotFound(err) }
 // Gone tells whether an error says that the engine cannot be reached.
 func Gone(err error) bool {
 	return client.IsErrConnectionFailed(err) || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// WriteFile writes what the engine sends into a new file, and closes the answer.
+func WriteFile(path string, from io.ReadCloser) error {
+	defer from.Close()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, from)
+	return errors.Join(err, f.Close())
 }

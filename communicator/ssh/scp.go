@@ -26,22 +26,12 @@ func (c *client) scpUpload(ctx context.Context, up *kiln.Upload) error {
 	if isTree {
 		return c.scpTree(ctx, up)
 	}
-	content, size, mode := up.Content, up.Size, up.Mode
-	if content == nil {
-		f, err := os.Open(up.Source)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		content, size, mode = f, info.Size(), info.Mode().Perm()
+	file, size, mode, err := tree.Source(up)
+	if err != nil {
+		return err
 	}
-	if mode == 0 {
-		mode = 0o644
-	}
+	defer file.Close()
+	var content io.Reader = file
 	if size < 0 {
 		// The protocol names the size first.
 		text, err := io.ReadAll(content)

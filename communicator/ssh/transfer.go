@@ -119,22 +119,12 @@ func (c *client) stream(ctx context.Context, command string, in io.Reader) error
 // catUpload streams one file. It is written under a name of its own and moved to
 // its place when it is complete and of the right length.
 func (c *client) catUpload(ctx context.Context, up *kiln.Upload) error {
-	content, size, mode := up.Content, up.Size, up.Mode
-	if content == nil {
-		f, err := os.Open(up.Source)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		content, size, mode = f, info.Size(), info.Mode().Perm()
+	file, size, mode, err := tree.Source(up)
+	if err != nil {
+		return err
 	}
-	if mode == 0 {
-		mode = 0o644
-	}
+	defer file.Close()
+	var content io.Reader = file
 	in := tree.Ahead(ctx, func(w io.Writer) error {
 		n, err := io.CopyBuffer(struct{ io.Writer }{w}, tree.Reported(content, up.Progress), make([]byte, copySize))
 		if err == nil && size >= 0 && n != size {

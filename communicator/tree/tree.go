@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"kiln"
 )
 
 // PackOptions says how a tree goes into a stream.
@@ -256,4 +258,28 @@ func (u *unpacker) finish() error {
 		}
 	}
 	return nil
+}
+
+// Source opens what an upload of one file sends: its content or the file it names,
+// with the size (less than 0: not known) and the mode that it will have.
+func Source(up *kiln.Upload) (content io.ReadCloser, size int64, mode fs.FileMode, err error) {
+	const usual = 0o644
+	if up.Content != nil {
+		if mode = up.Mode; mode == 0 {
+			mode = usual
+		}
+		return io.NopCloser(up.Content), up.Size, mode, nil
+	}
+	f, err := os.Open(up.Source)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, 0, errors.Join(err, f.Close())
+	}
+	if mode = info.Mode().Perm(); mode == 0 {
+		mode = usual
+	}
+	return f, info.Size(), mode, nil
 }

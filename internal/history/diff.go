@@ -26,7 +26,7 @@ const (
 // Diff lists what changed from one run to another: what was asked for first, then
 // how it went.
 func Diff(a, b *Record) []Change {
-	d := &differ{}
+	d := &differ{all: []Change{}}
 	d.text("", "template", a.Template, b.Template)
 	d.text("", "kiln", a.Kiln, b.Kiln)
 	d.text("", "command", strings.Join(a.Command, " "), strings.Join(b.Command, " "))

@@ -4,9 +4,7 @@ package dockersave
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -70,11 +68,5 @@ func save(ctx context.Context, engine *docker.Engine, id, path string) error {
 	if err != nil {
 		return err
 	}
-	defer res.Close()
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, res)
-	return errors.Join(err, f.Close())
+	return docker.WriteFile(path, res)
 }
