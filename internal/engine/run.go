@@ -110,13 +110,13 @@ func (r *runner) all(ctx context.Context, plan *Plan) []Result {
 			if ctx.Err() != nil || running >= limit {
 				break
 			}
-			ready, failed := waits(plan, job, results)
+			ready, why := waits(plan, job, results)
 			if !ready {
 				continue
 			}
 			pending, started = slices.Delete(pending, i, i+1), true
-			if failed != "" {
-				results[job.Index] = r.skip(job, failed)
+			if why != "" {
+				results[job.Index] = r.skip(job, why)
 				break
 			}
 			running++
@@ -142,27 +142,29 @@ func (r *runner) all(ctx context.Context, plan *Plan) []Result {
 	return begun
 }
 
-// waits tells whether all that a job needs has ended, and which of it failed.
-func waits(plan *Plan, job *Job, results []*Result) (ready bool, failed string) {
+// waits tells whether all that a job needs has ended, and why it cannot begin.
+func waits(plan *Plan, job *Job, results []*Result) (ready bool, why string) {
 	for _, name := range job.Template.Needs {
 		at := slices.IndexFunc(plan.Builds, func(j *Job) bool { return j.Template.Name == name })
 		switch {
-		case at < 0:
-			failed = name // its preparation failed: it is not in the plan
+		case at < 0: // its preparation failed: it is not in the plan
+			why = name + ", which cannot be prepared"
 		case results[at] == nil:
 			return false, ""
 		case results[at].Err != nil:
-			failed = name
+			why = name + ", which failed"
+		case len(results[at].Artifacts) == 0:
+			why = name + ", which kept none"
 		}
 	}
-	return true, failed
+	return true, why
 }
 
 // skip ends a build that cannot begin.
-func (r *runner) skip(job *Job, failed string) *Result {
+func (r *runner) skip(job *Job, why string) *Result {
 	b := kiln.NewBuild(kiln.Build{Run: r.Run, Name: job.Template.Name, Type: job.Template.Builder.Type}, kiln.Host{Emit: func(e kiln.Event) { r.Sink(r.Redactor.MaskEvent(e)) }})
 	b.Emit(kiln.Event{Kind: kiln.EventBuildStart, Index: job.Index})
-	err := fmt.Errorf("not started: it needs the artifact of %s, which failed", failed)
+	err := fmt.Errorf("not started: it needs the artifact of %s", why)
 	b.Emit(kiln.Event{Kind: kiln.EventPhase, Text: "wait"})
 	b.Emit(kiln.Event{Kind: kiln.EventBuildEnd, Index: job.Index, Error: err.Error(), Result: kiln.OutcomeFailed})
 	return &Result{Name: job.Template.Name, Err: err}

@@ -71,7 +71,7 @@ func (j *jsonTemplate) eval(line string) (string, Diagnostics) {
 	out, err := interpolate.RenderStable(line, j.context("", ""))
 	if err != nil {
 		// As with Packer this is an answer, and no failure of the console.
-		return "???????: Interpolation error: " + err.Error(), nil
+		return "???????: Interpolation error\n\n" + err.Error(), nil
 	}
 	return out, nil
 }

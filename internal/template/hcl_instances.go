@@ -60,6 +60,9 @@ func eachInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) (all []instance, d
 	if v.IsNull() || !ty.IsMapType() && !ty.IsObjectType() && !ty.IsSetType() && !ty.IsListType() && !ty.IsTupleType() {
 		return nil, hcl.Diagnostics{errorAt(attr.Expr.Range(), "Invalid for_each argument", "for_each is a map, an object, or a list or set of strings.")}
 	}
+	if v.LengthInt() > maxInstances {
+		return nil, hcl.Diagnostics{errorf(attr.Expr.Range(), "Invalid for_each argument", "It stands for more than %d instances.", maxInstances)}
+	}
 	for it := v.ElementIterator(); it.Next(); {
 		key, val := it.Element()
 		if !ty.IsMapType() && !ty.IsObjectType() {
