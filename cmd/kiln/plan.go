@@ -52,7 +52,7 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) int {
 		return exitFailed
 	}
 	o := f.options(p, path)
-	o.EvaluateData = !f.noData
+	o.EvaluateData, o.Thorough = !f.noData, true
 	t, ok := p.load(ctx, o)
 	if !ok || !p.havePlugins(ctx, t) {
 		return exitFailed

@@ -53,7 +53,7 @@ var validateCommand = &command{
 func (p *program) validate(ctx context.Context, f *validateFlags, path string) int {
 	o := f.options(p, path)
 	o.WarnUndeclared = !f.noWarn
-	o.EvaluateData = f.evaluateData
+	o.EvaluateData, o.Thorough = f.evaluateData, !f.syntaxOnly
 	t, ok := p.load(ctx, o)
 	if !ok {
 		return exitFailed

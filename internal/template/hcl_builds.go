@@ -95,12 +95,16 @@ func (h *hclTemplate) builds(ctx context.Context) ([]*Build, Diagnostics) {
 	out, more = needed(out, all, excluded)
 	diags = append(diags, more...)
 	diags = append(diags, chosen.unmatched(h.Only, "only")...)
-	problems := h.files.convert(h.hints(diags)).tidy()
+	problems := h.files.convert(h.hints(diags))
 	if problems.HasErrors() {
-		// A template is valid as a whole or not at all.
-		return nil, problems
+		// A template is valid as a whole or not at all. What is wrong with components is
+		// told with the rest.
+		for _, b := range out {
+			problems = append(problems, b.Check()...)
+		}
+		out = nil
 	}
-	return out, problems
+	return out, problems.tidy()
 }
 
 // needed adds the builds whose artifacts the selected ones stand on, and refuses

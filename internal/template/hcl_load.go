@@ -60,7 +60,7 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 var rootNames = []string{"packer", "kiln", "variable", "variables", "locals", "local", "data", "source", "build", "hcp_packer_registry", "communicator", "module", "output", "steps"}
 
 // loadHCL reads an HCL2 template from its files: phases 1 to 6 of templates.md 3.2.
-func loadHCL(_ context.Context, o Options, paths []string) (*Template, Diagnostics) {
+func loadHCL(ctx context.Context, o Options, paths []string) (*Template, Diagnostics) {
 	folder := len(paths) > 0 && !isHCL(o.Path)
 	dir := "."
 	switch {
@@ -77,11 +77,16 @@ func loadHCL(_ context.Context, o Options, paths []string) (*Template, Diagnosti
 	if len(h.t.Sources) < len(paths) {
 		return nil, h.files.convert(h.problems).tidy()
 	}
-	if !h.problems.HasErrors() {
-		h.readValues(folder)
-	}
+	h.readValues(folder)
 	h.describeValues()
-	return h.t, h.files.convert(h.problems).tidy()
+	diags := h.files.convert(h.problems)
+	if diags.HasErrors() && o.Thorough {
+		// What else is wrong is told in the same go; nothing outside is asked for it.
+		h.EvaluateData = false
+		_, more := h.builds(ctx)
+		diags = append(diags, more...)
+	}
+	return h.t, diags.tidy()
 }
 
 // newHCL is a template whose files have not been read.

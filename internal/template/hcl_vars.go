@@ -74,7 +74,9 @@ func (h *hclTemplate) readVariables(blk *hcl.Block) {
 		v := &hclVariable{name: attr.Name, rng: attr.NameRange, typ: cty.DynamicPseudoType}
 		value, diags := attr.Expr.Value(h.defaultContext())
 		h.problems = append(h.problems, diags...)
-		if !diags.HasErrors() {
+		if diags.HasErrors() {
+			v.spoil()
+		} else {
 			v.setDefault(value, attr.Expr.Range())
 		}
 		h.declare(v)
@@ -131,11 +133,14 @@ func (h *hclTemplate) readVariable(blk *hcl.Block) {
 	if attr := content.Attributes["default"]; attr != nil {
 		val, diags := attr.Expr.Value(h.defaultContext())
 		h.problems = append(h.problems, diags...)
-		if !diags.HasErrors() {
+		if diags.HasErrors() {
+			v.spoil()
+		} else {
 			converted, err := v.convert(val)
 			if err != nil {
 				h.problems = append(h.problems, errorf(attr.Expr.Range(), "Invalid default value for variable",
 					"This default value is not compatible with the variable's type constraint: %v.", err))
+				v.spoil()
 			} else {
 				v.setDefault(converted, attr.Expr.Range())
 			}
@@ -187,6 +192,14 @@ func (h *hclTemplate) readRule(v *hclVariable, blk *hcl.Block) {
 	v.rules = append(v.rules, variableRule{cond.Expr, text, blk.DefRange})
 }
 
+// spoil gives a variable whose value is wrong an unknown one: what refers to it is
+// not wrong for the same reason.
+func (v *hclVariable) spoil() {
+	if v.value == cty.NilVal {
+		v.value = cty.UnknownVal(v.typ)
+	}
+}
+
 // convert makes a value fit the variable's type.
 func (v *hclVariable) convert(val cty.Value) (cty.Value, error) {
 	if v.defaults != nil && !val.IsNull() {
@@ -225,6 +238,7 @@ func (h *hclTemplate) set(v *hclVariable, val cty.Value, from, summary, where st
 			d.Subject = rng.Ptr()
 		}
 		h.problems = append(h.problems, d)
+		v.spoil()
 		return
 	}
 	v.value, v.from, v.at = converted, from, rng
@@ -283,6 +297,7 @@ func (h *hclTemplate) fromText(v *hclVariable, text, from, summary, where string
 			h.problems = append(h.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary,
 				Detail: fmt.Sprintf("%s: %s", where, strings.TrimPrefix(d.Detail, where+": "))})
 		}
+		v.spoil()
 		return
 	}
 	h.set(v, val, from, summary, where, hcl.Range{})

@@ -19,14 +19,14 @@ import (
 // their names: templates.md 2.11.
 func (j *jsonTemplate) builds(context.Context) ([]*Build, Diagnostics) {
 	diags := append(slices.Clone(j.late), j.required()...)
-	if !diags.HasErrors() {
-		diags = append(diags, j.interpolateVars()...)
+	if diags.HasErrors() {
+		j.pretend()
+	}
+	if more := j.interpolateVars(); !diags.HasErrors() {
+		diags = append(diags, more...)
 	}
 	for _, name := range j.sensitive {
 		j.Hide(j.values[name])
-	}
-	if diags.HasErrors() {
-		return nil, j.files.convert(diags).tidy()
 	}
 	for _, b := range j.builders {
 		name, err := interpolate.RenderStable(b.raw, j.context("", ""))
@@ -35,9 +35,6 @@ func (j *jsonTemplate) builds(context.Context) ([]*Build, Diagnostics) {
 			continue
 		}
 		b.name = name
-	}
-	if diags.HasErrors() {
-		return nil, j.files.convert(diags).tidy()
 	}
 	chosen := slices.Clone(j.builders)
 	sort.SliceStable(chosen, func(a, b int) bool { return chosen[a].name < chosen[b].name })
@@ -53,7 +50,25 @@ func (j *jsonTemplate) builds(context.Context) ([]*Build, Diagnostics) {
 			out = append(out, build)
 		}
 	}
-	return out, append(j.files.convert(diags), all...).tidy()
+	all = append(j.files.convert(diags), all...)
+	if diags.HasErrors() {
+		// Nothing can be built. What is wrong with components is told with the rest.
+		for _, b := range out {
+			all = append(all, b.Check()...)
+		}
+		out = nil
+	}
+	return out, all.tidy()
+}
+
+// pretend gives variables without a value the text that stands for what is not
+// known, so that the rest can be checked.
+func (j *jsonTemplate) pretend() {
+	for _, v := range j.variables {
+		if _, ok := j.supplied[v.name]; v.required && !ok {
+			j.values[v.name] = "<unknown>"
+		}
+	}
 }
 
 // build makes one build with the steps that are for it.

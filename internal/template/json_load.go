@@ -55,7 +55,7 @@ func (j *jsonTemplate) errorf(rng hcl.Range, format string, args ...any) {
 }
 
 // loadJSON reads a legacy template: templates.md 2.
-func loadJSON(_ context.Context, o Options, path string, text []byte) (*Template, Diagnostics) {
+func loadJSON(ctx context.Context, o Options, path string, text []byte) (*Template, Diagnostics) {
 	j := &jsonTemplate{Options: o, files: newSources(), path: display(path), supplied: map[string]string{}, values: map[string]string{}}
 	dir := "."
 	if path != "" && o.Path != "-" {
@@ -75,11 +75,26 @@ func loadJSON(_ context.Context, o Options, path string, text []byte) (*Template
 		j.root(root)
 	}
 	if j.problems.HasErrors() {
-		return nil, j.parseFailure(j.problems)
+		diags := j.parseFailure(j.problems)
+		if o.Thorough && root.kind == '{' {
+			diags = append(diags, j.behind(ctx)...)
+		}
+		return nil, diags.tidy()
 	}
 	j.readValues()
 	j.describe()
 	return j.t, j.files.convert(j.problems).tidy()
+}
+
+// behind looks for what else is wrong with a template that cannot be loaded.
+func (j *jsonTemplate) behind(ctx context.Context) Diagnostics {
+	j.problems = nil
+	j.readValues()
+	builds, diags := j.builds(ctx)
+	for _, b := range builds {
+		diags = append(diags, b.Check()...)
+	}
+	return append(j.files.convert(j.problems), diags...)
 }
 
 // parseFailure says around the problems that the file was taken for legacy JSON.

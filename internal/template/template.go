@@ -25,6 +25,7 @@ type Options struct {
 	Environ    []string // as of os.Environ
 
 	WarnUndeclared bool // warn of names in var-files that no variable declares
+	Thorough       bool // if loading fails, look for all that is wrong behind it too
 	Sequential     bool // evaluate data sources before locals, as before Packer 1.12
 	EvaluateData   bool // run data sources; otherwise their values stay unknown
 	Force          bool
