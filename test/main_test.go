@@ -88,6 +88,11 @@ func TestScripts(t *testing.T) {
 				env.Setenv("PKR_VAR_registry", kilntest.StartRegistry(tt))
 				env.Setenv("PKR_VAR_password", kilntest.RegistryPassword)
 			}
+			if strings.HasPrefix(name, "services_") {
+				for k, v := range kilntest.StartSecrets(tt).Env {
+					env.Setenv(k, v)
+				}
+			}
 			if strings.HasPrefix(name, "ssh_") {
 				s := kilntest.StartSSHD(tt)
 				env.Setenv("PKR_VAR_port", strconv.Itoa(s.Port))

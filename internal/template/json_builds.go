@@ -161,7 +161,12 @@ type jsonDecoder struct {
 func (d *jsonDecoder) component(kind, typ, name string, n, override *node, keys []string, make func() any) *Component {
 	return &Component{Kind: kind, Type: typ, Name: name, File: n.rng.Filename, Line: n.rng.Start.Line, decode: func(data map[string]any) (any, []Unknown, Diagnostics) {
 		dst := make()
-		r := renderer{c: d.c, data: data, prepare: d.prepareContext(kind)}
+		later := map[string][]string{}
+		r := renderer{c: d.c, data: data, prepare: d.prepareContext(kind), later: func(option, key string) {
+			if !slices.Contains(later[option], key) {
+				later[option] = append(later[option], key)
+			}
+		}}
 		dec := r.decoder(true, nil)
 		dec.Skip = skips(keys)
 		pos, diags := dec.Body(jsonBody{n}, dst)
@@ -183,7 +188,15 @@ func (d *jsonDecoder) component(kind, typ, name string, n, override *node, keys 
 			diag.Detail = where(kind, typ) + diag.Detail
 		}
 		hide(dst, d.j.Hide)
-		return dst, nil, d.j.files.convert(diags)
+		var unknown []Unknown
+		for _, option := range slices.Sorted(maps.Keys(later)) {
+			at := n.rng
+			if set, ok := pos[option]; ok {
+				at = set
+			}
+			unknown = append(unknown, Unknown{option, later[option], at.Filename, at.Start.Line})
+		}
+		return dst, unknown, d.j.files.convert(diags)
 	}}
 }
 

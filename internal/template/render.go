@@ -20,9 +20,10 @@ var commonData = []string{"ID", "Host", "Port", "User", "Password", "ConnType", 
 // renderer renders the {{ }} text of one component's fields, each in the phases
 // that its mode says.
 type renderer struct {
-	c       *interpolate.Context // of the second rendering, without data
-	prepare *interpolate.Context // of the first
-	data    map[string]any       // nil: nothing is known yet
+	c       *interpolate.Context     // of the second rendering, without data
+	prepare *interpolate.Context     // of the first
+	data    map[string]any           // nil: nothing is known yet
+	later   func(option, key string) // is told what is known only later; nil: nobody
 }
 
 func (r renderer) decoder(weak bool, eval *hcl.EvalContext) *schema.Decoder {
@@ -31,6 +32,15 @@ func (r renderer) decoder(weak bool, eval *hcl.EvalContext) *schema.Decoder {
 
 func (r renderer) render(f *schema.Field, text string) (string, error) {
 	c := *r.prepare
+	if build := c.Build; r.later != nil && build != nil && r.data == nil {
+		c.Build = func(key string) (string, error) {
+			text, err := build(key)
+			if err == nil {
+				r.later(f.Name, "build."+key)
+			}
+			return text, err
+		}
+	}
 	switch f.Render {
 	case schema.RenderRun:
 		return text, r.wrap(f, interpolate.Check(text, &c))
