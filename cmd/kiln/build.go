@@ -102,7 +102,7 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) int {
 	o.WarnUndeclared, o.EvaluateData, o.Thorough = f.warnUndeclared, true, true
 	o.Force, o.Debug, o.OnError = f.force, f.debug, f.onError.value
 	t, ok := p.load(ctx, o)
-	if !ok || !p.havePlugins(ctx, t) {
+	if !ok || !p.havePlugins(ctx, t, f.ignoreDev) {
 		return exitFailed
 	}
 	builds, diags := t.Builds(ctx)

@@ -139,7 +139,7 @@ func remote(pin func(string) (string, map[string]string)) plugin.Remote {
 }
 
 // havePlugins checks that all that a template asks for is built in or installed.
-func (p *program) havePlugins(ctx context.Context, t *template.Template) bool {
+func (p *program) havePlugins(ctx context.Context, t *template.Template, releases bool) bool {
 	var missing []string
 	var all []plugin.Plugin
 	dir, err := plugin.Dir(os.Getenv)
@@ -151,7 +151,7 @@ func (p *program) havePlugins(ctx context.Context, t *template.Template) bool {
 		}
 		if !read {
 			read = true
-			if all, err = plugin.Installed(ctx, dir, plugin.Options{}); err != nil {
+			if all, err = plugin.Installed(ctx, dir, plugin.Options{Releases: releases}); err != nil {
 				p.fail("Error: plugins: %v", err)
 				return false
 			}

@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"sort"
-	"strconv"
 	"strings"
 
+	"kiln"
 	"kiln/internal/template"
 )
 
@@ -215,18 +216,17 @@ const inspectVersion = 1
 func (p *program) inspectDocument(t *template.Template) int {
 	variables, locals, builds, plugins := []object{}, []object{}, []object{}, []object{}
 	for _, v := range t.Variables {
-		o := object{"name": v.Name, "required": v.Required, "sensitive": v.Sensitive, "value": p.plainValue(v.Value)}
+		o := object{"name": v.Name, "required": v.Required, "sensitive": v.Sensitive}
+		p.putValue(o, v.JSON, v.Sensitive)
 		if v.Description != "" {
 			o["description"] = v.Description
-		}
-		if t.Format == template.JSON && !v.Required {
-			o["default"] = p.redactor.Mask(shown(v))
-			o["value"] = o["default"]
 		}
 		variables = append(variables, o)
 	}
 	for _, l := range t.Locals {
-		locals = append(locals, object{"name": l.Name, "value": p.plainValue(l.Value)})
+		o := object{"name": l.Name, "sensitive": l.Sensitive}
+		p.putValue(o, l.JSON, l.Sensitive)
+		locals = append(locals, o)
 	}
 	for _, b := range t.Blocks {
 		chains := []any{}
@@ -245,12 +245,17 @@ func (p *program) inspectDocument(t *template.Template) int {
 	return p.json(object{"version": inspectVersion, "format": t.Format, "description": t.Description, "variables": variables, "locals": locals, "builds": builds, "required_plugins": plugins})
 }
 
-// plainValue is a shown value without the quotes around it.
-func (p *program) plainValue(shown string) string {
-	if s, err := strconv.Unquote(shown); err == nil {
-		shown = s
+// putValue adds a value, or says that it is not known.
+func (p *program) putValue(o object, text []byte, sensitive bool) {
+	var v any
+	switch {
+	case text == nil:
+		o["unknown"] = true
+	case sensitive:
+		o["value"] = kiln.Masked
+	case json.Unmarshal(text, &v) == nil:
+		o["value"] = p.masked(v)
 	}
-	return p.redactor.Mask(shown)
 }
 
 func named(list []template.Named) []object {

@@ -54,7 +54,7 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) int {
 	o := f.options(p, path)
 	o.EvaluateData, o.Thorough = !f.noData, true
 	t, ok := p.load(ctx, o)
-	if !ok || !p.havePlugins(ctx, t) {
+	if !ok || !p.havePlugins(ctx, t, f.ignoreDev) {
 		return exitFailed
 	}
 	builds, diags := t.Builds(ctx)

@@ -62,7 +62,7 @@ func (p *program) validate(ctx context.Context, f *validateFlags, path string) i
 		p.say("Syntax-only check passed. Everything looks okay.")
 		return exitOK
 	}
-	if !p.havePlugins(ctx, t) {
+	if !p.havePlugins(ctx, t, f.ignoreDev) {
 		return exitFailed
 	}
 	builds, diags := t.Builds(ctx)

@@ -65,7 +65,7 @@ func exercise(t *testing.T, o Options) {
 	if diags.HasErrors() {
 		return
 	}
-	diags = append(diags, tmpl.Validate()...)
+	tmpl.Validate()
 	tmpl.Dump()
 	tmpl.Eval("var.v")
 	builds, diags := tmpl.Builds(t.Context())

@@ -186,7 +186,7 @@ func (h *hclTemplate) build(b *hclBuild, u hclUse, name string) (*Build, hcl.Dia
 	make, ok := h.Components.Builders[typ]
 	blk := u.src.blk
 	if !ok {
-		diags = append(diags, errorf(blk.LabelRanges[0], "Unknown source type "+u.typ, "The builder %s is unknown by %s", u.typ, unknownHint(u.typ, slices.Collect(maps.Keys(h.Components.Builders)))))
+		diags = append(diags, errorf(blk.LabelRanges[0], "Unknown source type "+u.typ, "The builder %s is unknown by %s", u.typ, h.unknownType(u.typ, slices.Collect(maps.Keys(h.Components.Builders)))))
 	} else {
 		if g, is := make().(kiln.Generator); is {
 			d.keys = g.Generates()
@@ -384,7 +384,7 @@ func (d *hclDecoder) provisioner(s *hclStep, kind string) (*Provisioner, hcl.Dia
 	make, ok := d.h.Components.Provisioners[typ]
 	if !ok {
 		return nil, hcl.Diagnostics{errorf(s.rng, fmt.Sprintf("Unknown %s type %q", kind, s.typ), "The provisioner %s is unknown by %s",
-			s.typ, unknownHint(s.typ, slices.Collect(maps.Keys(d.h.Components.Provisioners))))}
+			s.typ, s.owner.unknownType(s.typ, slices.Collect(maps.Keys(d.h.Components.Provisioners))))}
 	}
 	var override func() (cty.Value, hcl.Range)
 	if s.override != cty.NilVal {
@@ -416,7 +416,7 @@ func (d *hclDecoder) chain(chain []*hclStep) (out []*PostProcessor, diags hcl.Di
 		make, ok := d.h.Components.PostProcessors[typ]
 		if !ok {
 			diags = append(diags, errorf(s.rng, fmt.Sprintf("Unknown post-processor type %q", s.typ), "The post-processor %s is unknown by %s",
-				s.typ, unknownHint(s.typ, slices.Collect(maps.Keys(d.h.Components.PostProcessors)))))
+				s.typ, s.owner.unknownType(s.typ, slices.Collect(maps.Keys(d.h.Components.PostProcessors)))))
 			continue
 		}
 		out = append(out, &PostProcessor{Keep: s.keep, Component: d.component("post-processor", typ, s.name, s.body, s.rng, s.owner, nil, func() any { return make() })})

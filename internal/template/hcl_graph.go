@@ -369,7 +369,7 @@ func (h *hclTemplate) prepare(d *hclData) (kiln.DataSource, hcl.Diagnostics) {
 		for name := range h.Components.DataSources {
 			known = append(known, name)
 		}
-		return nil, hcl.Diagnostics{errorf(d.blk.LabelRanges[0], "Unknown data type "+d.typ, "The data source %s is unknown by %s", d.typ, unknownHint(d.typ, known))}
+		return nil, hcl.Diagnostics{errorf(d.blk.LabelRanges[0], "Unknown data type "+d.typ, "The data source %s is unknown by %s", d.typ, h.unknownType(d.typ, known))}
 	}
 	src := make()
 	r := renderer{c: h.interpolation("", ""), prepare: h.interpolation("", "")}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
 // describeValues fills in what inspect shows of variables and locals.
@@ -19,7 +20,7 @@ func (h *hclTemplate) describeValues() {
 		if v.sensitive && v.value != cty.NilVal {
 			shown = `"<sensitive>"`
 		}
-		h.t.Variables = append(h.t.Variables, Variable{Name: name, Description: v.description, Required: v.value == cty.NilVal, Value: shown, Sensitive: v.sensitive})
+		h.t.Variables = append(h.t.Variables, Variable{Name: name, Description: v.description, Required: v.value == cty.NilVal, Value: shown, JSON: asJSON(v.value), Sensitive: v.sensitive})
 	}
 	var locals []string
 	for name := range h.locals {
@@ -31,7 +32,7 @@ func (h *hclTemplate) describeValues() {
 		if h.locals[name].sensitive {
 			shown = `"<sensitive>"`
 		}
-		h.t.Locals = append(h.t.Locals, Local{name, shown})
+		h.t.Locals = append(h.t.Locals, Local{name, shown, asJSON(h.locals[name].value), h.locals[name].sensitive})
 	}
 }
 
@@ -53,6 +54,21 @@ func (b *hclBuild) describe(t *Template) {
 		blk.Chains = append(blk.Chains, names)
 	}
 	t.Blocks = append(t.Blocks, blk)
+}
+
+// asJSON is a value that is known.
+func asJSON(v cty.Value) []byte {
+	if v == cty.NilVal {
+		return nil
+	}
+	if v, _ = v.UnmarkDeep(); !v.IsWhollyKnown() {
+		return nil
+	}
+	text, err := ctyjson.Marshal(v, v.Type())
+	if err != nil {
+		return nil
+	}
+	return text
 }
 
 // Show is a value as inspect shows it: its text as a quoted string.

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -174,8 +175,12 @@ func (j *jsonTemplate) describe() {
 		}
 	}
 	for _, v := range j.variables {
+		var text []byte
+		if !v.required {
+			text, _ = json.Marshal(v.value) // a string can always be written
+		}
 		j.t.Variables = append(j.t.Variables, Variable{Name: v.name, Required: v.required, Default: v.value,
-			Value: fmt.Sprintf("%q", v.value), Sensitive: slices.Contains(hidden, v.value)})
+			Value: fmt.Sprintf("%q", v.value), JSON: text, Sensitive: slices.Contains(hidden, v.value)})
 	}
 	blk := Block{Description: j.t.Description}
 	for _, b := range j.builders {

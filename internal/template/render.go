@@ -113,6 +113,17 @@ var plugins = []string{"amazon", "ansible", "azure", "chef", "cloudstack", "digi
 	"lxd", "ncloud", "oneandone", "openstack", "oracle", "parallels", "powershell", "profitbricks", "proxmox", "puppet", "qemu", "salt", "scaleway", "tencentcloud",
 	"triton", "ucloud", "vagrant", "virtualbox", "vmware", "vsphere", "windows", "yandex", "hcp", "provenance"}
 
+// unknownType ends the sentence "The builder x is unknown by ..." of an HCL2
+// template, which says where its components come from.
+func (h *hclTemplate) unknownType(typ string, known []string) string {
+	for _, p := range h.t.Plugins {
+		if typ == p.Accessor || strings.HasPrefix(typ, p.Accessor+"-") {
+			return fmt.Sprintf("Kiln. It belongs to the plugin %s, which is required here; this version of Kiln cannot run plugins.", p.Source)
+		}
+	}
+	return unknownHint(typ, known)
+}
+
 // unknownHint ends the sentence "The builder x is unknown by ...".
 func unknownHint(typ string, known []string) string {
 	if near := schema.Suggest(typ, known); near != "" {

@@ -86,13 +86,16 @@ type Variable struct {
 	Required    bool   // has no default
 	Default     string // as it is written in the template, for legacy JSON
 	Value       string // as inspect shows it: quoted, <unknown>, <sensitive>
+	JSON        []byte // the value; nil: it is not known
 	Sensitive   bool
 }
 
 // Local is a computed value, for inspect.
 type Local struct {
-	Name  string
-	Value string // as inspect shows it
+	Name      string
+	Value     string // as inspect shows it
+	JSON      []byte // the value; nil: it is not known
+	Sensitive bool
 }
 
 // Block is a build block as declared; legacy JSON has one.
