@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"kiln/internal/engine"
 	"kiln/internal/history"
@@ -29,12 +28,20 @@ func (p *program) asked(run string, t *template.Template, plan *engine.Plan) *hi
 		}
 		for _, chain := range j.Template.Chains {
 			for _, s := range chain {
-				b.Steps = append(b.Steps, &history.Step{Component: "post-processor." + s.Type, Name: strings.TrimPrefix(s.Name, s.Type), Settings: p.settings(s.Component)})
+				b.Steps = append(b.Steps, &history.Step{Component: "post-processor." + s.Type, Name: ownName(s.Component), Settings: p.settings(s.Component)})
 			}
 		}
 		r.Builds = append(r.Builds, b)
 	}
 	return r
+}
+
+// ownName is a component's name where the template gives it one.
+func ownName(c *template.Component) string {
+	if c.Name == c.Type {
+		return ""
+	}
+	return c.Name
 }
 
 // settings are a component's, as far as they are known, with secrets masked.

@@ -86,7 +86,9 @@ func (h *hclTemplate) loadModule(path string, rng hcl.Range) *hclTemplate {
 		return nil
 	}
 	o := h.Options
-	o.Path, o.Vars, o.VarFiles, o.Environ = path, nil, nil, nil
+	o.Path, o.Vars, o.VarFiles = path, nil, nil
+	// Its variables are inputs; their defaults may still ask for the environment.
+	o.Environ = slices.DeleteFunc(slices.Clone(h.Environ), func(kv string) bool { return strings.HasPrefix(kv, "PKR_VAR_") })
 	paths, diags := templateFiles(path)
 	if diags.HasErrors() {
 		h.problems = append(h.problems, errorAt(rng, diags[0].Summary, diags[0].Detail))
@@ -117,6 +119,7 @@ func (h *hclTemplate) module(name string) *hclModule {
 // computeModule gives a module its inputs, resolves it and takes its outputs.
 func (h *hclTemplate) computeModule(ctx context.Context, m *hclModule) (diags hcl.Diagnostics) {
 	eval := h.context(nil)
+	m.child.EvaluateData = h.EvaluateData
 	for _, attr := range inOrder(m.inputs) {
 		v := m.child.variables[attr.Name]
 		if v == nil {
