@@ -32,6 +32,60 @@ func TestKill(t *testing.T) {
 	server := kilntest.StartSSHD(t)
 	dir := t.TempDir()
 	tmp := filepath.Join(dir, "tmp")
+	writeCrashTemplates(t, dir, server)
+	if err := os.MkdirAll(tmp, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	other := command(t, dir, "docker", "run", "-d", "--network=none", "--name", "kiln-not-ours-"+fmt.Sprint(os.Getpid()), kilntest.BusyboxImage, "sleep", "1000")
+	t.Cleanup(func() { exec.Command("docker", "rm", "-f", strings.TrimSpace(other)).Run() })
+
+	command(t, dir, program, "cache", "prune", "-all")
+	before := state(t, dir, tmp)
+	finished := 0
+	for n := range crashes {
+		template, longest := "docker.pkr.hcl", 1300*time.Millisecond
+		if n%2 == 1 {
+			template, longest = "ssh.pkr.hcl", 700*time.Millisecond
+		}
+		after := rand.N(longest)
+		if crash(t, dir, tmp, template, after) {
+			finished++
+			command(t, dir, "docker", "rmi", "-f", "kiln-crash/image:never-kept")
+			command(t, dir, program, "cache", "prune", "-all")
+		}
+		command(t, dir, program, "cleanup")
+		if now := state(t, dir, tmp); !slices.Equal(now, before) {
+			t.Fatalf("crash %d (%s after %s) left something:\nbefore %q\nafter  %q\nimages:\n%s", n, template, after, before, now, command(t, dir, "docker", "images", "-a"))
+		}
+	}
+	t.Logf("%d crashes, %d builds were quicker than their end", crashes, finished)
+	if finished > crashes/2 {
+		t.Errorf("%d of %d builds finished before they were killed: the test shows little", finished, crashes)
+	}
+}
+
+// crash kills a build after a while and tells whether it had finished by then: one
+// that was killed when it had reported its image has an image.
+func crash(t *testing.T, dir, tmp, template string, after time.Duration) (finished bool) {
+	t.Helper()
+	cmd := exec.Command(program, "build", template)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "KILN_HOME="+filepath.Join(dir, "home"), "TMPDIR="+tmp, "GORACE=atexit_sleep_ms=0")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(after, func() { cmd.Process.Kill() })
+	defer timer.Stop()
+	err := cmd.Wait()
+	return err == nil || strings.Contains(out.String(), "Build 'docker.x' finished") || strings.Contains(out.String(), "Build 'null.x' finished")
+}
+
+// writeCrashTemplates writes a template of each kind that is killed, and a tree that
+// they upload.
+func writeCrashTemplates(t *testing.T, dir string, server *kilntest.SSHD) {
+	t.Helper()
 	write(t, dir, "docker.pkr.hcl", `
 source "docker" "x" {
   image  = "`+kilntest.BusyboxImage+`"
@@ -77,51 +131,6 @@ build {
 `, server.Port, server.KeyFile, dir, dir))
 	for i := range 50 {
 		write(t, dir, fmt.Sprintf("tree/f%d", i), strings.Repeat("x", 4096))
-	}
-	if err := os.MkdirAll(tmp, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	other := command(t, dir, "docker", "run", "-d", "--network=none", "--name", "kiln-not-ours-"+fmt.Sprint(os.Getpid()), kilntest.BusyboxImage, "sleep", "1000")
-	t.Cleanup(func() { exec.Command("docker", "rm", "-f", strings.TrimSpace(other)).Run() })
-
-	command(t, dir, program, "cache", "prune", "-all")
-	before := state(t, dir, tmp)
-	finished := 0
-	for n := range crashes {
-		template, longest := "docker.pkr.hcl", 1300*time.Millisecond
-		if n%2 == 1 {
-			template, longest = "ssh.pkr.hcl", 700*time.Millisecond
-		}
-		after := rand.N(longest)
-		cmd := exec.Command(program, "build", template)
-		cmd.Dir, cmd.Env = dir, append(os.Environ(), "KILN_HOME="+filepath.Join(dir, "home"), "TMPDIR="+tmp, "GORACE=atexit_sleep_ms=0")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		var out bytes.Buffer
-		cmd.Stdout = &out
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		timer := time.AfterFunc(after, func() { cmd.Process.Kill() })
-		err := cmd.Wait()
-		// One that was killed when it had reported its image has an image.
-		if err == nil || strings.Contains(out.String(), "Build 'docker.x' finished") || strings.Contains(out.String(), "Build 'null.x' finished") {
-			finished++
-			command(t, dir, "docker", "rmi", "-f", "kiln-crash/image:never-kept")
-			command(t, dir, program, "cache", "prune", "-all")
-		}
-		timer.Stop()
-		clean := exec.Command(program, "cleanup")
-		clean.Dir, clean.Env = dir, cmd.Env
-		if out, err := clean.CombinedOutput(); err != nil {
-			t.Fatalf("crash %d (%s after %s): cleanup: %v\n%s", n, template, after, err, out)
-		}
-		if now := state(t, dir, tmp); !slices.Equal(now, before) {
-			t.Fatalf("crash %d (%s after %s) left something:\nbefore %q\nafter  %q\nimages:\n%s", n, template, after, before, now, command(t, dir, "docker", "images", "-a"))
-		}
-	}
-	t.Logf("%d crashes, %d builds were quicker than their end", crashes, finished)
-	if finished > crashes/2 {
-		t.Errorf("%d of %d builds finished before they were killed: the test shows little", finished, crashes)
 	}
 }
 
