@@ -35,6 +35,20 @@ func (w *world) note(format string, args ...any) {
 	w.mu.Unlock()
 }
 
+// noted is how often a text was noted.
+func (w *world) noted(text string) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, l := range w.log {
+		if l == text {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) has(id string) bool { w.mu.Lock(); defer w.mu.Unlock(); return w.things[id] }
+
 func (w *world) list() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -59,7 +73,7 @@ func (f *builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 	here.put(r.ID)
 	keys := b.Layers("source")
 	for n := len(keys) - 1; n > 0 && m.resumed == 0; n-- {
-		if here.things["layer-"+string(keys[n])] {
+		if here.has("layer-" + string(keys[n])) {
 			m.resumed = n
 		}
 	}
@@ -121,13 +135,7 @@ type provisioner struct {
 
 func (p *provisioner) Provision(_ context.Context, b *kiln.Build, _ kiln.Communicator) error {
 	here.note("%s", p.Text)
-	n := 0
-	for _, l := range here.log {
-		if l == p.Text {
-			n++
-		}
-	}
-	if n <= p.Fails {
+	if n := here.noted(p.Text); n <= p.Fails {
 		return fmt.Errorf("%s failed the time %d", p.Text, n)
 	}
 	return nil

@@ -18,7 +18,7 @@ import (
 func (f *builder) Foresee(_ context.Context, b *kiln.Build) (int, error) {
 	keys := b.Layers("source")
 	for n := len(keys) - 1; n > 0; n-- {
-		if here.things["layer-"+string(keys[n])] {
+		if here.has("layer-" + string(keys[n])) {
 			return n, nil
 		}
 	}
