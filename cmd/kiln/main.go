@@ -47,6 +47,10 @@ func run(args []string) int {
 	if strings.HasPrefix(strings.TrimSuffix(filepath.Base(args[0]), ".exe"), "packer") {
 		p.name = "packer"
 	}
+	if err := checkConfig(os.Getenv); err != nil {
+		fmt.Fprintf(p.errs, "Error loading configuration:\n\n%v\n", err)
+		return exitFailed
+	}
 	rest := args[1:]
 	if i := slices.Index(rest, "-machine-readable"); i >= 0 {
 		p.machine = true
