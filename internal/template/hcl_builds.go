@@ -210,6 +210,7 @@ func (h *hclTemplate) build(b *hclBuild, u hclUse, name string) (*Build, hcl.Dia
 	if b.cleanup != nil && b.cleanup.runsFor(u) {
 		p, more := d.provisioner(b.cleanup, "error-cleanup-provisioner")
 		diags = append(diags, more...)
+		diags = append(diags, d.need(out, "provisioner", b.cleanup.owner, b.cleanup.body)...)
 		out.Cleanup = p
 	}
 	for _, chain := range b.chains {
