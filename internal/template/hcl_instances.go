@@ -1,7 +1,9 @@
 package template
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -97,7 +99,11 @@ func matrixInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) ([]instance, hcl
 	if v.IsNull() || !v.Type().IsObjectType() && !v.Type().IsMapType() {
 		return bad("matrix is an object of lists, such as { os = [\"a\", \"b\"], size = [1, 2] }.")
 	}
-	names := matrixNames(attr.Expr, v)
+	names := slices.DeleteFunc(matrixNames(attr.Expr, v), func(name string) bool { return name == matrixExclude })
+	excluded, why := exclusions(v.AsValueMap()[matrixExclude], names)
+	if why != "" {
+		return bad("%s", why)
+	}
 	rows := []map[string]cty.Value{{}}
 	keys := []string{""}
 	for _, name := range names {
@@ -129,9 +135,50 @@ func matrixInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) ([]instance, hcl
 	}
 	var all []instance
 	for i, row := range rows {
-		all = append(all, instance{keys[i], map[string]cty.Value{"matrix": cty.ObjectVal(row)}})
+		if !slices.ContainsFunc(excluded, func(not map[string]cty.Value) bool { return fits(row, not) }) {
+			all = append(all, instance{keys[i], map[string]cty.Value{"matrix": cty.ObjectVal(row)}})
+		}
 	}
 	return all, append(diags, checkInstances(attr, all)...)
+}
+
+// matrixExclude is the name that is no list of a matrix: combinations to leave out.
+const matrixExclude = "exclude"
+
+// exclusions reads the combinations to leave out: objects with some of the names.
+func exclusions(v cty.Value, names []string) (all []map[string]cty.Value, why string) {
+	if v == cty.NilVal || v.IsNull() {
+		return nil, ""
+	}
+	const form = "matrix.exclude is a list of objects, such as [{ os = \"a\", size = 2 }]."
+	if ty := v.Type(); !ty.IsTupleType() && !ty.IsListType() && !ty.IsSetType() {
+		return nil, form
+	}
+	for it := v.ElementIterator(); it.Next(); {
+		_, item := it.Element()
+		if ty := item.Type(); item.IsNull() || !ty.IsObjectType() && !ty.IsMapType() || item.LengthInt() == 0 {
+			return nil, form
+		}
+		for name := range item.AsValueMap() {
+			if !slices.Contains(names, name) {
+				return nil, fmt.Sprintf("matrix.exclude names %q, which the matrix does not have.", name)
+			}
+		}
+		all = append(all, item.AsValueMap())
+	}
+	return all, ""
+}
+
+// fits tells whether a combination has all the values of a pattern.
+func fits(row, pattern map[string]cty.Value) bool {
+	for name, want := range pattern {
+		a, errA := convert.Convert(row[name], cty.String)
+		b, errB := convert.Convert(want, cty.String)
+		if errA != nil || errB != nil || a.IsNull() || b.IsNull() || a.AsString() != b.AsString() {
+			return false
+		}
+	}
+	return true
 }
 
 // matrixNames are the axes in the order in which they are written, where that can
