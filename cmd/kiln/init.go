@@ -156,12 +156,13 @@ func (p *program) havePlugins(ctx context.Context, t *template.Template, release
 				return false
 			}
 		}
-		if len(plugin.Matching(all, r)) > 0 {
+		// Of a plugin that is built in no other version can be used: it would not run.
+		if version == "" && len(plugin.Matching(all, r)) > 0 {
 			continue
 		}
 		text := "* " + r.Source + " " + r.Constraint
 		if version != "" {
-			text += fmt.Sprintf(" (what is built in stands for %s)", version)
+			text += fmt.Sprintf(" (what is built in stands for %s, and other versions cannot be used)", version)
 		}
 		missing = append(missing, text)
 	}
