@@ -155,7 +155,7 @@ func needed(out []*Build, all []candidate, excluded map[string]bool) ([]*Build, 
 // hints adds what to do to messages that hcl gives.
 func (h *hclTemplate) hints(diags hcl.Diagnostics) hcl.Diagnostics {
 	for _, d := range diags {
-		if d.Summary == "Call to unknown function" && !strings.Contains(d.Detail, "Did you mean") && strings.Contains(d.Detail, `"env"`) {
+		if d.Summary == "Call to unknown function" && !strings.Contains(d.Detail, "Did you mean") && strings.HasSuffix(d.Detail, `named "env".`) {
 			d.Detail += " The function env can only be used in the default of a variable."
 		}
 		if d.Summary == "Unsupported attribute" && strings.Contains(d.Detail, "This object does not have an attribute named") && d.Expression != nil {

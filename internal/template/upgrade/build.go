@@ -75,7 +75,9 @@ func (c *converter) step(w *writer, block string, step object) {
 	w.block(block+" "+quote(typ), func() {
 		w.body(body, c.Struct("provisioner", typ))
 		if len(override) > 0 {
+			w.inOverride = true
 			w.attribute("override", c.overrides(override))
+			w.inOverride = false
 		}
 	})
 }

@@ -28,6 +28,10 @@ type engine struct {
 	notes   map[string]bool // for a comment before the block: what must be looked at
 	skipped []string        // options that HCL2 cannot have
 	foreign bool            // a function other than env was seen
+	// What a text is part of: only the default of a variable may ask for the environment,
+	// and an override is evaluated where source and build are not known.
+	inDefault, inOverride bool
+	environ               map[string]bool // names that are asked for elsewhere than in a default
 
 }
 
@@ -182,9 +186,22 @@ func (e *engine) functions() template.FuncMap {
 	expr := func(format string, args ...any) string { return open + fmt.Sprintf(format, args...) + closed }
 	is := func(text string) func() string { return func() string { e.foreign = true; return expr("%s", text) } }
 	f := template.FuncMap{
-		"user":      func(name string) string { return expr("%s", e.variable(name)) },
-		"env":       func(name string) string { return expr("env(%s)", quote(name)) },
-		"build":     func(key string) string { e.foreign = true; return expr("build.%s", named(key)) },
+		"user": func(name string) string { return expr("%s", e.variable(name)) },
+		"env": func(name string) string {
+			if e.inDefault {
+				return expr("env(%s)", quote(name))
+			}
+			e.environ[name] = true
+			return expr("var.%s", envVariable(name))
+		},
+		"build": func(key string) string {
+			e.foreign = true
+			if e.inOverride {
+				return "{{ ." + key + " }}"
+			}
+			return expr("build.%s", named(key))
+		},
+		"build_name": e.ofSource("name"), "build_type": e.ofSource("type"),
 		"timestamp": func() string { e.stamp, e.foreign = true, true; return expr("local.timestamp") },
 		"isotime": func(layout ...string) (string, error) {
 			e.foreign = true
@@ -202,7 +219,7 @@ func (e *engine) functions() template.FuncMap {
 			e.note("legacy_strftime takes a format of strftime; formatdate is HCL2's own function")
 			return expr("legacy_strftime(%s)", quote(format))
 		},
-		"build_name": is("source.name"), "build_type": is("source.type"), "template_dir": is("path.root"), "pwd": is("path.cwd"),
+		"template_dir": is("path.root"), "pwd": is("path.cwd"),
 		"packer_version": is("packer.version"), "uuid": is("uuidv4()"),
 		"vault":      func(path, key string) string { e.foreign = true; return expr("vault(%s, %s)", quote(path), quote(key)) },
 		"consul_key": func(key string) string { e.foreign = true; return expr("consul_key(%s)", quote(key)) },
@@ -222,6 +239,21 @@ func (e *engine) functions() template.FuncMap {
 	f["sed"] = func(...string) (string, error) { return "", errors.New("sed was removed") }
 	return f
 }
+
+// ofSource is the name or the type of the source: HCL2 knows both, and the engine in
+// an override does.
+func (e *engine) ofSource(what string) func() string {
+	return func() string {
+		e.foreign = true
+		if e.inOverride {
+			return "{{build_" + what + "}}"
+		}
+		return open + "source." + what + closed
+	}
+}
+
+// envVariable is the variable that stands for an environment variable in locals.
+func envVariable(name string) string { return named("env_" + name) }
 
 // secret is a data source for a secret of AWS, the same for the same arguments.
 func (e *engine) secret(name string, key ...string) (string, error) {

@@ -68,7 +68,7 @@ var plugins = []string{"amazon", "ansible", "azure", "docker", "googlecompute", 
 
 // Convert converts a template that loads without errors.
 func Convert(text []byte, o Options) (Result, error) {
-	c := &converter{Options: o, engine: engine{locals: map[string]bool{}, used: map[string]bool{}}}
+	c := &converter{Options: o, engine: engine{locals: map[string]bool{}, used: map[string]bool{}, environ: map[string]bool{}}}
 	if err := json.Unmarshal(text, &c.in); err != nil {
 		return Result{}, fmt.Errorf("read template: %w", err)
 	}
@@ -219,7 +219,7 @@ func (c *converter) variables() (variables, locals string) {
 		if v == nil {
 			continue
 		}
-		probe := engine{locals: map[string]bool{}, used: map[string]bool{}, notes: map[string]bool{}}
+		probe := engine{locals: map[string]bool{}, used: map[string]bool{}, notes: map[string]bool{}, environ: map[string]bool{}, inDefault: true}
 		probe.convert(*v)
 		c.locals[name] = probe.foreign
 	}
@@ -248,7 +248,9 @@ func (c *converter) variables() (variables, locals string) {
 				w.block(fmt.Sprintf("variable %q", named(name)), func() {
 					w.attribute("type", raw("string"))
 					if v != nil {
+						w.inDefault = true
 						w.attribute("default", *v)
+						w.inDefault = false
 					}
 					if sensitive(name) {
 						w.attribute("sensitive", true)
@@ -281,6 +283,10 @@ func (c *converter) undeclared() string {
 		if _, ok := c.in.Variables[name]; !ok {
 			blocks = append(blocks, fmt.Sprintf("variable %q {\n  type = string\n}\n", named(name)))
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.environ)) {
+		// Only the default of a variable may ask for the environment.
+		blocks = append(blocks, fmt.Sprintf("variable %q {\n  type = string\n  default = env(%s)\n}\n", envVariable(name), quote(name)))
 	}
 	return strings.Join(blocks, "\n")
 }

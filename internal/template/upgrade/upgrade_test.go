@@ -44,6 +44,8 @@ var rules = []struct{ name, in, want string }{
 	{"variable with env", docker + `,"variables":{"a":"{{env ` + "`HOME`" + `}}/x"}`, `default = "${env("HOME")}/x"`},
 	{"variable that calls", docker + `,"variables":{"a":"{{uuid}}"}`, "locals {\n  a = \"${uuidv4()}\"\n}"},
 	{"sensitive one that calls", docker + `,"variables":{"a":"{{uuid}}"},"sensitive-variables":["a"]`, "local \"a\" {\n  sensitive  = true\n  expression = \"${uuidv4()}\"\n}"},
+	{"env beside another call", docker + `,"variables":{"a":"{{env ` + "`HOME`" + `}}-{{uuid}}"}`, "variable \"env_HOME\" {\n  type    = string\n  default = env(\"HOME\")\n}\nlocals {\n  a = \"${var.env_HOME}-${uuidv4()}\"\n}"},
+	{"calls in an override", docker + `,"provisioners":[{"type":"shell","override":{"docker":{"inline":["{{build_name}} {{build_type}} {{build ` + "`ID`" + `}}"]}}}]`, `inline = ["{{build_name}} {{build_type}} {{ .ID }}"]`},
 	{"variable in variable", docker + `,"variables":{"a":"x","b":"{{user ` + "`a`" + `}}"}`, `b = "${var.a}"`},
 	{"undeclared variable", `"builders":[{"type":"docker","image":"{{user ` + "`u`" + `}}{{uuid}}"}]`, "variable \"u\" {\n  type = string\n}"},
 	{"named builder", `"builders":[{"type":"docker","name":"a b"}]`, `source "docker" "a_b"`},
