@@ -5,22 +5,26 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
 
 	"kiln"
+	"kiln/internal/engine"
 )
 
 type cacheFlags struct {
 	all       bool
+	everyone  bool
 	maxSize   size
 	olderThan time.Duration
 }
 
 func (f *cacheFlags) define(fs *flag.FlagSet) {
 	fs.BoolVar(&f.all, "all", false, "prune: remove every layer")
+	fs.BoolVar(&f.everyone, "everyone", false, "also the layers of other users and other KILN_HOMEs")
 	fs.Var(&f.maxSize, "max-size", "prune: remove the oldest layers until the rest fit into `SIZE`, such as 10G")
 	fs.DurationVar(&f.olderThan, "older-than", 0, "prune: remove layers that were made longer ago than this `DURATION`, such as 168h")
 }
@@ -78,7 +82,7 @@ var cacheCommand = &command{
 		defer stop()
 		switch c.args[0] {
 		case "ls", "list":
-			return p.listLayers(ctx)
+			return p.listLayers(ctx, &f)
 		case "prune":
 			return p.pruneLayers(ctx, &f)
 		}
@@ -94,11 +98,20 @@ type storedLayer struct {
 	store   kiln.LayerStore
 }
 
-// layers lists what every builder keeps, oldest first. A builder whose engine
-// does not answer is an error beside the layers of the others.
-func layers(ctx context.Context) ([]storedLayer, error) {
+// layers lists what every builder keeps for this home, or for everyone, oldest
+// first. A builder whose engine does not answer is an error beside the layers of
+// the others.
+func layers(ctx context.Context, everyone bool) ([]storedLayer, error) {
 	var all []storedLayer
 	var errs []error
+	dir, err := home()
+	if err != nil {
+		return nil, err
+	}
+	mine, err := engine.OpenLayers(filepath.Join(dir, "layers"))
+	if err != nil {
+		return nil, err
+	}
 	for name, make := range components().Builders {
 		store, ok := make().(kiln.LayerStore)
 		if !ok {
@@ -109,15 +122,17 @@ func layers(ctx context.Context) ([]storedLayer, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 		for _, l := range kept {
-			all = append(all, storedLayer{l, name, store})
+			if everyone || mine.Own(l.Key) {
+				all = append(all, storedLayer{l, name, store})
+			}
 		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Created.Before(all[j].Created) })
 	return all, errors.Join(errs...)
 }
 
-func (p *program) listLayers(ctx context.Context) int {
-	all, err := layers(ctx)
+func (p *program) listLayers(ctx context.Context, f *cacheFlags) int {
+	all, err := layers(ctx, f.everyone)
 	if err != nil {
 		p.fail("Error: %v", err)
 		return exitFailed
@@ -125,14 +140,14 @@ func (p *program) listLayers(ctx context.Context) int {
 	var total int64
 	for _, l := range all {
 		total += l.Size
-		p.say("%s  %-8s %8s  %s", l.Key[:min(16, len(l.Key))], l.builder, showSize(l.Size), l.Created.Local().Format(time.DateTime))
+		p.say("%s  %-8s %8s  %s", l.Key[:min(24, len(l.Key))], l.builder, showSize(l.Size), l.Created.Local().Format(time.DateTime))
 	}
 	p.say("%d layer(s), %s", len(all), showSize(total))
 	return exitOK
 }
 
 func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) int {
-	all, err := layers(ctx)
+	all, err := layers(ctx, f.everyone)
 	if err != nil {
 		p.fail("Error: %v", err)
 		return exitFailed
@@ -207,7 +222,7 @@ func (p *program) trimLayers(ctx context.Context) {
 		p.fail("Warning: %v", err)
 		return
 	}
-	all, err := layers(ctx)
+	all, err := layers(ctx, false)
 	if err != nil {
 		return // no engine, no layers
 	}

@@ -29,6 +29,15 @@ type Layers struct {
 // Kept tells whether a layer was kept since the layers were opened.
 func (l *Layers) Kept() bool { return l.kept.Load() }
 
+// homeLength is how much of a home's mark is in each of its keys.
+const homeLength = 8
+
+// Own tells whether a layer was made with this machine key: the others on an engine
+// belong to other users, and fit nothing here.
+func (l *Layers) Own(key kiln.LayerKey) bool { return strings.HasPrefix(string(key), l.home()) }
+
+func (l *Layers) home() string { return l.hash("home")[:homeLength] + "-" }
+
 // Inputs is what a step's effect depends on: name to hash.
 type Inputs map[string]string
 
@@ -125,7 +134,8 @@ func (l *Layers) tree(root string) (string, error) {
 // compute fills in the inputs of every step and the keys that follow from the
 // start state's identity. Keys end at a step whose effect is not to be kept.
 func (w *work) compute(identity string) ([]kiln.LayerKey, error) {
-	key := kiln.LayerKey(w.Layers.hash("start", identity))
+	home := w.Layers.home()
+	key := kiln.LayerKey(home + w.Layers.hash("start", identity))
 	keys := []kiln.LayerKey{key}
 	w.job.Steps = nil
 	for _, p := range w.job.Template.Provisioners {
@@ -145,7 +155,7 @@ func (w *work) compute(identity string) ([]kiln.LayerKey, error) {
 			break
 		}
 		if len(in) > 0 {
-			key = kiln.LayerKey(w.Layers.hash(append([]string{string(key)}, in.list()...)...))
+			key = kiln.LayerKey(home + w.Layers.hash(append([]string{string(key)}, in.list()...)...))
 		}
 		keys = append(keys, key)
 	}
