@@ -61,6 +61,7 @@ func components() kiln.Components {
 }
 
 // reaper finds the component that destroys resources of an owner, such as
+// builder.docker.
 func reaper(owner string) (kiln.Reaper, bool) {
 	kind, name, _ := strings.Cut(owner, ".")
 	all := components()

@@ -35,8 +35,8 @@ type engine struct {
 
 }
 
-// by hand are the functions that HCL2 has in another form. They are left as they
-// are, which works in HCL2 too.
+// byHand are the functions that HCL2 has in another form, with that form. They are
+// left as they are, which works in HCL2 too.
 var byHand = map[string]string{
 	"upper": "upper(var.example)", "lower": "lower(var.example)", "split": "split(separator, string)[index]",
 	"replace": "replace(string, substring, replacement) or regex_replace(string, pattern, replacement)", "replace_all": "replace(string, substring, replacement)",
