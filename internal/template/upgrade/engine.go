@@ -32,7 +32,6 @@ type engine struct {
 	// and an override is evaluated where source and build are not known.
 	inDefault, inOverride bool
 	environ               map[string]bool // names that are asked for elsewhere than in a default
-
 }
 
 // byHand are the functions that HCL2 has in another form, with that form. They are
