@@ -75,6 +75,7 @@ func (s *SSHD) Start() {
 	s.t.Helper()
 	s.Launch()
 	deadline := time.Now().Add(10 * time.Second)
+	pause := time.Millisecond
 	for {
 		conn, err := net.Dial("tcp", s.Addr())
 		if err == nil {
@@ -84,7 +85,8 @@ func (s *SSHD) Start() {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("sshd does not listen: %v", err)
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(pause)
+		pause = min(2*pause, 100*time.Millisecond)
 	}
 }
 

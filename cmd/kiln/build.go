@@ -98,7 +98,7 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) int {
 	if f.skipEnforce {
 		p.say("Skipping HCP Packer enforced provisioners (--skip-enforcement flag set)")
 	}
-	o := f.options(p, path)
+	o := f.options(ctx, p, path)
 	o.WarnUndeclared, o.EvaluateData, o.Thorough = f.warnUndeclared, true, true
 	o.Force, o.Debug, o.OnError = f.force, f.debug, f.onError.value
 	t, ok := p.load(ctx, o)

@@ -29,7 +29,7 @@ func runConsole(ctx context.Context, p *program, c *call) int {
 	if len(c.args) > 0 {
 		path = c.args[0]
 	}
-	o := f.options(p, path)
+	o := f.options(ctx, p, path)
 	o.EvaluateData = true
 	t, ok := p.load(ctx, o)
 	if !ok {

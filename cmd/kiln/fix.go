@@ -30,7 +30,7 @@ var fixCommand = &command{
 			return exitFailed
 		}
 		path := c.args[0]
-		if info, err := os.Stat(path); f.config.value == "hcl2" || isHCL(path) || err == nil && info.IsDir() {
+		if info, err := os.Stat(path); f.config.value == "hcl2" || template.IsHCL(path) || err == nil && info.IsDir() {
 			p.fail("packer fix only works with JSON files for now.")
 			return exitFailed
 		}
@@ -52,10 +52,6 @@ var fixCommand = &command{
 	},
 }
 
-func isHCL(path string) bool {
-	return strings.HasSuffix(path, ".pkr.hcl") || strings.HasSuffix(path, ".pkr.json")
-}
-
 func fixerList() string {
 	var b strings.Builder
 	for _, f := range fix.Fixers() {
@@ -66,7 +62,7 @@ func fixerList() string {
 
 // fixedIsValid reads the result as a template, without its components.
 func (p *program) fixedIsValid(ctx context.Context, f fixFlags, fixed []byte) bool {
-	o := f.options(p, "-")
+	o := f.options(ctx, p, "-")
 	o.Stdin = bytes.NewReader(fixed)
 	t, diags := template.Load(ctx, o)
 	why := "fails to parse"

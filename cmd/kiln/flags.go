@@ -84,13 +84,13 @@ func (f *templateFlags) define(fs *flag.FlagSet) {
 }
 
 // options are what the flags ask of the loader.
-func (f *templateFlags) options(p *program, path string) template.Options {
+func (f *templateFlags) options(ctx context.Context, p *program, path string) template.Options {
 	return template.Options{
 		Path: path, Stdin: p.in, ConfigType: f.config.value, Vars: f.vars, VarFiles: f.varFiles,
 		Only: f.only, Except: f.except, Environ: os.Environ(), Sequential: f.sequential,
 		Components: components(), PackerVersion: packerVersion, KilnVersion: kilnVersion, Start: p.start,
 		Hide: p.redactor.Add, OnError: "cleanup",
-		Secrets: &secrets.Services{Hide: p.redactor.Add},
+		Secrets: &secrets.Services{Context: ctx, Hide: p.redactor.Add},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"kiln/internal/template"
 	"kiln/internal/template/upgrade"
 	"kiln/schema"
 )
@@ -37,7 +38,7 @@ func runUpgrade(ctx context.Context, p *program, c *call) int {
 		return exitFailed
 	}
 	path := c.args[0]
-	if isHCL(path) {
+	if template.IsHCL(path) {
 		p.fail("Error: %s is HCL2 already.", path)
 		return exitFailed
 	}
@@ -52,7 +53,7 @@ func runUpgrade(ctx context.Context, p *program, c *call) int {
 			output = "stdin.pkr.hcl"
 		}
 	}
-	o := f.options(p, "-")
+	o := f.options(ctx, p, "-")
 	o.Stdin = bytes.NewReader(text)
 	o.Name = path
 	t, ok := p.load(ctx, o)

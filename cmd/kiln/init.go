@@ -38,7 +38,7 @@ func runInit(ctx context.Context, p *program, c *call) int {
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	t, ok := p.load(ctx, f.options(p, c.args[0]))
+	t, ok := p.load(ctx, f.options(ctx, p, c.args[0]))
 	if !ok {
 		return exitFailed
 	}

@@ -35,7 +35,7 @@ var inspectCommand = &command{
 		if len(c.args) > 0 {
 			path = c.args[0]
 		}
-		o := f.options(p, path)
+		o := f.options(ctx, p, path)
 		o.EvaluateData = true
 		ctx, stop := interruptible(ctx)
 		defer stop()
@@ -62,14 +62,7 @@ var inspectCommand = &command{
 // inspectHCL is the layout of cli.md 5 for HCL2.
 func inspectHCL(t *template.Template) string {
 	var b strings.Builder
-	b.WriteString("Packer Inspect: HCL2 mode\n\n> input-variables:\n\n")
-	for _, v := range t.Variables {
-		fmt.Fprintf(&b, "var.%s: %s\n", v.Name, v.Value)
-	}
-	b.WriteString("\n> local-variables:\n\n")
-	for _, l := range t.Locals {
-		fmt.Fprintf(&b, "local.%s: %s\n", l.Name, l.Value)
-	}
+	b.WriteString("Packer Inspect: HCL2 mode\n\n" + t.Dump())
 	b.WriteString("\n> builds:\n")
 	for i, blk := range t.Blocks {
 		name := blk.Name

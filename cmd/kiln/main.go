@@ -81,6 +81,7 @@ func (p *program) say(format string, args ...any) { p.print("say", fmt.Sprintf(f
 func (p *program) fail(format string, args ...any) { p.print("error", fmt.Sprintf(format, args...)) }
 
 func (p *program) print(kind, text string) {
+	text = p.redactor.Mask(text)
 	if !p.machine {
 		fmt.Fprintln(p.out, text)
 		return
@@ -88,12 +89,17 @@ func (p *program) print(kind, text string) {
 	p.record("", "ui", kind, text)
 }
 
+// warn tells on standard error of what does not make a command fail.
+func (p *program) warn(err error) {
+	fmt.Fprintf(p.errs, "Warning: %s\n", p.redactor.Mask(err.Error()))
+}
+
 // record prints a machine-readable line, see cli.md 3.
 func (p *program) record(target, kind string, data ...string) {
 	esc := strings.NewReplacer(",", "%!(PACKER_COMMA)", "\r", `\r`, "\n", `\n`)
 	line := fmt.Sprintf("%d,%s,%s", time.Now().Unix(), esc.Replace(target), kind)
 	for _, d := range data {
-		line += "," + esc.Replace(d)
+		line += "," + esc.Replace(p.redactor.Mask(d))
 	}
 	fmt.Fprintln(p.out, line)
 }

@@ -51,7 +51,7 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) int {
 		p.fail("Error: %v", err)
 		return exitFailed
 	}
-	o := f.options(p, path)
+	o := f.options(ctx, p, path)
 	o.EvaluateData, o.Thorough = !f.noData, true
 	t, ok := p.load(ctx, o)
 	if !ok || !p.havePlugins(ctx, t, f.ignoreDev) {
@@ -96,15 +96,7 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) int {
 
 // mask hides secrets in settings, before texts are cut.
 func (p *program) mask(f *engine.Forecast) {
-	hide := func(s *engine.Planned) {
-		text, err := json.Marshal(s.Settings)
-		var v any
-		if err != nil || json.Unmarshal(text, &v) != nil {
-			s.Settings = nil
-			return
-		}
-		s.Settings, _ = p.masked(v).(object)
-	}
+	hide := func(s *engine.Planned) { s.Settings = p.maskedSettings(s.Settings) }
 	hide(&f.Builder)
 	if f.Cleanup != nil {
 		hide(f.Cleanup)

@@ -72,7 +72,7 @@ func pluginsRequired(ctx context.Context, p *program, c *call, dir string) error
 	if !c.parse(p, f.define, 1, 1) {
 		return errTold
 	}
-	t, ok := p.load(ctx, f.options(p, c.args[0]))
+	t, ok := p.load(ctx, f.options(ctx, p, c.args[0]))
 	if !ok {
 		return errTold
 	}

@@ -22,7 +22,7 @@ func (p *program) asked(run string, t *template.Template, plan *engine.Plan) *hi
 		r.Command = append(r.Command, p.redactor.Mask(a))
 	}
 	for _, j := range plan.Builds {
-		b := &history.Build{Name: j.Template.Name, Type: j.Template.Builder.Type, Settings: p.settings(j.Template.Builder)}
+		b := &history.Build{Name: p.redactor.Mask(j.Template.Name), Type: j.Template.Builder.Type, Settings: p.settings(j.Template.Builder)}
 		for _, s := range j.Template.Provisioners {
 			b.Steps = append(b.Steps, &history.Step{Component: "provisioner." + s.Type, Name: s.Name, Settings: p.settings(s.Component)})
 		}
@@ -47,8 +47,13 @@ func ownName(c *template.Component) string {
 // settings are a component's, as far as they are known, with secrets masked.
 func (p *program) settings(c *template.Component) map[string]any {
 	component, _ := c.Decode(nil)
-	text, err := json.Marshal(schema.Settings(component))
-	var v map[string]any
+	return p.maskedSettings(schema.Settings(component))
+}
+
+// maskedSettings are settings with secrets masked inside their strings.
+func (p *program) maskedSettings(settings map[string]any) map[string]any {
+	text, err := json.Marshal(settings)
+	var v any
 	if err != nil || json.Unmarshal(text, &v) != nil {
 		return nil
 	}

@@ -23,17 +23,17 @@ func (p *program) sinks(f *buildFlags, dir, run string, record *history.Record) 
 	file, err := ui.NewEventFile(filepath.Join(dir, "runs", run, "events.jsonl"))
 	if err != nil {
 		// The run's log is lost, and nothing else.
-		fmt.Fprintf(p.errs, "Warning: %v\n", err)
+		p.warn(err)
 	} else {
 		all = append(all, file)
 	}
 	if recorder, err := history.NewRecorder(history.Store{Dir: filepath.Join(dir, "runs")}, record, historyLimit()); err != nil {
-		fmt.Fprintf(p.errs, "Warning: %v\n", err)
+		p.warn(err)
 	} else {
 		all = append(all, recorder)
 	}
 	if trace.Wanted(os.Getenv) {
-		all = append(all, &exporter{trace.NewCollector(), p.errs})
+		all = append(all, &exporter{trace.NewCollector(), p.warn})
 	}
 	if f.junit != "" {
 		all = append(all, ui.NewJUnit(f.junit))
@@ -138,7 +138,7 @@ func (s *logSink) Close() error {
 // exporter sends the spans of a run when it has ended.
 type exporter struct {
 	*trace.Collector
-	errs io.Writer
+	warn func(error)
 }
 
 // Close sends them. That they cannot be sent does not make the run fail.
@@ -147,7 +147,7 @@ func (e *exporter) Close() error {
 		return nil
 	}
 	if err := trace.Export(context.Background(), e.Run(), kilnVersion); err != nil {
-		fmt.Fprintf(e.errs, "Warning: %v\n", err)
+		e.warn(err)
 	}
 	return nil
 }

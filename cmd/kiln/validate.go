@@ -51,7 +51,7 @@ var validateCommand = &command{
 
 // validate checks one template.
 func (p *program) validate(ctx context.Context, f *validateFlags, path string) int {
-	o := f.options(p, path)
+	o := f.options(ctx, p, path)
 	o.WarnUndeclared = !f.noWarn
 	o.EvaluateData, o.Thorough = f.evaluateData, !f.syntaxOnly
 	t, ok := p.load(ctx, o)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"kiln/internal/template"
 )
 
 // validateAll validates every template below a folder, several at a time, and says
@@ -103,7 +105,7 @@ func templatesIn(dir string) (all []string, err error) {
 		path := filepath.Join(dir, e.Name())
 		switch {
 		case e.IsDir() || strings.HasSuffix(path, ".pkrvars.json"):
-		case isHCL(path):
+		case template.IsHCL(path):
 			hcl = append(hcl, path)
 			text, err := os.ReadFile(path)
 			if err != nil {

@@ -128,6 +128,11 @@ func foresee(ctx context.Context, job *Job, layers *Layers, dir string, done map
 
 func planned(c *template.Component) Planned {
 	component, _ := c.Decode(nil)
+	return plannedAs(c, component)
+}
+
+// plannedAs is planned of a component that was decoded already.
+func plannedAs(c *template.Component, component any) Planned {
 	return Planned{Type: c.Type, Name: c.Name, Settings: schema.Settings(component), Unknown: c.Unknown()}
 }
 
@@ -171,7 +176,7 @@ func (w *work) foreseeSteps(f *Forecast, resumed int, remade []string) {
 	missed := false
 	for i, p := range w.job.Template.Provisioners {
 		component, _ := p.Decode(nil)
-		s := planned(p.Component)
+		s := plannedAs(p.Component, component)
 		switch {
 		case volatile(component):
 			s.Layer = LayerAlways

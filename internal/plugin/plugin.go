@@ -291,12 +291,13 @@ func InstallLocal(ctx context.Context, dir, src, bin string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	return place(dir, Requirement{Source: src}, v, about.APIVersion, f)
+	return place(dir, Requirement{Source: src}, v, about.APIVersion, f, nil)
 }
 
 // place writes a binary under its name, and its checksum first: without it the
-// binary counts for nothing.
-func place(dir string, r Requirement, v *goversion.Version, api string, in io.Reader) (string, error) {
+// binary counts for nothing. What check, if it is given, refuses is not kept; it may
+// run what it is given the path of.
+func place(dir string, r Requirement, v *goversion.Version, api string, in io.Reader, check func(path string) error) (string, error) {
 	folder := filepath.Join(dir, filepath.FromSlash(r.Source))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err
@@ -316,6 +317,9 @@ func place(dir string, r Requirement, v *goversion.Version, api string, in io.Re
 	h := sha256.New()
 	_, err = io.Copy(io.MultiWriter(part, h), in)
 	err = errors.Join(err, part.Chmod(0o755), part.Close())
+	if err == nil && check != nil {
+		err = check(part.Name())
+	}
 	if err == nil {
 		err = os.WriteFile(path+"_SHA256SUM", []byte(hex.EncodeToString(h.Sum(nil))), 0o644)
 	}

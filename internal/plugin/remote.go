@@ -12,7 +12,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"path"
 	"path/filepath"
 	"runtime"
@@ -347,29 +346,16 @@ func unpack(ctx context.Context, archive []byte, dir string, req Requirement, v 
 			return "", err
 		}
 		defer in.Close()
-		trial, err := os.MkdirTemp("", "packer-plugin")
-		if err != nil {
-			return "", err
-		}
-		defer os.RemoveAll(trial)
-		// It is looked at before it is put where it counts.
-		placed, err := place(trial, req, v, api, io.LimitReader(in, archiveLimit))
-		if err != nil {
-			return "", err
-		}
-		about, err := Describe(ctx, placed)
-		if err != nil {
-			return "", err
-		}
-		if dv, err := goversion.NewVersion(about.Version); err != nil || dv.Prerelease() != "" || !dv.Core().Equal(v) {
-			return "", fmt.Errorf("the plugin in the archive of %s %s says that it is %s", req.Source, v, about.Version)
-		}
-		bin, err := os.Open(placed)
-		if err != nil {
-			return "", err
-		}
-		defer bin.Close()
-		return place(dir, req, v, about.APIVersion, bin)
+		return place(dir, req, v, api, io.LimitReader(in, archiveLimit), func(path string) error {
+			about, err := Describe(ctx, path)
+			if err != nil {
+				return err
+			}
+			if dv, err := goversion.NewVersion(about.Version); err != nil || dv.Prerelease() != "" || !dv.Core().Equal(v) || about.APIVersion != api {
+				return fmt.Errorf("the plugin in the archive of %s %s says that it is %s, API %s", req.Source, v, about.Version, about.APIVersion)
+			}
+			return nil
+		})
 	}
 	return "", fmt.Errorf("the archive of %s %s holds no packer-plugin-%s", req.Source, v, req.Name())
 }

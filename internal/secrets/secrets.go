@@ -23,8 +23,10 @@ import (
 const limit = 30 * time.Second
 
 // Services are the three services, found by the environment that their clients
-// read. The zero value is ready for use.
+// read.
 type Services struct {
+	// Context ends every question; functions of templates are given none.
+	Context context.Context
 	// Hide is told of every secret of Vault and AWS; nil: nobody is. What Consul holds
 	// is not taken for secret: it is a store of settings.
 	Hide func(string)
@@ -46,17 +48,45 @@ func (s *Services) once(service, a, b string, ask func(ctx context.Context) (str
 	if have, ok := s.known[id]; ok {
 		return have.text, have.err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(s.Context, limit)
 	defer cancel()
 	text, err := ask(ctx)
 	if s.known == nil {
 		s.known = map[[3]string]answer{}
 	}
 	s.known[id] = answer{text, err}
-	if err == nil && service != "consul" && s.Hide != nil {
-		s.Hide(text)
+	if err == nil && service != "consul" {
+		s.hide(text)
 	}
 	return text, err
+}
+
+// hide hides a secret, and every text inside one that is JSON: templates take it
+// apart with jsondecode.
+func (s *Services) hide(secret string) {
+	if s.Hide == nil {
+		return
+	}
+	s.Hide(secret)
+	var v any
+	if json.Unmarshal([]byte(secret), &v) == nil {
+		s.hideIn(v)
+	}
+}
+
+func (s *Services) hideIn(v any) {
+	switch v := v.(type) {
+	case string:
+		s.Hide(v)
+	case []any:
+		for _, item := range v {
+			s.hideIn(item)
+		}
+	case map[string]any:
+		for _, item := range v {
+			s.hideIn(item)
+		}
+	}
 }
 
 // Vault reads a field of a secret, of version 2 of the KV engine or else of version
@@ -160,9 +190,7 @@ func (s *Services) AWS(name, key string) (string, error) {
 	if n, ok := v.(json.Number); ok {
 		out, _, _ = strings.Cut(n.String(), ".") // as Packer prints it
 	}
-	if s.Hide != nil {
-		s.Hide(out)
-	}
+	s.hide(out)
 	return out, nil
 }
 

@@ -13,7 +13,7 @@ func TestServices(t *testing.T) {
 		t.Setenv(k, v)
 	}
 	var hidden []string
-	s := &Services{Hide: func(text string) { hidden = append(hidden, text) }}
+	s := &Services{Context: t.Context(), Hide: func(text string) { hidden = append(hidden, text) }}
 	for _, c := range []struct {
 		name, want string
 		ask        func() (string, error)

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"kiln/internal/template/function"
 	"kiln/internal/template/interpolate"
 )
@@ -18,13 +20,17 @@ type BlockSchema struct {
 	Blocks      []BlockSchema `json:"blocks,omitempty"`
 }
 
-var (
-	stepAttributes = []string{"name", "only", "except", "override", "pause_before", "timeout", "max_retries", "continue_on_error", "cache"}
-	postAttributes = []string{"name", "only", "except", "keep_input_artifact"}
-)
+// attributes are the names that a schema has.
+func attributes(s *hcl.BodySchema) (names []string) {
+	for _, a := range s.Attributes {
+		names = append(names, a.Name)
+	}
+	return names
+}
 
 // Blocks describes what may stand at the root of an HCL2 template.
 func Blocks() []BlockSchema {
+	stepAttributes, postAttributes := attributes(provisionerSchema), attributes(postProcessorSchema)
 	pp := BlockSchema{Name: "post-processor", Labels: []string{"type"}, Description: "a chain of one post-processor", Attributes: postAttributes, Component: "post-processor"}
 	versions := []string{"required_version"}
 	return []BlockSchema{

@@ -61,7 +61,7 @@ var rootNames = []string{"packer", "kiln", "variable", "variables", "locals", "l
 
 // loadHCL reads an HCL2 template from its files: phases 1 to 6 of templates.md 3.2.
 func loadHCL(ctx context.Context, o Options, paths []string) (*Template, Diagnostics) {
-	folder := len(paths) > 0 && !isHCL(o.Path)
+	folder := len(paths) > 0 && !IsHCL(o.Path)
 	dir := "."
 	switch {
 	case folder:

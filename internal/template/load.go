@@ -39,7 +39,7 @@ func Load(ctx context.Context, o Options) (*Template, Diagnostics) {
 	if err != nil {
 		return nil, Errorf("", fmt.Sprintf("%q: %v", o.Path, err))
 	}
-	if info.IsDir() || isHCL(o.Path) {
+	if info.IsDir() || IsHCL(o.Path) {
 		return loadHCLPath(ctx, o, info.IsDir())
 	}
 	text, err := readTemplate(o.Path)
@@ -49,7 +49,8 @@ func Load(ctx context.Context, o Options) (*Template, Diagnostics) {
 	return loadJSON(ctx, o, o.Path, text)
 }
 
-func isHCL(path string) bool {
+// IsHCL tells whether a file is HCL2 by its name.
+func IsHCL(path string) bool {
 	return strings.HasSuffix(path, ".pkr.hcl") || strings.HasSuffix(path, ".pkr.json")
 }
 
