@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // A Resource is a thing outside the process that a build made or is about to
@@ -49,4 +50,22 @@ func RemoveFile(path string) func(context.Context) error {
 		}
 		return nil
 	}
+}
+
+// WriteFile writes a file that is there with its whole content or as it was before,
+// whatever happens meanwhile.
+func WriteFile(path string, text []byte, mode fs.FileMode) error {
+	part, err := os.CreateTemp(filepath.Dir(path), ".kiln-*")
+	if err != nil {
+		return err
+	}
+	_, err = part.Write(text)
+	err = errors.Join(err, part.Chmod(mode), part.Close())
+	if err == nil {
+		err = os.Rename(part.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(part.Name()))
+	}
+	return nil
 }

@@ -130,7 +130,7 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 	run := runID(p.start)
 	os.Setenv("PACKER_RUN_UUID", runUUID(p.start))
 	record := p.asked(run, t, plan)
-	sinks, err := p.sinks(f, dir, run, record)
+	sinks, err := p.sinks(hard, f, dir, run, record)
 	if err != nil {
 		p.fail("Error: %v", err)
 		return false

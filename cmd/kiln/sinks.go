@@ -18,7 +18,7 @@ import (
 )
 
 // sinks are all that a run's events go to.
-func (p *program) sinks(f *buildFlags, dir, run string, record *history.Record) (ui.Sink, error) {
+func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, record *history.Record) (ui.Sink, error) {
 	all := []ui.Sink{p.screen(f)}
 	file, err := ui.NewEventFile(filepath.Join(dir, "runs", run, "events.jsonl"))
 	if err != nil {
@@ -33,7 +33,7 @@ func (p *program) sinks(f *buildFlags, dir, run string, record *history.Record) 
 		all = append(all, recorder)
 	}
 	if trace.Wanted(os.Getenv) {
-		all = append(all, &exporter{trace.NewCollector(), p.warn})
+		all = append(all, &exporter{trace.NewCollector(), ctx, p.warn})
 	}
 	if f.junit != "" {
 		all = append(all, ui.NewJUnit(f.junit))
@@ -138,6 +138,7 @@ func (s *logSink) Close() error {
 // exporter sends the spans of a run when it has ended.
 type exporter struct {
 	*trace.Collector
+	ctx  context.Context // of the run's end
 	warn func(error)
 }
 
@@ -146,7 +147,7 @@ func (e *exporter) Close() error {
 	if e.Run() == nil {
 		return nil
 	}
-	if err := trace.Export(context.Background(), e.Run(), kilnVersion); err != nil {
+	if err := trace.Export(e.ctx, e.Run(), kilnVersion); err != nil {
 		e.warn(err)
 	}
 	return nil

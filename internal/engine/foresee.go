@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"kiln"
@@ -223,20 +222,10 @@ func (l *Layers) made(w *work, a *kiln.Artifact) {
 	l.save(w, last)
 }
 
+// save keeps a memory. Not being able to costs only the reason of the next miss.
 func (l *Layers) save(w *work, m *memory) {
 	text, err := json.Marshal(m)
-	if err != nil {
-		return
-	}
-	tmp, err := os.CreateTemp(filepath.Join(l.dir, "builds"), ".new")
-	if err != nil {
-		return
-	}
-	_, err = tmp.Write(text)
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), l.path(w))
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
+	if err == nil {
+		_ = kiln.WriteFile(l.path(w), text, 0o600)
 	}
 }

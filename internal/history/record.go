@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"kiln"
 )
 
 // Version is that of the record's form; it counts up when a key changes its
@@ -72,16 +74,7 @@ func (s Store) Save(r *Record) error {
 	if err != nil {
 		return fmt.Errorf("keep history: %w", err)
 	}
-	tmp, err := os.CreateTemp(dir, ".run-*")
-	if err != nil {
-		return fmt.Errorf("keep history: %w", err)
-	}
-	_, err = tmp.Write(text)
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), filepath.Join(dir, recordName))
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
+	if err := kiln.WriteFile(filepath.Join(dir, recordName), text, 0o600); err != nil {
 		return fmt.Errorf("keep history: %w", err)
 	}
 	return nil

@@ -12,6 +12,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsimple"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
+
+	"kiln"
 )
 
 // LockName is the lock file's name; it stands beside the template.
@@ -93,5 +95,5 @@ func (l *Lock) Write(path string) error {
 		}
 		b.SetAttributeRaw("hashes", hclwrite.Tokens{{Bytes: []byte(lines + "]")}})
 	}
-	return os.WriteFile(path, hclwrite.Format(f.Bytes()), 0o644)
+	return kiln.WriteFile(path, hclwrite.Format(f.Bytes()), 0o644)
 }

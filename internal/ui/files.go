@@ -2,32 +2,12 @@ package ui
 
 import (
 	"encoding/xml"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"unicode/utf16"
 
 	"kiln"
 )
-
-// writeWhole writes a file that is there with its whole content or not at all.
-func writeWhole(path string, text []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".kiln-*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(text)
-	err = errors.Join(err, tmp.Chmod(0o644), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
-	}
-	return err
-}
 
 // JUnit writes steps as test cases to a file, a suite for each build.
 type JUnit struct {
@@ -141,7 +121,7 @@ func (j *JUnit) Close() error {
 	}
 	text, err := xml.MarshalIndent(root, "", "  ")
 	if err == nil {
-		err = writeWhole(j.path, append([]byte(xml.Header), append(text, '\n')...))
+		err = kiln.WriteFile(j.path, append([]byte(xml.Header), append(text, '\n')...), 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("write JUnit file: %w", err)
@@ -205,7 +185,7 @@ func (p *Properties) Close() error {
 			}
 		}
 	}
-	if err := writeWhole(p.path, []byte(b.String())); err != nil {
+	if err := kiln.WriteFile(p.path, []byte(b.String()), 0o644); err != nil {
 		return fmt.Errorf("write properties file: %w", err)
 	}
 	return nil

@@ -15,6 +15,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/rogpeppe/go-internal/diff"
+
+	"kiln"
 )
 
 // Source gives text the canonical layout, which is that of hclwrite: formatting its
@@ -129,21 +131,11 @@ func replace(path string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	part, err := os.CreateTemp(filepath.Dir(real), "."+filepath.Base(real)+".*")
+	err = kiln.WriteFile(real, text, info.Mode().Perm())
 	if errors.Is(err, fs.ErrPermission) {
 		return os.WriteFile(real, text, info.Mode().Perm())
-	} else if err != nil {
-		return err
 	}
-	_, err = part.Write(text)
-	err = errors.Join(err, part.Chmod(info.Mode().Perm()), part.Close())
-	if err == nil {
-		err = os.Rename(part.Name(), real)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(part.Name()))
-	}
-	return nil
+	return err
 }
 
 // Diff is a unified diff of a file's old and new text.
