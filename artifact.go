@@ -1,6 +1,10 @@
 package kiln
 
-import "strings"
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
 
 // An Artifact is what a build or a post-processor produced. It is data: it goes
 // to the manifest, the screen and the event file as it is.
@@ -12,9 +16,10 @@ type Artifact struct {
 	ID string `json:"id"`
 	// Text is the one line that is shown for it.
 	Text string `json:"text"`
-	// Files are local paths that belong to it.
+	// Files are the paths of local files that belong to it, as they are shown.
 	Files []string `json:"files,omitempty"`
-	// Resources are what must be destroyed with it, beside Files.
+	// Resources are what must be destroyed with it. Those of its files that it made
+	// itself are among them, marked; see [Artifact.Parts].
 	Resources []Resource `json:"resources,omitempty"`
 	// Tags are further names of the same image, newest last.
 	Tags []string `json:"tags,omitempty"`
@@ -32,4 +37,25 @@ func (a *Artifact) String() string {
 		return a.Text
 	}
 	return strings.TrimSpace(a.Builder + " " + a.ID)
+}
+
+// Parts are all resources of the artifact: its Resources and those of its Files that
+// are not among them.
+func (a *Artifact) Parts() []Resource {
+	parts := slices.Clone(a.Resources)
+	for _, path := range a.Files {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			abs = path
+		}
+		if file := (Resource{Kind: KindFile, ID: abs}); !slices.ContainsFunc(parts, file.Same) {
+			parts = append(parts, file)
+		}
+	}
+	return parts
+}
+
+// Holds reports whether r is part of the artifact.
+func (a *Artifact) Holds(r Resource) bool {
+	return a != nil && slices.ContainsFunc(a.Parts(), r.Same)
 }

@@ -2,19 +2,12 @@ package kiln
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 )
-
-// Journal keeps what a build owns, so that another process can clean up.
-type Journal interface {
-	Own(build string, r Resource) error     // returns when the record is safe
-	Gone(build string, r Resource) error    // it was destroyed
-	Release(build string, r Resource) error // it belongs to an artifact now
-}
 
 // Host is what the program lends to a build while it runs.
 type Host struct {
@@ -49,20 +42,15 @@ type Build struct {
 }
 
 type state struct {
-	mu    sync.Mutex
-	owned []owned
-	data  map[string]any
-}
-
-type owned struct {
-	Resource
-	destroy func(context.Context) error
+	ledger ledger
+	mu     sync.Mutex
+	data   map[string]any
 }
 
 // NewBuild makes a build with its identity as in id, which lives in host.
 func NewBuild(id Build, host Host) *Build {
 	id.host = host
-	id.state = &state{data: map[string]any{}}
+	id.state = &state{ledger: ledger{build: id.Name, journal: host.Journal}, data: map[string]any{}}
 	return &id
 }
 
@@ -72,97 +60,6 @@ func (b *Build) For(component string, step int) *Build {
 	c := *b
 	c.Component, c.Step = component, step
 	return &c
-}
-
-// Own records that the build is about to make r, and how to destroy it again.
-// It is called before the thing is made; destroying what was never made must
-// succeed. An error means that nothing may be made.
-func (b *Build) Own(r Resource, destroy func(context.Context) error) error {
-	if b.host.Journal != nil {
-		if err := b.host.Journal.Own(b.Name, r); err != nil {
-			return fmt.Errorf("journal %s: %w", r, err)
-		}
-	}
-	b.state.mu.Lock()
-	defer b.state.mu.Unlock()
-	b.state.owned = append(b.state.owned, owned{r, destroy})
-	return nil
-}
-
-// Release gives r to the artifact: the build does not destroy it. That r is not
-// owned is no error.
-func (b *Build) Release(r Resource) error {
-	if _, ok := b.drop(r); !ok || b.host.Journal == nil {
-		return nil
-	}
-	return b.host.Journal.Release(b.Name, r)
-}
-
-// Forget strikes r off without destroying it: what it stood for has become
-// another resource, which is owned by now.
-func (b *Build) Forget(r Resource) error {
-	if _, ok := b.drop(r); !ok || b.host.Journal == nil {
-		return nil
-	}
-	return b.host.Journal.Gone(b.Name, r)
-}
-
-// Destroy destroys one resource now, instead of when the build is closed. That
-// it is not owned is no error.
-func (b *Build) Destroy(ctx context.Context, r Resource) error {
-	o, ok := b.drop(r)
-	if !ok {
-		return nil
-	}
-	return b.destroy(ctx, o)
-}
-
-func (b *Build) drop(r Resource) (owned, bool) {
-	b.state.mu.Lock()
-	defer b.state.mu.Unlock()
-	for i, o := range b.state.owned {
-		if o.Owner == r.Owner && o.Kind == r.Kind && o.ID == r.ID && maps.Equal(o.Attrs, r.Attrs) {
-			b.state.owned = append(b.state.owned[:i:i], b.state.owned[i+1:]...)
-			return o, true
-		}
-	}
-	return owned{}, false
-}
-
-func (b *Build) destroy(ctx context.Context, o owned) error {
-	if err := o.destroy(ctx); err != nil {
-		return &Left{o.Resource, err}
-	}
-	if b.host.Journal == nil {
-		return nil
-	}
-	return b.host.Journal.Gone(b.Name, o.Resource)
-}
-
-// Close destroys what is owned, newest first. All of it is tried; the errors are
-// joined, each a *Left. The caller gives it a context that a cancelled build does
-// not cancel.
-func (b *Build) Close(ctx context.Context) error {
-	b.state.mu.Lock()
-	all := b.state.owned
-	b.state.owned = nil
-	b.state.mu.Unlock()
-	var errs []error
-	for i := len(all) - 1; i >= 0; i-- {
-		errs = append(errs, b.destroy(ctx, all[i]))
-	}
-	return errors.Join(errs...)
-}
-
-// Owned lists what the build owns now, oldest first.
-func (b *Build) Owned() []Resource {
-	b.state.mu.Lock()
-	defer b.state.mu.Unlock()
-	var all []Resource
-	for _, o := range b.state.owned {
-		all = append(all, o.Resource)
-	}
-	return all
 }
 
 // Set gives a value to templates that run later in the build: {{ build `ID` }}
@@ -178,6 +75,24 @@ func (b *Build) Data() map[string]any {
 	b.state.mu.Lock()
 	defer b.state.mu.Unlock()
 	return maps.Clone(b.state.data)
+}
+
+// GuestVars are the variables that every script of the build is given, on the
+// machine and beside it: PACKER_BUILD_NAME and its like. They come from data, which
+// is what the build generated; nil: all so far. The map is the caller's.
+func (b *Build) GuestVars(data map[string]any) map[string]string {
+	if data == nil {
+		data = b.Data()
+	}
+	all := map[string]string{"PACKER_BUILD_NAME": b.Source, "PACKER_BUILDER_TYPE": b.Type}
+	for name, key := range map[string]string{
+		"PACKER_HTTP_ADDR": "PackerHTTPAddr", "PACKER_HTTP_IP": "PackerHTTPIP", "PACKER_HTTP_PORT": "PackerHTTPPort",
+	} {
+		if v, ok := data[key]; ok && !strings.HasPrefix(fmt.Sprint(v), "ERR_") {
+			all[name] = fmt.Sprint(v)
+		}
+	}
+	return all
 }
 
 // Render renders a {{ }} template until it no longer changes. Its dot holds the

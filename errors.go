@@ -3,7 +3,6 @@ package kiln
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // The kinds of failure that callers tell apart with [errors.Is].
@@ -74,26 +73,23 @@ func Errors(err error) []error {
 	return []error{err}
 }
 
-// Left is an error of closing a build: what could not be destroyed.
-type Left struct {
+// An UndestroyedError is an error of closing a build: what could not be destroyed.
+type UndestroyedError struct {
 	Resource Resource
 	Err      error
 }
 
-func (e *Left) Error() string { return fmt.Sprintf("destroy %s: %v", e.Resource, e.Err) }
-func (e *Left) Unwrap() error { return e.Err }
+func (e *UndestroyedError) Error() string { return fmt.Sprintf("destroy %s: %v", e.Resource, e.Err) }
+func (e *UndestroyedError) Unwrap() error { return e.Err }
 
-// Undestroyed lists the resources named by the Left errors within err.
+// Undestroyed lists the resources named by the UndestroyedErrors within err.
 func Undestroyed(err error) []Resource {
 	var all []Resource
 	for _, e := range Errors(err) {
-		var l *Left
-		if errors.As(e, &l) {
-			all = append(all, l.Resource)
+		var u *UndestroyedError
+		if errors.As(e, &u) {
+			all = append(all, u.Resource)
 		}
 	}
 	return all
 }
-
-// OneLine folds an error's text into one line.
-func OneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -2,10 +2,12 @@ package kiln
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
-	"path/filepath"
 )
 
 // A Resource is a thing outside the process that a build made or is about to
@@ -23,15 +25,29 @@ type Resource struct {
 	// Attrs is all else the Reaper needs to find it: a host, a region. Never a
 	// secret.
 	Attrs map[string]string `json:"attrs,omitempty"`
+	// Mark tells the very thing that was made from another that came to bear the
+	// same name later: of a file what [Mark] gives, of a name the id of what it
+	// names. Its reaper leaves alone what has another mark. It is empty where the ID
+	// is random, which nothing else will ever bear.
+	Mark string `json:"mark,omitempty"`
 }
 
-// Kinds of resource on the local machine, which have no Owner. A process has its
-// start time in Attrs["start"], so that a number used again is not killed.
+// Kinds of resource on the local machine, which have no Owner. The ID of a process is
+// a token in its environment.
 const (
 	KindFile    = "file"
 	KindDir     = "dir"
 	KindProcess = "process"
 )
+
+// KindLayer is the kind of every resource that is a kept layer.
+const KindLayer = "layer"
+
+// Same reports whether two resources are the same one: where it is and what it is
+// called count, not what is known of it.
+func (r Resource) Same(o Resource) bool {
+	return r.Owner == o.Owner && r.Kind == o.Kind && r.ID == o.ID && maps.Equal(r.Attrs, o.Attrs)
+}
 
 // String is how the resource is named in messages.
 func (r Resource) String() string {
@@ -41,31 +57,44 @@ func (r Resource) String() string {
 	return r.Owner + " " + r.Kind + " " + r.ID
 }
 
-// RemoveFile destroys a local file that a build owns. That it does not exist is
-// success.
-func RemoveFile(path string) func(context.Context) error {
+// RandomName returns n random characters for the name of a resource: lower-case
+// letters and digits, which may stand in any name.
+func RandomName(n int) string {
+	const letters = "abcdefghijklmnopqrstuvwxyz234567"
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails, see its documentation
+	for i := range b {
+		b[i] = letters[b[i]%32]
+	}
+	return string(b)
+}
+
+// Mark identifies the file at path, so that it can be told from one that is put in
+// its place. It stays the same when the file is renamed, and changes when its
+// content does.
+func Mark(path string) (string, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s%d-%d", inode(info), info.ModTime().UnixNano(), info.Size()), nil
+}
+
+// RemoveFile destroys a local file that a build owns. A file that is not the one
+// which r marks is left alone; that none exists is success.
+func RemoveFile(r Resource) func(context.Context) error {
 	return func(context.Context) error {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if r.Mark != "" {
+			if mark, err := Mark(r.ID); err != nil || mark != r.Mark {
+				if errors.Is(err, fs.ErrNotExist) {
+					err = nil
+				}
+				return err
+			}
+		}
+		if err := os.Remove(r.ID); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		return nil
 	}
-}
-
-// WriteFile writes a file that is there with its whole content or as it was before,
-// whatever happens meanwhile.
-func WriteFile(path string, text []byte, mode fs.FileMode) error {
-	part, err := os.CreateTemp(filepath.Dir(path), ".kiln-*")
-	if err != nil {
-		return err
-	}
-	_, err = part.Write(text)
-	err = errors.Join(err, part.Chmod(mode), part.Close())
-	if err == nil {
-		err = os.Rename(part.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(part.Name()))
-	}
-	return nil
 }

@@ -7,7 +7,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
+	"io"
+	"kiln/internal/journal"
 	"maps"
 	"os"
 	"slices"
@@ -19,12 +20,14 @@ import (
 	"kiln"
 )
 
-// Recorder keeps what a build did.
+// Recorder keeps what a build did. What is owned goes through the ledger and into a
+// journal of the program's own, in a folder of the test.
 type Recorder struct {
-	mu     sync.Mutex
-	events []kiln.Event
-	open   []kiln.Resource
-	owns   int
+	mu      sync.Mutex
+	events  []kiln.Event
+	journal *journal.Journal
+	dir     string // of the journal
+	owns    int
 	// OnOwn is called after each Own was recorded, with its number from 1. An
 	// error is Own's.
 	OnOwn func(n int, r kiln.Resource) error
@@ -37,13 +40,18 @@ func NewBuild(t testing.TB) (*kiln.Build, *Recorder) {
 	return r.Build(t), r
 }
 
-// Build makes another build with the same recorder.
+// Build makes another build with the same recorder, as a run of its own.
 func (r *Recorder) Build(t testing.TB) *kiln.Build {
+	run := "test" + kiln.RandomName(8)
+	r.dir = t.TempDir()
+	r.journal = journal.New(r.dir, run, "test")
 	host := kiln.Host{Emit: r.emit, Journal: r, Hide: func(string) {}, Render: render}
 	if r.Keys != nil {
 		host.Layers = func(*kiln.Build, string) []kiln.LayerKey { return r.Keys }
 	}
-	return kiln.NewBuild(kiln.Build{Run: "test" + kiln.RandomName(8), Name: "test", Source: "test", Type: "test", Component: "test", Dir: t.TempDir(), OnError: "cleanup"}, host)
+	return kiln.NewBuild(kiln.Build{
+		Run: run, Name: "test", Source: "test", Type: "test", Component: "test", Dir: t.TempDir(), OnError: "cleanup",
+	}, host)
 }
 
 func render(b *kiln.Build, text string, vars map[string]any) (string, error) {
@@ -65,9 +73,11 @@ func (r *Recorder) emit(e kiln.Event) {
 }
 
 // Own records a resource.
-func (r *Recorder) Own(_ string, res kiln.Resource) error {
+func (r *Recorder) Own(build string, res kiln.Resource) error {
+	if err := r.journal.Own(build, res); err != nil {
+		return err
+	}
 	r.mu.Lock()
-	r.open = append(r.open, res)
 	r.owns++
 	n, on := r.owns, r.OnOwn
 	r.mu.Unlock()
@@ -78,26 +88,20 @@ func (r *Recorder) Own(_ string, res kiln.Resource) error {
 }
 
 // Gone strikes a resource off.
-func (r *Recorder) Gone(_ string, res kiln.Resource) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i, o := range r.open {
-		if o.Owner == res.Owner && o.Kind == res.Kind && o.ID == res.ID {
-			r.open = append(r.open[:i:i], r.open[i+1:]...)
-			return nil
-		}
-	}
-	return fmt.Errorf("%s is gone and was never owned", res)
+func (r *Recorder) Gone(build string, res kiln.Resource) error { return r.journal.Gone(build, res) }
+
+// Release strikes resources off.
+func (r *Recorder) Release(build string, all ...kiln.Resource) error {
+	return r.journal.Release(build, all...)
 }
 
-// Release strikes a resource off.
-func (r *Recorder) Release(build string, res kiln.Resource) error { return r.Gone(build, res) }
-
-// Balance lists what is owned and neither gone nor released, oldest first.
+// Balance lists what the journal names, oldest first.
 func (r *Recorder) Balance() []kiln.Resource {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.open)
+	var open []kiln.Resource
+	for _, e := range r.journal.Open() {
+		open = append(open, e.Resource)
+	}
+	return open
 }
 
 // Owns is how often something was owned.
@@ -123,6 +127,14 @@ func (r *Recorder) Texts(kinds ...kiln.EventKind) []string {
 		}
 	}
 	return out
+}
+
+// Text writes a file's content, for [kiln.Build.WriteFile].
+func Text(text string) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	}
 }
 
 // Require skips a test for want of something on the machine, loudly, or fails it

@@ -3,6 +3,8 @@ package kilntest
 import (
 	"context"
 	"errors"
+	"kiln/driver/local"
+	"kiln/internal/journal"
 	"testing"
 	"time"
 
@@ -23,26 +25,24 @@ type BuilderOptions struct {
 var errCrash = errors.New("crash")
 
 // TestBuilder is the signature test of a builder. It runs a build, and then once
-// for every resource that the build owned: cancelled there, after which closing the
-// build must leave nothing; and crashed there, after which reaping what the
-// journal names must leave nothing.
+// for every resource that the build owned: cancelled there, after which ending the
+// build must leave nothing; and crashed there, after which a clean-up by the journal,
+// as another process does it, must leave nothing. Ledger, journal and clean-up are
+// those of the program.
 func TestBuilder(t *testing.T, o BuilderOptions) {
 	before := len(o.Left())
-	_, clean := NewBuild(t)
-	b := clean.Build(t)
+	b, clean := NewBuild(t)
 	artifact, err := o.bake(t.Context(), b)
 	if err != nil {
 		t.Fatalf("a whole build: %v", err)
 	}
-	if err := b.Close(t.Context()); err != nil {
+	if err := end(t, b, artifact); err != nil {
 		t.Fatal(err)
-	}
-	for _, r := range artifact.Resources {
-		o.reap(t, r)
 	}
 	if open := clean.Balance(); len(open) != 0 {
 		t.Errorf("a whole build leaves in the journal %v", open)
 	}
+	o.destroy(t, artifact)
 	if left := o.Left(); len(left) != before {
 		t.Fatalf("a whole build leaves %v", left)
 	}
@@ -70,28 +70,32 @@ func (o BuilderOptions) bake(ctx context.Context, b *kiln.Build) (*kiln.Artifact
 	return machine.Capture(ctx)
 }
 
+// end ends a build as the engine does: what the artifact holds stays.
+func end(t *testing.T, b *kiln.Build, artifact *kiln.Artifact) error {
+	err := b.Close(t.Context())
+	return errors.Join(err, b.Settle(t.Context(), artifact.Holds))
+}
+
 // cancelled cancels a build as it owns its n-th resource.
 func (o BuilderOptions) cancelled(t *testing.T, n, before int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, r := NewBuild(t)
+	b, r := NewBuild(t)
 	r.OnOwn = func(at int, _ kiln.Resource) error {
 		if at == n {
 			cancel()
 		}
 		return nil
 	}
-	b := r.Build(t)
-	artifact, _ := o.bake(ctx, b)
-	if err := b.Close(t.Context()); err != nil {
+	artifact, err := o.bake(ctx, b)
+	if err != nil {
+		artifact = nil
+	}
+	if err := end(t, b, artifact); err != nil {
 		t.Errorf("cancelled at %d: close: %v", n, err)
 	}
-	if artifact != nil {
-		for _, res := range artifact.Resources {
-			o.reap(t, res)
-		}
-	}
+	o.destroy(t, artifact)
 	if open, left := r.Balance(), o.Left(); len(open) != 0 || len(left) != before {
 		t.Errorf("cancelled at %d: the journal has %v, there is %v", n, open, left)
 	}
@@ -102,43 +106,63 @@ func (o BuilderOptions) cancelled(t *testing.T, n, before int) {
 func (o BuilderOptions) crashed(t *testing.T, n, before int) {
 	t.Helper()
 	for _, at := range []int{n, n + 1} {
-		_, r := NewBuild(t)
+		b, r := NewBuild(t)
 		r.OnOwn = func(now int, _ kiln.Resource) error {
 			if now == at {
 				return errCrash
 			}
 			return nil
 		}
-		_, err := o.bake(t.Context(), r.Build(t))
+		artifact, err := o.bake(t.Context(), b)
 		if err != nil && !errors.Is(err, errCrash) {
 			t.Errorf("crashed at %d: %v", at, err)
 		}
 		open := r.Balance()
-		for i := len(open) - 1; i >= 0; i-- {
-			o.reap(t, open[i])
-		}
-		if err == nil {
-			return // there is no such resource: the build was whole
-		}
+		o.clean(t, r)
 		if left := o.Left(); len(left) != before {
 			t.Errorf("crashed at %d: after reaping %v there is %v", at, open, left)
+		}
+		if err == nil {
+			o.destroy(t, artifact)
+			return // there is no such resource: the build was whole
 		}
 	}
 }
 
-func (o BuilderOptions) reap(t *testing.T, r kiln.Resource) {
+// clean does what `kiln cleanup` does after a crash.
+func (o BuilderOptions) clean(t *testing.T, r *Recorder) {
 	t.Helper()
-	if r.Owner == "" {
-		removeLocal(t, r)
-		return
-	}
-	reaper, ok := o.New().(kiln.Reaper)
-	if !ok {
-		t.Fatalf("%s is owned, and the builder is no Reaper", r)
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := reaper.Reap(ctx, r); err != nil {
-		t.Errorf("reap %s: %v", r, err)
+	r.journal.Crash()
+	cleaner := journal.Cleaner{Dir: r.dir, Reaper: o.reaper}
+	if err := cleaner.Clean(ctx, ""); err != nil {
+		t.Errorf("clean up: %v", err)
+	}
+}
+
+// reaper finds who destroys the resources of an owner.
+func (o BuilderOptions) reaper(owner string) (kiln.Reaper, bool) {
+	if owner == "" {
+		return local.Reaper{}, true
+	}
+	reaper, ok := o.New().(kiln.Reaper)
+	return reaper, ok
+}
+
+// destroy destroys an artifact, as a user does who has no more use for it.
+func (o BuilderOptions) destroy(t *testing.T, artifact *kiln.Artifact) {
+	t.Helper()
+	if artifact == nil {
+		return
+	}
+	for _, r := range artifact.Parts() {
+		reaper, ok := o.reaper(r.Owner)
+		if !ok {
+			t.Fatalf("%s is owned, and the builder is not a Reaper", r)
+		}
+		if err := reaper.Reap(t.Context(), r); err != nil {
+			t.Errorf("destroy %s: %v", r, err)
+		}
 	}
 }

@@ -7,21 +7,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"testing"
 
 	"kiln"
 )
-
-// removeLocal destroys a file or folder.
-func removeLocal(t *testing.T, r kiln.Resource) {
-	t.Helper()
-	if r.Kind != kiln.KindFile && r.Kind != kiln.KindDir {
-		t.Fatalf("a local resource of kind %s", r.Kind)
-	}
-	if err := os.RemoveAll(r.ID); err != nil {
-		t.Error(err)
-	}
-}
 
 // Local is a communicator whose machine is this one. Only commands and single
 // files go through it.

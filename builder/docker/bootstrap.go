@@ -19,8 +19,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"kiln"
-	"kiln/communicator/docker"
-	"kiln/communicator/tree"
+	"kiln/driver/docker"
+	"kiln/guest/tree"
 )
 
 // dockerfileName is the Dockerfile's name within what is sent to the engine, so

@@ -10,7 +10,7 @@ import (
 
 	"kiln"
 	"kiln/communicator"
-	"kiln/communicator/docker"
+	"kiln/driver/docker"
 )
 
 // Builder makes one image.

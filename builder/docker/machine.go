@@ -5,10 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +17,8 @@ import (
 
 	"kiln"
 	"kiln/communicator"
-	"kiln/communicator/docker"
+	way "kiln/communicator/docker"
+	"kiln/driver/docker"
 )
 
 // machine is a container.
@@ -62,7 +61,7 @@ func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
 	m.b.Say("Using docker communicator to connect: %s", m.ip)
 	m.b.Set("ConnType", "docker")
 	m.b.Set("Host", m.ip)
-	return docker.New(m.engine, m.name, docker.Options{User: m.cfg.ExecUser, Terminal: m.cfg.PTY, FixOwner: m.cfg.FixUploadOwner, Ready: m.ready}), nil
+	return way.New(m.engine, m.name, way.Options{User: m.cfg.ExecUser, Terminal: m.cfg.PTY, FixOwner: m.cfg.FixUploadOwner, Ready: m.ready}), nil
 }
 
 // Resumed is the number of steps that the layer stands for.
@@ -165,41 +164,25 @@ func list(words []string) string {
 	return string(text)
 }
 
-// export writes the container's files to a name beside the target, and moves them
-// there when they are complete.
+// export writes the container's files.
 func (m *machine) export(ctx context.Context) (*kiln.Artifact, error) {
 	m.b.Say("Exporting the container")
-	target, err := filepath.Abs(m.cfg.ExportPath)
+	made, err := m.b.WriteFile(ctx, m.cfg.ExportPath, 0o666, func(w io.Writer) error { return m.exportTo(ctx, w) })
 	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-		return nil, fmt.Errorf("make folder of the export: %w", err)
-	}
-	part := kiln.Resource{Kind: kiln.KindFile, ID: target + ".kiln-" + kiln.RandomName(8)}
-	if err := m.b.Own(part, kiln.RemoveFile(part.ID)); err != nil {
-		return nil, err
-	}
-	final := kiln.Resource{Kind: kiln.KindFile, ID: target}
-	if _, err := os.Lstat(target); errors.Is(err, os.ErrNotExist) {
-		if err := m.b.Own(final, kiln.RemoveFile(target)); err != nil {
-			return nil, err
-		}
-	}
-	if err := m.exportTo(ctx, part.ID); err != nil {
 		return nil, fmt.Errorf("export the container: %w", err)
 	}
-	if err := os.Rename(part.ID, target); err != nil {
-		return nil, fmt.Errorf("move the export to its place: %w", err)
-	}
-	return &kiln.Artifact{Builder: "packer.docker", ID: "Container", Text: "Exported Docker file: " + m.cfg.ExportPath, Files: []string{m.cfg.ExportPath}, Data: m.b.Data()},
-		errors.Join(m.b.Destroy(ctx, part), m.b.Release(final))
+	return &kiln.Artifact{
+		Builder: "packer.docker", ID: "Container", Text: "Exported Docker file: " + m.cfg.ExportPath,
+		Files: []string{m.cfg.ExportPath}, Resources: []kiln.Resource{made}, Data: m.b.Data(),
+	}, m.b.Release(made)
 }
 
-func (m *machine) exportTo(ctx context.Context, path string) error {
+func (m *machine) exportTo(ctx context.Context, w io.Writer) error {
 	res, err := m.engine.ContainerExport(ctx, m.name, client.ContainerExportOptions{})
 	if err != nil {
 		return err
 	}
-	return docker.WriteFile(path, res)
+	defer res.Close()
+	_, err = io.Copy(w, res)
+	return err
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"kiln"
-	"kiln/communicator/docker"
+	"kiln/driver/docker"
 )
 
 // Reap destroys a container, an image or a layer.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -16,7 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"kiln"
-	"kiln/communicator/docker"
+	"kiln/driver/docker"
 )
 
 // owner is how this component's resources are found again.
@@ -66,17 +65,13 @@ func (c *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 
 // share makes the folder that host and container share.
 func (m *machine) share() error {
-	dir, err := filepath.Abs(filepath.Join(os.TempDir(), "packer-docker-"+kiln.RandomName(10)))
+	m.b.Say("Creating a temporary directory for sharing data...")
+	dir, _, err := m.b.TempDir("packer-docker-")
+	m.shared = dir
 	if err != nil {
 		return err
 	}
-	m.b.Say("Creating a temporary directory for sharing data...")
-	r := kiln.Resource{Kind: kiln.KindDir, ID: dir}
-	if err := m.b.Own(r, func(context.Context) error { return os.RemoveAll(dir) }); err != nil {
-		return err
-	}
-	m.shared = dir
-	return os.Mkdir(dir, 0o755)
+	return os.Chmod(dir, 0o755)
 }
 
 var imageID = regexp.MustCompile(`^(sha256:)?[0-9a-f]{12,64}$`)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"kiln"
 )
@@ -37,57 +36,33 @@ func (f *Builder) Validate() error {
 
 // Start writes the file.
 func (f *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error) {
-	target, err := filepath.Abs(f.Target)
-	if err != nil {
-		return nil, err
-	}
 	if f.Source == "" && f.Content == "" {
 		b.Warn("Warning: both source file and contents are blank; target will have no content")
 	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-		return nil, fmt.Errorf("make folder of the target: %w", err)
+	mode := fs.FileMode(0o600)
+	if info, err := os.Stat(f.Source); f.Source != "" && err == nil {
+		mode = info.Mode().Perm()
 	}
-	// Written beside the target and then moved there: a file of that name from
-	// before stays until the new one is complete.
-	part := kiln.Resource{Kind: kiln.KindFile, ID: target + ".kiln-" + kiln.RandomName(8)}
-	if err := b.Own(part, kiln.RemoveFile(part.ID)); err != nil {
-		return nil, err
+	made, err := b.WriteFile(ctx, f.Target, mode, func(w io.Writer) error { return f.write(b, w) })
+	if err != nil {
+		return nil, fmt.Errorf("make target file: %w", err)
 	}
-	if err := f.write(b, part.ID); err != nil {
-		return nil, err
-	}
-	final := kiln.Resource{Kind: kiln.KindFile, ID: target}
-	if _, err := os.Lstat(target); errors.Is(err, fs.ErrNotExist) {
-		if err := b.Own(final, kiln.RemoveFile(target)); err != nil {
-			return nil, err
-		}
-	}
-	if err := os.Rename(part.ID, target); err != nil {
-		return nil, fmt.Errorf("move file to its target: %w", err)
-	}
-	return &machine{f.Target, final, b}, b.Destroy(ctx, part)
+	return &machine{f.Target, made, b}, nil
 }
 
-func (f *Builder) write(b *kiln.Build, path string) error {
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("make target file: %w", err)
-	}
+func (f *Builder) write(b *kiln.Build, w io.Writer) error {
 	if f.Source == "" {
-		_, err = io.WriteString(out, f.Content)
-		return errors.Join(err, out.Close())
+		_, err := io.WriteString(w, f.Content)
+		return err
 	}
 	in, err := os.Open(f.Source)
 	if err != nil {
-		return errors.Join(fmt.Errorf("open source: %w", err), out.Close())
+		return fmt.Errorf("open source: %w", err)
 	}
 	defer in.Close()
 	b.Say("Copying %s to %s", f.Source, f.Target)
-	n, err := io.Copy(out, in)
-	if info, statErr := in.Stat(); err == nil && statErr == nil {
-		err = out.Chmod(info.Mode().Perm())
-	}
-	if err = errors.Join(err, out.Close()); err != nil {
+	n, err := io.Copy(w, in)
+	if err != nil {
 		return fmt.Errorf("copy source: %w", err)
 	}
 	b.Say("Copied %d bytes", n)
@@ -106,7 +81,10 @@ func (m *machine) Connect(context.Context) (kiln.Communicator, error) { return n
 
 // Capture gives the file away.
 func (m *machine) Capture(context.Context) (*kiln.Artifact, error) {
-	return &kiln.Artifact{Builder: "packer.file", ID: "File", Text: "Stored file: " + m.target, Files: []string{m.target}}, m.b.Release(m.file)
+	return &kiln.Artifact{
+		Builder: "packer.file", ID: "File", Text: "Stored file: " + m.target,
+		Files: []string{m.target}, Resources: []kiln.Resource{m.file},
+	}, m.b.Release(m.file)
 }
 
 // nowhere is the way into a machine that does not exist.

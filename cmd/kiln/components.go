@@ -9,7 +9,7 @@ import (
 	"kiln/builder/null"
 	"kiln/datasource/http"
 	nulldata "kiln/datasource/null"
-	"kiln/internal/journal"
+	"kiln/driver/local"
 	"kiln/postprocessor/artifice"
 	"kiln/postprocessor/checksum"
 	"kiln/postprocessor/compress"
@@ -68,7 +68,7 @@ func reaper(owner string) (kiln.Reaper, bool) {
 	var component any
 	switch kind {
 	case "":
-		return journal.Local{}, true
+		return local.Reaper{}, true
 	case "builder":
 		if make := all.Builders[name]; make != nil {
 			component = make()

@@ -2,11 +2,11 @@ package docker_test
 
 import (
 	"os/exec"
-	"strings"
 	"testing"
 
 	"kiln"
-	"kiln/communicator/docker"
+	way "kiln/communicator/docker"
+	"kiln/driver/docker"
 	"kiln/kilntest"
 )
 
@@ -22,13 +22,6 @@ func TestConformance(t *testing.T) {
 		t.Fatal(err)
 	}
 	kilntest.TestCommunicator(t, func(t *testing.T) kiln.Communicator {
-		return docker.New(engine, name, docker.Options{FixOwner: true})
+		return way.New(engine, name, way.Options{FixOwner: true})
 	}, kilntest.CommunicatorOptions{Dir: "/suite"})
-}
-
-func TestAccept(t *testing.T) {
-	err := docker.Accept(&kiln.Artifact{Builder: "packer.file"}, "docker-tag", docker.ImportID)
-	if err == nil || !strings.Contains(err.Error(), "Unknown artifact type: packer.file") {
-		t.Errorf("got %v", err)
-	}
 }

@@ -1,3 +1,4 @@
+// Package docker is the way into a container, over the engine's API.
 package docker
 
 import (
@@ -14,6 +15,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"kiln"
+	"kiln/driver/docker"
 )
 
 // Options says how commands run in a container.
@@ -28,14 +30,14 @@ type Options struct {
 
 // Communicator works on a container.
 type Communicator struct {
-	engine    *Engine
+	engine    *docker.Engine
 	container string
 	o         Options
 	owner     owner
 }
 
 // New makes a communicator for a container.
-func New(e *Engine, container string, o Options) *Communicator {
+func New(e *docker.Engine, container string, o Options) *Communicator {
 	return &Communicator{engine: e, container: container, o: o}
 }
 
@@ -108,7 +110,7 @@ func (c *Communicator) notStarted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if Gone(err) {
+	if docker.Gone(err) {
 		return fmt.Errorf("%w: %w", kiln.ErrConnectionLost, err)
 	}
 	if state, stateErr := c.engine.ContainerInspect(ctx, c.container, client.ContainerInspectOptions{}); stateErr == nil && !state.Container.State.Running {

@@ -18,7 +18,9 @@ import (
 	"github.com/moby/moby/client"
 
 	"kiln"
-	"kiln/communicator/tree"
+	"kiln/driver/docker"
+	"kiln/guest"
+	"kiln/guest/tree"
 )
 
 // owner is the user whom uploads belong to, found out once.
@@ -156,9 +158,9 @@ func (c *Communicator) put(ctx context.Context, dir string, in io.Reader) error 
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case Absent(err):
+	case docker.Absent(err):
 		return fmt.Errorf("folder %s: %w in the container: %w", dir, kiln.ErrNotFound, err)
-	case Gone(err):
+	case docker.Gone(err):
 		return fmt.Errorf("%w: %w", kiln.ErrConnectionLost, err)
 	}
 	return err
@@ -182,7 +184,7 @@ func (c *Communicator) uploadTree(ctx context.Context, up *kiln.Upload, uid, gid
 		base, name = resolved, ""
 	case err == nil:
 		base, name = resolved, filepath.Base(source)
-	case !Absent(err):
+	case !docker.Absent(err):
 		return err
 	default:
 		name = strings.TrimPrefix(dst, "/")
@@ -200,11 +202,11 @@ func (c *Communicator) Download(ctx context.Context, down *kiln.Download) error 
 	if !down.Tree {
 		return c.downloadFile(ctx, down)
 	}
-	if !tree.IsPattern(src) {
+	if !guest.IsPattern(src) {
 		return c.downloadTree(ctx, src, down, down.ContentsOnly)
 	}
 	var out bytes.Buffer
-	err := c.run(ctx, &kiln.Cmd{Command: fmt.Sprintf(`for f in %s; do if [ -e "$f" ] || [ -L "$f" ]; then printf '%%s\0' "$f"; fi; done`, tree.QuotePattern(src)), Stdout: &out}, "0", false)
+	err := c.run(ctx, &kiln.Cmd{Command: fmt.Sprintf(`for f in %s; do if [ -e "$f" ] || [ -L "$f" ]; then printf '%%s\0' "$f"; fi; done`, guest.QuotePattern(src)), Stdout: &out}, "0", false)
 	if err != nil {
 		return err
 	}
@@ -229,7 +231,7 @@ func (c *Communicator) downloadTree(ctx context.Context, src string, down *kiln.
 		abs = resolved
 	}
 	res, err := c.engine.CopyFromContainer(ctx, c.container, client.CopyFromContainerOptions{SourcePath: abs})
-	if Absent(err) {
+	if docker.Absent(err) {
 		return fmt.Errorf("%s: %w in the container", src, kiln.ErrNotFound)
 	}
 	if err != nil {
@@ -252,7 +254,7 @@ func (c *Communicator) downloadFile(ctx context.Context, down *kiln.Download) er
 		return err
 	}
 	mode, resolved, err := c.stat(ctx, src)
-	if Absent(err) {
+	if docker.Absent(err) {
 		return fmt.Errorf("%s: %w in the container", down.Source, kiln.ErrNotFound)
 	}
 	if err != nil {

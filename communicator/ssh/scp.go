@@ -13,7 +13,8 @@ import (
 	"strings"
 
 	"kiln"
-	"kiln/communicator/tree"
+	"kiln/guest"
+	"kiln/guest/tree"
 )
 
 // scpUpload speaks the classic protocol of scp: communicators.md 3.5. The answers
@@ -40,7 +41,7 @@ func (c *client) scpUpload(ctx context.Context, up *kiln.Upload) error {
 		}
 		content, size = strings.NewReader(string(text)), int64(len(text))
 	}
-	return c.scp(ctx, "scp -t "+tree.Quote(up.Destination), func(w *bufio.Writer) error {
+	return c.scp(ctx, "scp -t "+guest.Quote(up.Destination), func(w *bufio.Writer) error {
 		return scpFile(w, path.Base(up.Destination), mode, size, tree.Reported(content, up.Progress))
 	})
 }
@@ -65,12 +66,12 @@ func (c *client) scpTree(ctx context.Context, up *kiln.Upload) error {
 	if err != nil {
 		return err
 	}
-	dst := tree.Quote(up.Destination)
+	dst := guest.Quote(up.Destination)
 	command := fmt.Sprintf("mkdir -p -- %s && scp -rt %s", dst, dst)
 	if !up.ContentsOnly {
 		// Into a folder that exists goes the tree's own folder; otherwise it gets
 		// this name.
-		command = fmt.Sprintf(`d=%s; if [ -d "$d" ]; then d="$d"/%s; fi; mkdir -p -- "$d" && exec scp -rt "$d"`, dst, tree.Quote(filepath.Base(source)))
+		command = fmt.Sprintf(`d=%s; if [ -d "$d" ]; then d="$d"/%s; fi; mkdir -p -- "$d" && exec scp -rt "$d"`, dst, guest.Quote(filepath.Base(source)))
 	}
 	var links []string
 	err = c.scp(ctx, command, func(w *bufio.Writer) error { return scpDir(ctx, w, source, "", &links) })
@@ -127,9 +128,9 @@ func scpDir(ctx context.Context, w *bufio.Writer, dir, rel string, links *[]stri
 // makeLinks makes the links of a tree that scp brought.
 func (c *client) makeLinks(ctx context.Context, up *kiln.Upload, source string, links []string) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "d=%s\n", tree.Quote(up.Destination))
+	fmt.Fprintf(&b, "d=%s\n", guest.Quote(up.Destination))
 	if !up.ContentsOnly {
-		base := tree.Quote(filepath.Base(source))
+		base := guest.Quote(filepath.Base(source))
 		fmt.Fprintf(&b, "if [ -d \"$d\"/%s ]; then d=\"$d\"/%s; fi\n", base, base)
 	}
 	for _, l := range links {
@@ -137,7 +138,7 @@ func (c *client) makeLinks(ctx context.Context, up *kiln.Upload, source string, 
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&b, "ln -sfn -- %s \"$d\"/%s || exit 1\n", tree.Quote(target), tree.Quote(l))
+		fmt.Fprintf(&b, "ln -sfn -- %s \"$d\"/%s || exit 1\n", guest.Quote(target), guest.Quote(l))
 	}
 	return c.stream(ctx, "sh", strings.NewReader(b.String()))
 }
@@ -203,7 +204,7 @@ func (c *client) scpDownload(ctx context.Context, down *kiln.Download) error {
 		result <- err
 	}()
 	var stderr limitedBuffer
-	src := tree.Quote(down.Source)
+	src := guest.Quote(down.Source)
 	command := fmt.Sprintf(`[ -e %s ] || exit %d; [ -d %s ] && exit %d; scp -f %s`, src, codeAbsent, src, codeIsDir, src)
 	err := c.run(ctx, &kiln.Cmd{Command: command, Stdin: toRemote, Stdout: toHere, Stderr: &stderr}, false)
 	toHere.Close()

@@ -14,7 +14,7 @@ import (
 	"github.com/pkg/sftp"
 
 	"kiln"
-	"kiln/communicator/tree"
+	"kiln/guest/tree"
 )
 
 // withSFTP runs f with an SFTP client on a session of its own.

@@ -13,7 +13,8 @@ import (
 	"strings"
 
 	"kiln"
-	"kiln/communicator/tree"
+	"kiln/guest"
+	"kiln/guest/tree"
 )
 
 // Exit codes of our own remote command lines.
@@ -133,7 +134,7 @@ func (c *client) catUpload(ctx context.Context, up *kiln.Upload) error {
 		return err
 	})
 	defer in.Close()
-	dst := tree.Quote(up.Destination)
+	dst := guest.Quote(up.Destination)
 	check := ""
 	if size >= 0 {
 		// A lost connection must not leave half a file that looks like a whole one.
@@ -156,13 +157,13 @@ func (c *client) tarUpload(ctx context.Context, up *kiln.Upload) error {
 	if up.ContentsOnly {
 		name = ""
 	} else {
-		into = fmt.Sprintf(`if [ -d "$d" ]; then d="$d"/%s; fi; `, tree.Quote(filepath.Base(source)))
+		into = fmt.Sprintf(`if [ -d "$d" ]; then d="$d"/%s; fi; `, guest.Quote(filepath.Base(source)))
 	}
 	in := tree.Ahead(ctx, func(w io.Writer) error {
 		return tree.Pack(ctx, w, source, tree.PackOptions{Name: name, Progress: up.Progress})
 	})
 	defer in.Close()
-	command := fmt.Sprintf(`command -v tar >/dev/null || exit %d; d=%s; %smkdir -p -- "$d" && exec tar -xpof - -C "$d"`, codeNotFound, tree.Quote(up.Destination), into)
+	command := fmt.Sprintf(`command -v tar >/dev/null || exit %d; d=%s; %smkdir -p -- "$d" && exec tar -xpof - -C "$d"`, codeNotFound, guest.Quote(up.Destination), into)
 	return c.stream(ctx, command, in)
 }
 
@@ -176,7 +177,7 @@ func (c *client) Download(ctx context.Context, down *kiln.Download) error {
 	case down.Tree:
 		return c.tarDownload(ctx, down)
 	}
-	src := tree.Quote(down.Source)
+	src := guest.Quote(down.Source)
 	var stderr limitedBuffer
 	out := &counting{w: down.Writer, f: down.Progress}
 	command := fmt.Sprintf(`f=%s; [ -e "$f" ] || exit %d; [ -d "$f" ] && exit %d; cat "$f"`, src, codeAbsent, codeIsDir)
@@ -228,14 +229,14 @@ func (c *client) tarDownload(ctx context.Context, down *kiln.Download) error {
 	var command string
 	src := strings.TrimSuffix(down.Source, "/")
 	switch {
-	case tree.IsPattern(src):
+	case guest.IsPattern(src):
 		// Each match goes by its own name, and so as an archive of its own.
 		command = fmt.Sprintf(`n=0; for f in %s; do [ -e "$f" ] || [ -L "$f" ] || continue; n=1; `+
-			`d=$(dirname -- "$f"; echo .); b=$(basename -- "$f"; echo .); tar -cf - -C "${d%%??}" -- "./${b%%??}" || exit 1; done; [ $n = 1 ] || exit %d`, tree.QuotePattern(src), codeAbsent)
+			`d=$(dirname -- "$f"; echo .); b=$(basename -- "$f"; echo .); tar -cf - -C "${d%%??}" -- "./${b%%??}" || exit 1; done; [ $n = 1 ] || exit %d`, guest.QuotePattern(src), codeAbsent)
 	case down.ContentsOnly:
-		command = fmt.Sprintf(`d=%s; [ -d "$d" ] || exit %d; exec tar -cf - -C "$d" .`, tree.Quote(src+"/"), codeAbsent)
+		command = fmt.Sprintf(`d=%s; [ -d "$d" ] || exit %d; exec tar -cf - -C "$d" .`, guest.Quote(src+"/"), codeAbsent)
 	default:
-		command = fmt.Sprintf(`d=%s; [ -e "$d" ] || exit %d; exec tar -cf - -C %s -- %s`, tree.Quote(src), codeAbsent, tree.Quote(path.Dir(src)), tree.Quote("./"+path.Base(src)))
+		command = fmt.Sprintf(`d=%s; [ -e "$d" ] || exit %d; exec tar -cf - -C %s -- %s`, guest.Quote(src), codeAbsent, guest.Quote(path.Dir(src)), guest.Quote("./"+path.Base(src)))
 	}
 	unpacked := make(chan error, 1)
 	go func() {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kiln"
+	"kiln/driver/local"
 	"kiln/internal/journal"
 	"kiln/internal/template"
 )
@@ -100,7 +101,7 @@ func (m *machine) Connect(context.Context) (kiln.Communicator, error) { return n
 func (m *machine) Resumed() int                                       { return m.resumed }
 
 func (m *machine) Checkpoint(_ context.Context, key kiln.LayerKey) error {
-	r := kiln.Resource{Owner: "builder.fake", Kind: KindLayer, ID: "layer-" + string(key)}
+	r := kiln.Resource{Owner: "builder.fake", Kind: kiln.KindLayer, ID: "layer-" + string(key)}
 	if err := m.b.Own(r, func(context.Context) error { here.drop(r.ID); return nil }); err != nil {
 		return err
 	}
@@ -192,7 +193,7 @@ func bake(t *testing.T, text string, change func(*Options)) ([]Result, string, i
 	o := Options{Run: "run", Dir: ".", OnError: "cleanup", Journal: j, Redactor: new(kiln.Redactor),
 		Reaper: func(owner string) (kiln.Reaper, bool) {
 			if owner == "" {
-				return journal.Local{}, true
+				return local.Reaper{}, true
 			}
 			return new(builder), true
 		},

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -131,46 +130,6 @@ func (w *work) processed(ctx context.Context, b *kiln.Build, p *template.PostPro
 		err = cancelled(err)
 	}
 	return artifact, keep, err
-}
-
-// discard destroys an artifact, but nothing of it that another one holds too.
-func (w *work) discard(a *kiln.Artifact, others ...*kiln.Artifact) error {
-	var files []string
-	var resources []kiln.Resource
-	for _, o := range others {
-		if o != nil && o != a {
-			files, resources = append(files, o.Files...), append(resources, o.Resources...)
-		}
-	}
-	ctx, cancel := w.closing()
-	defer cancel()
-	var errs []error
-	for _, r := range a.Resources {
-		if slices.ContainsFunc(resources, func(o kiln.Resource) bool { return o.Owner == r.Owner && o.Kind == r.Kind && o.ID == r.ID }) {
-			continue
-		}
-		errs = append(errs, w.reap(ctx, r))
-	}
-	for _, f := range a.Files {
-		if !slices.Contains(files, f) {
-			errs = append(errs, w.reap(ctx, kiln.Resource{Kind: kiln.KindFile, ID: f}))
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("destroy artifact %s: %w", a.ID, err)
-	}
-	return nil
-}
-
-func (w *work) reap(ctx context.Context, r kiln.Resource) error {
-	reaper, ok := w.Reaper(r.Owner)
-	if !ok {
-		return fmt.Errorf("no component %q destroys %s", r.Owner, r)
-	}
-	if err := reaper.Reap(ctx, r); err != nil {
-		return &kiln.Left{Resource: r, Err: err}
-	}
-	return w.journal.Gone(w.b.Name, r)
 }
 
 func unique(in []*kiln.Artifact) []*kiln.Artifact {

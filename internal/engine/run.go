@@ -24,7 +24,7 @@ type Options struct {
 	Version   string   // shown in the first event
 	Layers    *Layers  // nil: no layers are used or kept
 	Hint      []string // commands to type next, shown after a failure
-	Journal   Journal
+	Journal   kiln.Journal
 	Redactor  *kiln.Redactor
 	Sink      func(kiln.Event)
 	Ask       func(ctx context.Context, build, question string) (string, error)
@@ -174,8 +174,8 @@ func (r *runner) skip(job *Job, why string) *Result {
 func (r *runner) one(ctx context.Context, job *Job) *Result {
 	begin := time.Now()
 	t := job.Template
-	w := &work{runner: r, job: job, journal: &holding{Journal: r.Journal}}
-	host := kiln.Host{Emit: func(e kiln.Event) { r.Sink(r.Redactor.MaskEvent(e)) }, Journal: w.journal, Ask: r.Ask, Hide: r.Redactor.Add,
+	w := &work{runner: r, job: job}
+	host := kiln.Host{Emit: func(e kiln.Event) { r.Sink(r.Redactor.MaskEvent(e)) }, Journal: r.Journal, Ask: r.Ask, Hide: r.Redactor.Add,
 		Render: func(b *kiln.Build, text string, vars map[string]any) (string, error) {
 			data := b.Data()
 			for k, v := range vars {
@@ -232,7 +232,6 @@ type work struct {
 	*runner
 	job      *Job
 	b        *kiln.Build
-	journal  *holding
 	c        kiln.Communicator // the way into the machine, once connected
 	keys     []kiln.LayerKey
 	done     map[int]bool // volatile steps that have run, also before a restart

@@ -16,9 +16,9 @@ type Cleaner struct {
 	// Reaper finds the component that made a resource; false where there is none
 	// of that name.
 	Reaper func(owner string) (kiln.Reaper, bool)
-	// Gone and Kept are told of each resource. Either may be nil.
-	Gone func(run string, r kiln.Resource)
-	Kept func(run string, r kiln.Resource, err error)
+	// Gone and Failed are told of each resource. Either may be nil.
+	Gone   func(run string, r kiln.Resource)
+	Failed func(run string, r kiln.Resource, err error)
 }
 
 // Clean destroys all that the given run, or every dead run for "", still owns,
@@ -69,7 +69,7 @@ func (c *Cleaner) cleanRun(ctx context.Context, run Run) error {
 		errs = append(errs, c.reap(ctx, j, run.Open[i].Build, run.Open[i].Resource))
 	}
 	for _, seen := range run.Seen {
-		reaper, ok := c.reaper(seen.Owner)
+		reaper, ok := c.Reaper(seen.Owner)
 		if !ok {
 			continue
 		}
@@ -104,26 +104,19 @@ const reapTimeout = 2 * time.Minute
 func (c *Cleaner) reap(ctx context.Context, j *Journal, build string, r kiln.Resource) error {
 	ctx, cancel := context.WithTimeout(ctx, reapTimeout)
 	defer cancel()
-	reaper, ok := c.reaper(r.Owner)
+	reaper, ok := c.Reaper(r.Owner)
 	err := fmt.Errorf("this program has no component %q", r.Owner)
 	if ok {
 		err = reaper.Reap(ctx, r)
 	}
 	if err != nil {
-		if c.Kept != nil {
-			c.Kept(j.run, r, err)
+		if c.Failed != nil {
+			c.Failed(j.run, r, err)
 		}
-		return &kiln.Left{Resource: r, Err: err}
+		return &kiln.UndestroyedError{Resource: r, Err: err}
 	}
 	if c.Gone != nil {
 		c.Gone(j.run, r)
 	}
 	return j.Gone(build, r)
-}
-
-func (c *Cleaner) reaper(owner string) (kiln.Reaper, bool) {
-	if owner == "" {
-		return Local{}, true
-	}
-	return c.Reaper(owner)
 }

@@ -80,15 +80,22 @@ func (j *Journal) Own(build string, r kiln.Resource) error {
 	return nil
 }
 
-// Gone strikes off what was destroyed.
-func (j *Journal) Gone(build string, r kiln.Resource) error { return j.strike(opGone, build, r) }
+// Gone strikes off what was destroyed. A record lost here costs little: cleaning up
+// finds it absent.
+func (j *Journal) Gone(build string, r kiln.Resource) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		return nil
+	}
+	_ = j.write(record{Op: opGone, Time: time.Now(), Build: build, Resource: &r}, false)
+	j.forget(r)
+	return nil
+}
 
-// Release strikes off what belongs to an artifact now.
-func (j *Journal) Release(build string, r kiln.Resource) error { return j.strike(opRelease, build, r) }
-
-// ReleaseAll strikes off several at once: after a crash either all are released or
-// none is.
-func (j *Journal) ReleaseAll(build string, all []kiln.Resource) error {
+// Release strikes off what belongs to an artifact now, all of it at once: after a
+// crash either all is released or nothing is.
+func (j *Journal) Release(build string, all ...kiln.Resource) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.file == nil || len(all) == 0 {
@@ -116,26 +123,11 @@ func (j *Journal) ReleaseAll(build string, all []kiln.Resource) error {
 
 func (j *Journal) forget(r kiln.Resource) {
 	for i, e := range j.open {
-		if same(e.Resource, r) {
+		if e.Resource.Same(r) {
 			j.open = append(j.open[:i:i], j.open[i+1:]...)
 			return
 		}
 	}
-}
-
-func (j *Journal) strike(op, build string, r kiln.Resource) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.file == nil {
-		return nil
-	}
-	// A record lost here costs little when a thing is gone: cleaning up finds it
-	// absent. One that is released would be destroyed, so it must be safe.
-	if err := j.write(record{Op: op, Time: time.Now(), Build: build, Resource: &r}, op == opRelease); err != nil && op == opRelease {
-		return err
-	}
-	j.forget(r)
-	return nil
 }
 
 // Open lists what is owned now, oldest first.
@@ -159,6 +151,17 @@ func (j *Journal) Close() error {
 	err = errors.Join(err, j.file.Close())
 	j.file = nil
 	return err
+}
+
+// Crash ends the journal as the death of its process does: what is open stays written
+// down, and another process may clean up. It is for tests.
+func (j *Journal) Crash() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file != nil {
+		j.file.Close()
+		j.file = nil
+	}
 }
 
 func (j *Journal) start() error {
@@ -206,10 +209,6 @@ func lock(f *os.File) error {
 		return fmt.Errorf("%s: %w: another process uses it", f.Name(), kiln.ErrConflict)
 	}
 	return err
-}
-
-func same(a, b kiln.Resource) bool {
-	return a.Owner == b.Owner && a.Kind == b.Kind && a.ID == b.ID && maps.Equal(a.Attrs, b.Attrs)
 }
 
 // Run is what the journal knows of one run.
@@ -306,7 +305,7 @@ func (run *Run) apply(rec record) {
 			return
 		}
 		for i, e := range run.Open {
-			if same(e.Resource, *rec.Resource) {
+			if e.Resource.Same(*rec.Resource) {
 				run.Open = append(run.Open[:i:i], run.Open[i+1:]...)
 				return
 			}

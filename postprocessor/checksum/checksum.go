@@ -54,6 +54,8 @@ func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Art
 			return nil, err
 		}
 	}
+	var paths []string
+	lines := map[string]string{} // by path: several types may share a file
 	for t, name := range p.ChecksumTypes {
 		vars := map[string]any{"BuildName": b.Source, "BuilderType": b.Type, "ChecksumType": name}
 		for k, v := range in.Data {
@@ -65,12 +67,20 @@ func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Art
 		if err != nil {
 			return nil, fmt.Errorf("output: %w", err)
 		}
-		for i, f := range in.Files {
-			if err := add(ctx, b, path, sums[i][t]+"\t"+filepath.Base(f)+"\n"); err != nil {
-				return nil, err
-			}
+		if len(in.Files) > 0 && !slices.Contains(paths, path) {
+			paths = append(paths, path)
 		}
-		if len(in.Files) > 0 && !slices.Contains(out.Files, path) {
+		for i, f := range in.Files {
+			lines[path] += sums[i][t] + "\t" + filepath.Base(f) + "\n"
+		}
+	}
+	for _, path := range paths {
+		made, err := write(ctx, b, path, lines[path])
+		if err != nil {
+			return nil, fmt.Errorf("write checksums: %w", err)
+		}
+		out.Resources = append(out.Resources, made)
+		if !slices.Contains(out.Files, path) {
 			out.Files = append(out.Files, path)
 		}
 	}
@@ -118,35 +128,15 @@ func (r reader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// add appends a line. A file that is made for it is owned, and given away at once:
-// it belongs to the artifact.
-func add(_ context.Context, b *kiln.Build, path, line string) error {
-	abs, err := filepath.Abs(path)
-	if err != nil {
+// write appends lines to a file of checksums, as Packer does where it exists.
+func write(ctx context.Context, b *kiln.Build, path, lines string) (kiln.Resource, error) {
+	before, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return kiln.Resource{}, err
+	}
+	r, err := b.WriteFile(ctx, path, 0o666, func(w io.Writer) error {
+		_, err := w.Write(append(before, lines...))
 		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(abs), 0o755); err != nil {
-		return fmt.Errorf("make folder of the checksums: %w", err)
-	}
-	r := kiln.Resource{Kind: kiln.KindFile, ID: abs}
-	_, err = os.Lstat(abs)
-	isNew := errors.Is(err, os.ErrNotExist)
-	if isNew {
-		err := b.Own(r, kiln.RemoveFile(abs))
-		if err != nil {
-			return err
-		}
-	}
-	f, err := os.OpenFile(abs, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fmt.Errorf("write checksums: %w", err)
-	}
-	_, err = f.WriteString(line)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write checksums: %w", err)
-	}
-	if isNew {
-		return b.Release(r)
-	}
-	return nil
+	})
+	return r, errors.Join(err, b.Release(r))
 }

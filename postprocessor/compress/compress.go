@@ -3,8 +3,6 @@
 package compress
 
 import (
-	"archive/tar"
-	"archive/zip"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 
 	"kiln"
+	"kiln/archive"
 )
 
 // PostProcessor packs files.
@@ -82,27 +80,26 @@ func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Art
 	if err != nil {
 		return nil, fmt.Errorf("output: %w", err)
 	}
-	archive, algorithm := p.form()
-	if archive == "" && len(in.Files) != 1 {
+	form, algorithm := p.form()
+	if form == "" && len(in.Files) != 1 {
 		return nil, fmt.Errorf("Can only have 1 input file when not using tar/zip. Found %d files: %v", len(in.Files), in.Files)
 	}
-	if archive == "tar" {
+	if form == "tar" {
 		if err := distinct(in.Files); err != nil {
 			return nil, err
 		}
 	}
-	abs, err := filepath.Abs(target)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(abs), 0o755); err != nil {
-		return nil, fmt.Errorf("make folder of the archive: %w", err)
-	}
 	b.Say("Packing %d file(s) into %s", len(in.Files), target)
-	if err := p.pack(ctx, b, abs, archive, algorithm, in.Files); err != nil {
-		return nil, err
+	made, err := b.WriteFile(ctx, target, 0o666, func(w io.Writer) error {
+		return p.stream(ctx, b, w, form, algorithm, in.Files)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pack %s: %w", target, err)
 	}
-	return &kiln.Artifact{Builder: "packer.post-processor.compress", Files: []string{target}, Text: "compressed artifacts in: " + target}, nil
+	return &kiln.Artifact{
+		Builder: "packer.post-processor.compress", Files: []string{target}, Resources: []kiln.Resource{made},
+		Text: "compressed artifacts in: " + target,
+	}, b.Release(made)
 }
 
 // distinct refuses files whose names are the same within the archive.
@@ -117,34 +114,8 @@ func distinct(files []string) error {
 	return nil
 }
 
-// pack writes to a name beside the target, and moves it there when complete.
-func (p *PostProcessor) pack(ctx context.Context, b *kiln.Build, target, archive, algorithm string, files []string) error {
-	part := kiln.Resource{Kind: kiln.KindFile, ID: target + ".kiln-" + kiln.RandomName(8)}
-	if err := b.Own(part, kiln.RemoveFile(part.ID)); err != nil {
-		return err
-	}
-	out, err := os.OpenFile(part.ID, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fmt.Errorf("make archive: %w", err)
-	}
-	err = p.stream(ctx, b, out, archive, algorithm, files)
-	if err = errors.Join(err, out.Close()); err != nil {
-		return fmt.Errorf("pack %s: %w", target, err)
-	}
-	final := kiln.Resource{Kind: kiln.KindFile, ID: target}
-	if _, err := os.Lstat(target); errors.Is(err, os.ErrNotExist) {
-		if err := b.Own(final, kiln.RemoveFile(target)); err != nil {
-			return err
-		}
-	}
-	if err := os.Rename(part.ID, target); err != nil {
-		return fmt.Errorf("move archive to its place: %w", err)
-	}
-	return errors.Join(b.Destroy(ctx, part), b.Release(final))
-}
-
-func (p *PostProcessor) stream(ctx context.Context, b *kiln.Build, out io.Writer, archive, algorithm string, files []string) error {
-	w, err := compressor(out, algorithm, p.CompressionLevel)
+func (p *PostProcessor) stream(ctx context.Context, b *kiln.Build, out io.Writer, form, algorithm string, files []string) error {
+	w, err := archive.Compressor(out, algorithm, p.CompressionLevel)
 	if err != nil {
 		return err
 	}
@@ -157,60 +128,15 @@ func (p *PostProcessor) stream(ctx context.Context, b *kiln.Build, out io.Writer
 		_, err = io.Copy(dst, &counted{ctx: ctx, r: f, b: b, name: filepath.Base(path)})
 		return err
 	}
-	switch archive {
+	switch form {
 	case "tar":
-		err = writeTar(w, files, copyFile)
+		err = archive.WriteTar(w, files, copyFile)
 	case "zip":
-		err = writeZip(w, files, copyFile)
+		err = archive.WriteZip(w, files, copyFile)
 	default:
 		err = copyFile(w, files[0])
 	}
 	return errors.Join(err, w.Close())
-}
-
-func writeTar(w io.Writer, files []string, copyFile func(io.Writer, string) error) error {
-	t := tar.NewWriter(w)
-	for _, path := range files {
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		h, err := tar.FileInfoHeader(info, "")
-		if err != nil {
-			return err
-		}
-		h.Name, h.Format = filepath.Base(path), tar.FormatGNU
-		if err := t.WriteHeader(h); err != nil {
-			return err
-		}
-		if err := copyFile(t, path); err != nil {
-			return err
-		}
-	}
-	return t.Close()
-}
-
-func writeZip(w io.Writer, files []string, copyFile func(io.Writer, string) error) error {
-	z := zip.NewWriter(w)
-	for _, path := range files {
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		h, err := zip.FileInfoHeader(info)
-		if err != nil {
-			return err
-		}
-		h.Name, h.Method = strings.TrimLeft(filepath.ToSlash(path), "/"), zip.Deflate
-		entry, err := z.CreateHeader(h)
-		if err != nil {
-			return err
-		}
-		if err := copyFile(entry, path); err != nil {
-			return err
-		}
-	}
-	return z.Close()
 }
 
 // counted tells of progress, and stops when the build is cancelled.

@@ -2,6 +2,7 @@ package compress
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"kiln"
+	"kiln/archive"
 	"kiln/kilntest"
 )
 
@@ -38,7 +40,7 @@ func TestAlgorithms(t *testing.T) {
 	} {
 		for _, level := range []int{-1, 1, 9} {
 			var b bytes.Buffer
-			w, err := compressor(&b, name, level)
+			w, err := archive.Compressor(&b, name, level)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +96,8 @@ func TestProcess(t *testing.T) {
 	if err := process("y.tar", "none"); err == nil {
 		t.Error("a missing file was packed")
 	}
-	if err := b.Close(t.Context()); err != nil || len(r.Balance()) != 0 {
+	keep := func(kiln.Resource) bool { return true }
+	if err := errors.Join(b.Close(t.Context()), b.Keep(keep)); err != nil || len(r.Balance()) != 0 {
 		t.Errorf("%v, owned: %v", err, r.Balance())
 	}
 	if left, _ := os.ReadDir("."); len(left) != 4 {

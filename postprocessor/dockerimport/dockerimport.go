@@ -14,7 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"kiln"
-	"kiln/communicator/docker"
+	"kiln/driver/docker"
 )
 
 // PostProcessor imports.
@@ -80,28 +80,13 @@ func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Art
 	if p.Tag == "" {
 		out.ID = p.Repository + ":latest"
 	}
-	out.Resources, err = p.name(ctx, b, engine, id, out.ID)
+	named, err := engine.Tag(ctx, b, id, out.ID)
 	if err != nil {
 		return nil, err
 	}
+	out.Resources = []kiln.Resource{named}
 	out.Text = "Imported Docker image: " + out.ID
 	return out, b.Destroy(ctx, working)
-}
-
-// name gives the image its final name.
-func (p *PostProcessor) name(ctx context.Context, b *kiln.Build, engine *docker.Engine, id, name string) ([]kiln.Resource, error) {
-	r := engine.Resource("tag", name)
-	if before, err := engine.ImageInspect(ctx, name); err == nil {
-		r = engine.Resource("retag", name)
-		r.Attrs["before"] = before.ID
-	}
-	if err := b.Own(r, func(ctx context.Context) error { return docker.Untag(ctx, r) }); err != nil {
-		return nil, err
-	}
-	if _, err := engine.ImageTag(ctx, client.ImageTagOptions{Source: id, Target: name}); err != nil {
-		return nil, fmt.Errorf("tag %s: %w", name, err)
-	}
-	return []kiln.Resource{r}, b.Release(r)
 }
 
 // load sends the file to the engine and gives the image's id.

@@ -11,7 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"kiln"
-	"kiln/communicator/docker"
+	"kiln/driver/docker"
 )
 
 // PostProcessor pushes.

@@ -5,11 +5,10 @@ package dockersave
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io"
 
 	"kiln"
-	"kiln/communicator/docker"
+	"kiln/driver/docker"
 )
 
 // PostProcessor saves.
@@ -41,32 +40,21 @@ func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Art
 		return nil, err
 	}
 	defer engine.Close()
-	target, err := filepath.Abs(p.Path)
-	if err != nil {
-		return nil, err
-	}
 	b.Say("Saving image: %s", in.ID)
-	part := kiln.Resource{Kind: kiln.KindFile, ID: target + ".kiln-" + kiln.RandomName(8)}
-	err = b.Own(part, kiln.RemoveFile(part.ID))
+	r, err := b.WriteFile(ctx, p.Path, 0o666, func(w io.Writer) error { return save(ctx, engine, in.ID, w) })
 	if err != nil {
-		return nil, err
-	}
-	if err := save(ctx, engine, in.ID, part.ID); err != nil {
 		return nil, fmt.Errorf("save image %s: %w", in.ID, err)
 	}
-	if err := os.Rename(part.ID, target); err != nil {
-		return nil, fmt.Errorf("move the saved image to its place: %w", err)
-	}
-	return in, b.Destroy(ctx, part)
+	// The file is no part of the artifact, which is the image: it stays.
+	return in, b.Release(r)
 }
 
-func save(ctx context.Context, engine *docker.Engine, id, path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
+func save(ctx context.Context, engine *docker.Engine, id string, w io.Writer) error {
 	res, err := engine.ImageSave(ctx, []string{id})
 	if err != nil {
 		return err
 	}
-	return docker.WriteFile(path, res)
+	defer res.Close()
+	_, err = io.Copy(w, res)
+	return err
 }

@@ -7,10 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/moby/moby/client"
-
 	"kiln"
-	"kiln/communicator/docker"
+	"kiln/driver/docker"
 )
 
 // PostProcessor tags.
@@ -60,7 +58,9 @@ func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Art
 	}
 	out := &kiln.Artifact{Builder: docker.TagID, Tags: append(slices.Clone(in.Tags), names...), Data: in.Data}
 	for _, name := range names {
-		r, err := tag(ctx, b, engine, in.ID, name)
+		b.Say("Tagging image: %s", in.ID)
+		b.Say("Repository: %s", name)
+		r, err := engine.Tag(ctx, b, in.ID, name)
 		if err != nil {
 			return nil, err
 		}
@@ -69,28 +69,4 @@ func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Art
 	}
 	out.Text = fmt.Sprintf("Imported Docker image: %s with tags %s", out.ID, strings.Join(names, " "))
 	return out, nil
-}
-
-// tag gives the image one name. A name that another image had goes back to that
-// one if the build fails.
-func tag(ctx context.Context, b *kiln.Build, engine *docker.Engine, image, name string) (kiln.Resource, error) {
-	b.Say("Tagging image: %s", image)
-	b.Say("Repository: %s", name)
-	r := engine.Resource("tag", name)
-	before, err := engine.ImageInspect(ctx, name)
-	if err != nil && !docker.Absent(err) {
-		return r, fmt.Errorf("look at %s: %w", name, err)
-	}
-	if had := err == nil; had {
-		r = engine.Resource("retag", name)
-		r.Attrs["before"] = before.ID
-	}
-	err = b.Own(r, func(ctx context.Context) error { return docker.Untag(ctx, r) })
-	if err != nil {
-		return r, err
-	}
-	if _, err := engine.ImageTag(ctx, client.ImageTagOptions{Source: image, Target: name}); err != nil {
-		return r, fmt.Errorf("tag %s: %w", name, err)
-	}
-	return r, b.Release(r)
 }

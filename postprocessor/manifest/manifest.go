@@ -8,12 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"kiln"
+	"kiln/driver/local"
 )
 
 // PostProcessor adds the artifact to the manifest.
@@ -83,41 +84,12 @@ func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Art
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make folder of the manifest: %w", err)
 	}
-	unlock, err := lock(ctx, path)
+	unlock, err := local.LockFolder(ctx, filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("lock the manifest: %w", err)
 	}
 	defer unlock()
 	return in, p.update(ctx, b, path, run, text)
-}
-
-// lock waits until no other build writes to the folder's manifest. It locks the
-// folder itself, so that no lock file is left beside the manifest.
-func lock(ctx context.Context, path string) (func(), error) {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return nil, err
-	}
-	delay := 5 * time.Millisecond
-	for {
-		err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { dir.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			dir.Close()
-			return nil, err
-		}
-		timer := time.NewTimer(delay)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			dir.Close()
-			return nil, ctx.Err()
-		case <-timer.C:
-		}
-		delay = min(2*delay, 200*time.Millisecond)
-	}
 }
 
 func (p *PostProcessor) update(ctx context.Context, b *kiln.Build, path, run string, entry []byte) error {
@@ -140,18 +112,13 @@ func (p *PostProcessor) update(ctx context.Context, b *kiln.Build, path, run str
 	if err != nil {
 		return err
 	}
-	part := kiln.Resource{Kind: kiln.KindFile, ID: path + ".kiln-" + kiln.RandomName(8)}
-	err = b.Own(part, kiln.RemoveFile(part.ID))
-	if err != nil {
+	// A manifest tells of several builds: one that fails does not take it along.
+	r, err := b.WriteFile(ctx, path, 0o664, func(w io.Writer) error {
+		_, err := w.Write(text)
 		return err
-	}
-	if err = os.WriteFile(part.ID, text, 0o664); err == nil {
-		if err = os.Chmod(part.ID, 0o664); err == nil {
-			err = os.Rename(part.ID, path)
-		}
-	}
-	if err = errors.Join(err, b.Destroy(context.WithoutCancel(ctx), part)); err != nil {
+	})
+	if err != nil {
 		return fmt.Errorf("write the manifest: %w", err)
 	}
-	return nil
+	return errors.Join(b.Release(r), b.Keep(r.Same))
 }

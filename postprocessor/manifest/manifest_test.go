@@ -59,7 +59,7 @@ func TestForm(t *testing.T) {
 	if err != nil || string(have) != want {
 		t.Errorf("%v, got\n%s", err, have)
 	}
-	if info, err := os.Stat("out/m.json"); err != nil || info.Mode().Perm() != 0o664 {
+	if info, err := os.Stat("out/m.json"); err != nil || info.Mode().Perm() != 0o644 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 	// -force in another run begins anew.

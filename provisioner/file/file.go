@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -156,33 +157,15 @@ func (p *Provisioner) download(ctx context.Context, b *kiln.Build, c kiln.Commun
 	return fetch(ctx, b, c, down, target)
 }
 
-// fetch brings one file to a name beside its target and moves it there when it is
-// complete.
+// fetch brings one file.
 func fetch(ctx context.Context, b *kiln.Build, c kiln.Communicator, down *kiln.Download, target string) error {
-	abs, err := filepath.Abs(target)
-	if err != nil {
-		return err
-	}
-	part := kiln.Resource{Kind: kiln.KindFile, ID: abs + ".kiln-" + kiln.RandomName(8)}
-	err = b.Own(part, kiln.RemoveFile(part.ID))
-	if err != nil {
-		return err
-	}
-	out, err := os.OpenFile(part.ID, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fmt.Errorf("make file for the download: %w", err)
-	}
-	down.Writer = out
-	err = c.Download(ctx, down)
-	if closeErr := out.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(part.ID, abs)
-	}
-	err = errors.Join(err, b.Destroy(context.WithoutCancel(ctx), part))
+	made, err := b.WriteFile(ctx, target, 0o666, func(w io.Writer) error {
+		down.Writer = w
+		return c.Download(ctx, down)
+	})
 	if err != nil {
 		return fmt.Errorf("download %s to %s: %w", down.Source, target, err)
 	}
-	return nil
+	// What was downloaded stays, whatever becomes of the build.
+	return errors.Join(b.Release(made), b.Keep(made.Same))
 }

@@ -9,11 +9,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
 	"kiln"
+	"kiln/guest"
 )
 
 // errNotBegun is a script that never began to run, so that it may be tried again.
@@ -42,7 +42,7 @@ func (p *Provisioner) Provision(ctx context.Context, b *kiln.Build, c kiln.Commu
 			return err
 		}
 	}
-	return wait(ctx, p.PauseAfter)
+	return kiln.Sleep(ctx, p.PauseAfter)
 }
 
 // inline is the inline script as a file.
@@ -66,20 +66,6 @@ func unixLines(text []byte) []byte {
 	return text
 }
 
-func wait(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
-
 // runner runs the scripts of one provisioner.
 type runner struct {
 	p       *Provisioner
@@ -91,17 +77,7 @@ type runner struct {
 
 // vars writes the variables in the provisioner's format.
 func (r *runner) vars() string {
-	all := kiln.ScriptVars(r.b, r.b.Data(), r.p.EnvironmentVars, r.p.Env)
-	var names []string
-	for name := range all {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	var out strings.Builder
-	for _, name := range names {
-		fmt.Fprintf(&out, r.p.format(), name, strings.ReplaceAll(all[name], "'", `'"'"'`))
-	}
-	return out.String()
+	return guest.Vars(r.b, nil, r.p.EnvironmentVars, r.p.Env, r.p.format())
 }
 
 // script brings one script to the machine, runs it and takes it away again. Until
@@ -165,7 +141,7 @@ func (r *runner) retry(ctx context.Context, try func() error) error {
 		if time.Now().Add(pause).After(deadline) {
 			return fmt.Errorf("tried to start the script for %s: %w", r.p.StartRetryTimeout, err)
 		}
-		if err := wait(ctx, pause); err != nil {
+		if err := kiln.Sleep(ctx, pause); err != nil {
 			return err
 		}
 		delay = min(2*delay, 2*time.Second)
@@ -196,15 +172,15 @@ func (r *runner) once(ctx context.Context, command string, text []byte, vars str
 // input, says that it begins, runs the script and removes what it brought.
 func (r *runner) oneCommand(mark, command string, varBytes int) string {
 	var b strings.Builder
-	path := quote(r.path)
+	path := guest.Quote(r.path)
 	if r.varPath != "" {
-		fmt.Fprintf(&b, "( umask 077; dd bs=1 count=%d 2>/dev/null >%s ) || exit 1; ", varBytes, quote(r.varPath))
+		fmt.Fprintf(&b, "( umask 077; dd bs=1 count=%d 2>/dev/null >%s ) || exit 1; ", varBytes, guest.Quote(r.varPath))
 	}
 	fmt.Fprintf(&b, "cat >%s && chmod 0755 %s || { rm -f %s; exit 1; }; echo %s >&2\n", path, path, path, mark)
 	// A sub-shell, so that an exit in execute_command does not skip the rest.
 	fmt.Fprintf(&b, "( %s\n) </dev/null\n", command)
 	if !r.p.SkipClean {
-		fmt.Fprintf(&b, "kiln_code=$?; rm -f %s %s; exit $kiln_code\n", path, quote(r.varPath))
+		fmt.Fprintf(&b, "kiln_code=$?; rm -f %s %s; exit $kiln_code\n", path, guest.Quote(r.varPath))
 	}
 	return strings.ReplaceAll(b.String(), " ''", "")
 }
@@ -233,9 +209,9 @@ func (r *runner) inSteps(ctx context.Context, command string, text []byte, vars 
 }
 
 func (r *runner) remove(ctx context.Context) error {
-	command := "rm -f " + quote(r.path)
+	command := "rm -f " + guest.Quote(r.path)
 	if r.varPath != "" {
-		command += " " + quote(r.varPath)
+		command += " " + guest.Quote(r.varPath)
 	}
 	if err := r.c.Run(ctx, &kiln.Cmd{Command: command}); err != nil {
 		return fmt.Errorf("remove script from the machine: %w", err)
@@ -299,12 +275,4 @@ func (m *marker) words() string {
 		return ": " + text
 	}
 	return ""
-}
-
-// quote makes text one word of a shell's command line.
-func quote(s string) string {
-	if s == "" {
-		return "''"
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -6,7 +6,7 @@ import (
 	"context"
 
 	"kiln"
-	"kiln/localshell"
+	"kiln/driver/localshell"
 )
 
 // Provisioner runs local scripts.

@@ -1,5 +1,5 @@
-// Package docker is the way into a container, over the engine's API, and the
-// connection to the engine that all docker components share.
+// Package docker drives a Docker engine: the connection, logins to registries,
+// and the names of what the docker components hand to each other.
 package docker
 
 import (
@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -93,15 +92,4 @@ func Absent(err error) bool { return errdefs.IsNotFound(err) }
 // Gone tells whether an error says that the engine cannot be reached.
 func Gone(err error) bool {
 	return client.IsErrConnectionFailed(err) || errors.Is(err, os.ErrDeadlineExceeded)
-}
-
-// WriteFile writes what the engine sends into a new file, and closes the answer.
-func WriteFile(path string, from io.ReadCloser) error {
-	defer from.Close()
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, from)
-	return errors.Join(err, f.Close())
 }

@@ -1,4 +1,7 @@
-package tree
+// Package guest is what happens inside a machine, as far as components share it:
+// quoting for its shell, the variables that its scripts are given, and running
+// scripts there.
+package guest
 
 import "strings"
 
@@ -23,5 +26,5 @@ func QuotePattern(s string) string {
 	return b.String()
 }
 
-// IsPattern tells whether a path has characters that a shell expands.
+// IsPattern reports whether a path has characters that a shell expands.
 func IsPattern(s string) bool { return strings.ContainsAny(s, "*?[") }

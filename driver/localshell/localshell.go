@@ -11,13 +11,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"kiln"
+	"kiln/driver/process"
+	"kiln/guest"
 )
 
 // Config is what both components can be told.
@@ -134,7 +134,7 @@ func (c *Config) temporary(ctx context.Context, b *kiln.Build, lines []string) (
 		path += "." + c.TempfileExtension
 	}
 	r := kiln.Resource{Kind: kiln.KindFile, ID: path}
-	err := b.Own(r, kiln.RemoveFile(path))
+	err := b.Own(r, kiln.RemoveFile(r))
 	if err != nil {
 		return "", nil, err
 	}
@@ -169,42 +169,10 @@ func (c *Config) runScript(ctx context.Context, b *kiln.Build, script string, da
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	stdout, stderr := b.Output(kiln.EventOut), b.Output(kiln.EventErr)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	// A group of its own, so that all of it can be ended; and it ends with us.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
-	// The signal of a parent's death follows the thread that started the child.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err = run(b, cmd)
+	err = process.Run(ctx, b, cmd)
 	stdout.Close()
 	stderr.Close()
 	return c.outcome(ctx, err)
-}
-
-// run starts a command and waits for it. The process is owned, so that a crash of
-// ours leaves none of its children.
-func run(b *kiln.Build, cmd *exec.Cmd) error {
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	r, err := kiln.ProcessResource(cmd.Process.Pid)
-	if err == nil {
-		kill := func(context.Context) error {
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // gone is success
-			return nil
-		}
-		if err := b.Own(r, kill); err != nil {
-			_ = kill(nil)
-			_ = cmd.Wait()
-			return err
-		}
-	}
-	waitErr := cmd.Wait()
-	if err == nil {
-		_ = b.Destroy(context.Background(), r) // only strikes it off: it has ended
-	}
-	return waitErr
 }
 
 func (c *Config) outcome(ctx context.Context, err error) error {
@@ -233,22 +201,5 @@ func (c *Config) outcome(ctx context.Context, err error) error {
 
 // vars are the script's variables as words of a command line.
 func (c *Config) vars(b *kiln.Build, data map[string]any) string {
-	return Vars(b, data, c.EnvironmentVars, c.Env, c.EnvVarFormat)
-}
-
-// Vars writes variables as a shell reads them: those every script gets, then
-// environment_vars, then env; later ones win; sorted by name. A quote in a value
-// is escaped, as every format is expected to put single quotes around values.
-func Vars(b *kiln.Build, data map[string]any, list []string, env map[string]string, format string) string {
-	all := kiln.ScriptVars(b, data, list, env)
-	var names []string
-	for name := range all {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	var out strings.Builder
-	for _, name := range names {
-		fmt.Fprintf(&out, format, name, strings.ReplaceAll(all[name], "'", `'"'"'`))
-	}
-	return out.String()
+	return guest.Vars(b, data, c.EnvironmentVars, c.Env, c.EnvVarFormat)
 }

@@ -1,4 +1,6 @@
-package compress
+// Package archive packs files: tar and zip archives, and the compressions that
+// artifacts are kept in.
+package archive
 
 import (
 	"bytes"
@@ -15,8 +17,9 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// compressor compresses what is written to it. Closing it does not close out.
-func compressor(out io.Writer, algorithm string, level int) (io.WriteCloser, error) {
+// Compressor compresses what is written to it, by gz, bgzf, lz4, bzip2, xz or, for "",
+// not at all. A level of -1 is the algorithm's own. Closing it does not close out.
+func Compressor(out io.Writer, algorithm string, level int) (io.WriteCloser, error) {
 	switch algorithm {
 	case "":
 		return nopCloser{out}, nil

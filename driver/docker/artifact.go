@@ -30,14 +30,48 @@ func (e *Engine) Resource(kind, id string) kiln.Resource {
 	return kiln.Resource{Owner: "builder.docker", Kind: kind, ID: id, Attrs: map[string]string{"host": e.Host}}
 }
 
+// Tag gives an image one more name, which the build releases to its artifact. A name
+// that another image had goes back to that one if the build fails.
+func (e *Engine) Tag(ctx context.Context, b *kiln.Build, image, name string) (kiln.Resource, error) {
+	r := e.Resource("tag", name)
+	of, err := e.ImageInspect(ctx, image)
+	if err != nil {
+		return r, fmt.Errorf("look at %s: %w", image, err)
+	}
+	before, err := e.ImageInspect(ctx, name)
+	switch {
+	case err == nil && before.ID != of.ID:
+		r.Kind, r.Attrs["before"] = "retag", before.ID
+	case err != nil && !Absent(err):
+		return r, fmt.Errorf("look at %s: %w", name, err)
+	}
+	r.Mark = of.ID
+	if err := b.Own(r, func(ctx context.Context) error { return Untag(ctx, r) }); err != nil {
+		return r, err
+	}
+	if _, err := e.ImageTag(ctx, client.ImageTagOptions{Source: image, Target: name}); err != nil {
+		return r, fmt.Errorf("tag %s: %w", name, err)
+	}
+	return r, b.Release(r)
+}
+
 // Untag takes a name of an image away again, or gives it back to the image that
-// had it: kinds tag and retag.
+// had it: kinds tag and retag. A name that is another image's by now is left alone.
 func Untag(ctx context.Context, r kiln.Resource) error {
 	engine, err := Open(ctx, r.Attrs["host"])
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
+	if r.Mark != "" {
+		now, err := engine.ImageInspect(ctx, r.ID)
+		if Absent(err) || err == nil && now.ID != r.Mark {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("look at %s: %w", r.ID, err)
+		}
+	}
 	if before := r.Attrs["before"]; before != "" {
 		_, err = engine.ImageTag(ctx, client.ImageTagOptions{Source: before, Target: r.ID})
 	} else {

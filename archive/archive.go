@@ -1,0 +1,59 @@
+package archive
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// WriteTar writes a tar archive of files under their base names; copyFile brings the
+// content of each.
+func WriteTar(w io.Writer, files []string, copyFile func(io.Writer, string) error) error {
+	t := tar.NewWriter(w)
+	for _, path := range files {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		h, err := tar.FileInfoHeader(info, "")
+		if err != nil {
+			return err
+		}
+		h.Name, h.Format = filepath.Base(path), tar.FormatGNU
+		if err := t.WriteHeader(h); err != nil {
+			return err
+		}
+		if err := copyFile(t, path); err != nil {
+			return err
+		}
+	}
+	return t.Close()
+}
+
+// WriteZip writes a zip archive of files under their paths; copyFile brings the
+// content of each.
+func WriteZip(w io.Writer, files []string, copyFile func(io.Writer, string) error) error {
+	z := zip.NewWriter(w)
+	for _, path := range files {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		h, err := zip.FileInfoHeader(info)
+		if err != nil {
+			return err
+		}
+		h.Name, h.Method = strings.TrimLeft(filepath.ToSlash(path), "/"), zip.Deflate
+		entry, err := z.CreateHeader(h)
+		if err != nil {
+			return err
+		}
+		if err := copyFile(entry, path); err != nil {
+			return err
+		}
+	}
+	return z.Close()
+}

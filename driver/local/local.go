@@ -1,0 +1,46 @@
+// Package local destroys what builds made on this machine: files, folders and
+// processes.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"kiln"
+	"kiln/driver/process"
+)
+
+// Reaper destroys files, folders and processes of this machine.
+type Reaper struct{}
+
+// Reap removes a file or folder, or kills a process with its group. A file is
+// removed only if it is the very one that was made, see [kiln.Mark].
+func (Reaper) Reap(ctx context.Context, r kiln.Resource) error {
+	switch r.Kind {
+	case kiln.KindFile:
+		if err := kiln.RemoveFile(r)(ctx); err != nil && !absent(err) {
+			return err
+		}
+		return nil
+	case kiln.KindDir:
+		if !filepath.IsAbs(r.ID) || filepath.Clean(r.ID) == "/" {
+			return fmt.Errorf("%q is not a folder that a build makes", r.ID)
+		}
+		return os.RemoveAll(r.ID)
+	case kiln.KindProcess:
+		return process.Kill(ctx, r.ID)
+	}
+	return fmt.Errorf("unknown kind of local resource %q", r.Kind)
+}
+
+// Owned finds nothing: what is local is always named by its record.
+func (Reaper) Owned(context.Context, string, kiln.Resource) ([]kiln.Resource, error) { return nil, nil }
+
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}

@@ -1,0 +1,20 @@
+//go:build !unix
+
+package process
+
+import (
+	"fmt"
+	"os/exec"
+	"runtime"
+)
+
+// supported refuses: a child that outlives a crash could not be found again.
+func supported() error {
+	return fmt.Errorf("this version of Kiln runs no programs on %s, as it could not end them after a crash", runtime.GOOS)
+}
+
+func prepare(*exec.Cmd) {}
+
+func find(string) ([]int, error) { return nil, supported() }
+
+func kill(int) error { return supported() }
