@@ -9,6 +9,8 @@
 //	oneof=a|b      the only values allowed
 //	was=old        an earlier name that is still accepted
 //	file           names local files or folders whose content matters
+//	origin         says what a machine starts from, whose identity counts in its place
+//	late           is used only after the machine is done
 //	sensitive      the value is hidden in every sink
 //	render=MODE    when {{ }} is rendered: prepare (default), both, run, none
 //	refused=WHY    setting it is an error with this reason; always last
@@ -67,6 +69,8 @@ type Field struct {
 	HasDefault bool
 	Required   bool
 	File       bool
+	Origin     bool // names the source, whose identity stands for it in layer keys
+	Late       bool // used only after the machine is done: no part of layer keys
 	Sensitive  bool
 	Render     Render
 	OneOf      []string
@@ -167,6 +171,10 @@ func (f *Field) parseTag(t reflect.Type, tag string) {
 			f.Was = append(f.Was, val)
 		case "file":
 			f.File = true
+		case "origin":
+			f.Origin = true
+		case "late":
+			f.Late = true
 		case "sensitive":
 			f.Sensitive = true
 		case "render":

@@ -31,6 +31,7 @@ type buildFlags struct {
 	warnUndeclared bool
 	skipEnforce    bool
 	noCache        bool
+	cacheMaxAge    time.Duration
 	output         choice
 	junit          string
 	properties     string
@@ -69,6 +70,7 @@ func (f *buildFlags) define(fs *flag.FlagSet) {
 	fs.BoolVar(&f.warnUndeclared, "warn-on-undeclared-var", false, "warn of names in var-files that no variable declares")
 	fs.BoolVar(&f.skipEnforce, "skip-enforcement", false, "no provisioners that a registry enforces")
 	fs.BoolVar(&f.noCache, "no-cache", false, "neither use nor keep layers")
+	fs.DurationVar(&f.cacheMaxAge, "cache-max-age", engine.DefaultMaxAge, "use no layer with a step that ran longer ago than this `DURATION`")
 	fs.Var(&f.output, "output", "`auto, live, plain or json`: how the run is shown; auto is live on a terminal")
 	fs.StringVar(&f.junit, "junit", "", "write the steps as JUnit XML to `FILE`")
 	fs.StringVar(&f.properties, "properties", "", "write the artifacts' ids as a properties `FILE`")
@@ -147,10 +149,8 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 	if !f.debug && f.onError.value == "cleanup" {
 		o.Hint = []string{p.name + " build -on-error=ask " + shellQuote(t.Path) + "   # stops at the failing step and asks"}
 	}
-	if !f.noCache {
-		if o.Layers, err = engine.OpenLayers(filepath.Join(dir, "layers")); err != nil {
-			p.say("Warning: layers are not used: %v", err)
-		}
+	if o.Layers, err = p.openLayers(f.noCache, f.cacheMaxAge); err != nil {
+		p.say("Warning: layers are not used: %v", err)
 	}
 	told := func(text string) {
 		sinks.Event(kiln.Event{Time: time.Now(), Run: run, Kind: kiln.EventError, Text: text})
@@ -162,7 +162,7 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 	for _, r := range results {
 		ok = ok && r.Err == nil
 	}
-	keepInputs(record, plan)
+	keepInputs(record, results)
 	if err := sinks.Close(); err != nil {
 		fmt.Fprintf(p.errs, "Error: %s\n", p.redactor.Mask(err.Error()))
 		ok = false

@@ -122,7 +122,7 @@ func layers(ctx context.Context, everyone bool) ([]storedLayer, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 		for _, l := range kept {
-			if everyone || mine.Own(l.Key) {
+			if everyone || mine.FromHere(l.Key) {
 				all = append(all, storedLayer{l, name, store})
 			}
 		}
@@ -213,6 +213,39 @@ func cacheSize() (int64, error) {
 		return 0, fmt.Errorf("KILN_CACHE_SIZE: %w", err)
 	}
 	return n, nil
+}
+
+// openLayers opens the layers of this home as flags and environment ask for; nil: they
+// ask for none.
+func (p *program) openLayers(none bool, maxAge time.Duration) (*engine.Layers, error) {
+	word := env("CACHE")
+	switch word {
+	case "on", "all":
+	case "":
+		none = none || p.asPacker()
+	case "off":
+		none = true
+	default:
+		return nil, fmt.Errorf("KILN_CACHE: invalid value %q: it is on, off or all", word)
+	}
+	if none {
+		return nil, nil
+	}
+	dir, err := home()
+	if err != nil {
+		return nil, err
+	}
+	l, err := engine.OpenLayers(filepath.Join(dir, "layers"))
+	if err != nil {
+		return nil, err
+	}
+	l.All, l.MaxAge = word == "all", maxAge
+	if text := env("CACHE_MAX_AGE"); text != "" && maxAge == engine.DefaultMaxAge {
+		if l.MaxAge, err = time.ParseDuration(text); err != nil {
+			return nil, fmt.Errorf("KILN_CACHE_MAX_AGE: %w", err)
+		}
+	}
+	return l, nil
 }
 
 // trimLayers keeps the layers within their limit after a run that kept some.

@@ -6,9 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"kiln/internal/engine"
 )
@@ -17,6 +17,7 @@ type planFlags struct {
 	templateFlags
 	output  choice
 	noCache bool
+	maxAge  time.Duration
 	noData  bool
 }
 
@@ -25,6 +26,7 @@ func (f *planFlags) define(fs *flag.FlagSet) {
 	f.output = choice{"text", []string{"text", "json"}}
 	fs.Var(&f.output, "output", "`text or json`")
 	fs.BoolVar(&f.noCache, "no-cache", false, "as a build with -no-cache")
+	fs.DurationVar(&f.maxAge, "cache-max-age", engine.DefaultMaxAge, "as a build with -cache-max-age=`DURATION`")
 	fs.BoolVar(&f.noData, "no-datasources", false, "do not ask data sources: their values stay unknown")
 }
 
@@ -46,11 +48,6 @@ const planVersion = 1
 func (p *program) plan(ctx context.Context, f *planFlags, path string) int {
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	dir, err := home()
-	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
-	}
 	o := f.options(ctx, p, path)
 	o.EvaluateData, o.Thorough = !f.noData, true
 	t, ok := p.load(ctx, o)
@@ -68,11 +65,9 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) int {
 		p.fail("No builds to run")
 		return exitFailed
 	}
-	var layers *engine.Layers
-	if !f.noCache {
-		if layers, err = engine.OpenLayers(filepath.Join(dir, "layers")); err != nil {
-			p.say("Warning: layers are not looked up: %v", err)
-		}
+	layers, err := p.openLayers(f.noCache, f.maxAge)
+	if err != nil {
+		p.say("Warning: layers are not looked up: %v", err)
 	}
 	all, err := engine.Foresee(ctx, plan, layers, t.Dir)
 	if err != nil {

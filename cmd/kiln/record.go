@@ -62,11 +62,14 @@ func (p *program) maskedSettings(settings map[string]any) map[string]any {
 }
 
 // keepInputs puts what the steps depended on into the record.
-func keepInputs(r *history.Record, plan *engine.Plan) {
-	for i, j := range plan.Builds {
-		for n, in := range j.Steps {
-			if n < len(r.Builds[i].Steps) {
-				r.Builds[i].Steps[n].Inputs = in
+func keepInputs(r *history.Record, results []engine.Result) {
+	for _, result := range results {
+		for _, b := range r.Builds {
+			if b.Name != result.Name {
+				continue
+			}
+			for n, in := range result.Inputs[:min(len(result.Inputs), len(b.Steps))] {
+				b.Steps[n].Inputs = in
 			}
 		}
 	}

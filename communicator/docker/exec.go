@@ -44,6 +44,11 @@ func New(e *docker.Engine, container string, o Options) *Communicator {
 // Terminal tells whether commands run under a pseudo terminal.
 func (c *Communicator) Terminal() bool { return c.o.Terminal }
 
+// Switch makes another container the one to work on. Nothing may run meanwhile.
+func (c *Communicator) Switch(container string) {
+	c.container, c.owner = container, owner{}
+}
+
 // Close leaves the container as it is.
 func (c *Communicator) Close() error { return nil }
 

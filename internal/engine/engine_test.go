@@ -74,7 +74,7 @@ func (f *builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 	here.put(r.ID)
 	keys := b.Layers("source")
 	for n := len(keys) - 1; n > 0 && m.resumed == 0; n-- {
-		if here.has("layer-" + string(keys[n])) {
+		if keys[n] != "" && here.has("layer-"+string(keys[n])) {
 			m.resumed = n
 		}
 	}
@@ -148,7 +148,9 @@ type postProcessor struct {
 	Force bool   `kiln:"force"`
 }
 
-func (p *postProcessor) Keep() kiln.Keep { return kiln.Keep{Default: p.Force, Forced: p.Force} }
+func (p *postProcessor) Traits() kiln.Traits {
+	return kiln.Traits{Keep: kiln.Keep{Default: p.Force, Forced: p.Force}}
+}
 
 func (p *postProcessor) Process(_ context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
 	if p.Fail {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -40,6 +41,7 @@ type Result struct {
 	Artifacts []*kiln.Artifact
 	Err       error // nil: success
 	Left      []kiln.Resource
+	Inputs    []Inputs // what the provisioners' effects depended on, as far as that is known
 	Took      time.Duration
 }
 
@@ -175,14 +177,8 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	begin := time.Now()
 	t := job.Template
 	w := &work{runner: r, job: job}
-	host := kiln.Host{Emit: func(e kiln.Event) { r.Sink(r.Redactor.MaskEvent(e)) }, Journal: r.Journal, Ask: r.Ask, Hide: r.Redactor.Add,
-		Render: func(b *kiln.Build, text string, vars map[string]any) (string, error) {
-			data := b.Data()
-			for k, v := range vars {
-				data[k] = v
-			}
-			return t.Render(text, data)
-		}}
+	host := kiln.Host{Emit: func(e kiln.Event) { r.Sink(r.Redactor.MaskEvent(e)) }, Journal: r.Journal, Ask: w.ask, Hide: r.Redactor.Add,
+		Render: w.render}
 	if r.Layers != nil {
 		host.Layers = w.layerKeys
 	}
@@ -195,13 +191,16 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	res.Artifacts, res.Err = w.run(ctx)
 	res.Took = time.Since(begin)
 	res.Left = w.left
+	if w.chain != nil {
+		res.Inputs = w.chain.inputs
+	}
 	for _, left := range w.left {
 		w.b.Emit(kiln.Event{Kind: kiln.EventLeft, Resource: &left})
 	}
 	if res.Err == nil {
 		publish(t, res.Artifacts)
-		if r.Layers != nil && w.keys != nil && len(res.Artifacts) > 0 {
-			r.Layers.made(w, res.Artifacts[0])
+		if w.chain != nil && len(res.Artifacts) > 0 {
+			w.made(res.Artifacts[0])
 		}
 	}
 	end := kiln.Event{Kind: kiln.EventBuildEnd, Index: job.Index, Seconds: res.Took.Seconds(), Result: kiln.OutcomeSuccess}
@@ -219,6 +218,13 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	return res
 }
 
+// render renders {{ }} text with the build's data and vars as dot.
+func (w *work) render(b *kiln.Build, text string, vars map[string]any) (string, error) {
+	data := b.Data()
+	maps.Copy(data, vars)
+	return w.job.Template.Render(text, data)
+}
+
 // publish tells the builds that stand on this one what it made: the first artifact
 // that is kept, which is the builder's own wherever no post-processor replaced it.
 func publish(t *template.Build, artifacts []*kiln.Artifact) {
@@ -230,14 +236,16 @@ func publish(t *template.Build, artifacts []*kiln.Artifact) {
 // work is one build while it runs.
 type work struct {
 	*runner
-	job      *Job
-	b        *kiln.Build
-	c        kiln.Communicator // the way into the machine, once connected
-	keys     []kiln.LayerKey
-	done     map[int]bool // volatile steps that have run, also before a restart
-	left     []kiln.Resource
-	phase    string
-	identity string // of the start state that keys follow from
+	job     *Job
+	b       *kiln.Build
+	c       kiln.Communicator // the way into the machine, once connected
+	builder kiln.Builder
+	done    map[int]bool // local steps that have run, also before a restart
+	left    []kiln.Resource
+	phase   string
+
+	chain        *chain            // nil: no layers
+	checkpointer kiln.Checkpointer // the machine; nil: it keeps no layers
 }
 
 // setDefaults gives templates the markers that Packer's give where a builder does
@@ -283,6 +291,7 @@ func (w *work) bake(ctx context.Context) (*kiln.Artifact, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s is no builder", w.job.Template.Builder.Type)
 	}
+	w.builder = builder
 	machine, err := w.provisioned(ctx, builder)
 	// The way in stays open for Capture, which may shut the machine down through
 	// it, and for the error-cleanup-provisioner.
