@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -33,12 +34,15 @@ func (f *cacheFlags) define(fs *flag.FlagSet) {
 const defaultCacheSize = 20 << 30
 
 // size is a number of bytes, written with K, M, G or T.
-type size int64
+type size struct {
+	bytes int64
+	set   bool // it was given
+}
 
-func (s *size) String() string { return showSize(int64(*s)) }
-func (s *size) Set(text string) error {
-	n, err := parseSize(text)
-	*s = size(n)
+func (s *size) String() string { return showSize(s.bytes) }
+func (s *size) Set(text string) (err error) {
+	s.bytes, err = parseSize(text)
+	s.set = true
 	return err
 }
 
@@ -96,24 +100,25 @@ type storedLayer struct {
 	kiln.Layer
 	builder string
 	store   kiln.LayerStore
+	record  *engine.Record // nil: nothing is known of it here, so that it is never used
 }
 
 // layers lists what every builder keeps for this home, or for everyone, oldest
 // first. A builder whose engine does not answer is an error beside the layers of
 // the others.
-func layers(ctx context.Context, everyone bool) ([]storedLayer, error) {
+func (p *program) layers(ctx context.Context, everyone bool) (*engine.Layers, []storedLayer, error) {
 	var all []storedLayer
 	var errs []error
 	dir, err := home()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	mine, err := engine.OpenLayers(filepath.Join(dir, "layers"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	for name, make := range components().Builders {
-		store, ok := make().(kiln.LayerStore)
+	for name, newBuilder := range components().Builders {
+		store, ok := newBuilder().(kiln.LayerStore)
 		if !ok {
 			continue
 		}
@@ -122,17 +127,22 @@ func layers(ctx context.Context, everyone bool) ([]storedLayer, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 		for _, l := range kept {
-			if everyone || mine.FromHere(l.Key) {
-				all = append(all, storedLayer{l, name, store})
+			if !everyone && !mine.FromHere(l.Key) {
+				continue
 			}
+			stored := storedLayer{l, name, store, mine.Record(l.Key)}
+			if stored.record != nil {
+				stored.Created = stored.record.Created // the engine's may be rounded
+			}
+			all = append(all, stored)
 		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Created.Before(all[j].Created) })
-	return all, errors.Join(errs...)
+	return mine, all, errors.Join(errs...)
 }
 
 func (p *program) listLayers(ctx context.Context, f *cacheFlags) int {
-	all, err := layers(ctx, f.everyone)
+	_, all, err := p.layers(ctx, f.everyone)
 	if err != nil {
 		p.fail("Error: %v", err)
 		return exitFailed
@@ -140,27 +150,32 @@ func (p *program) listLayers(ctx context.Context, f *cacheFlags) int {
 	var total int64
 	for _, l := range all {
 		total += l.Size
-		p.say("%s  %-8s %8s  %s", l.Key[:min(24, len(l.Key))], l.builder, showSize(l.Size), l.Created.Local().Format(time.DateTime))
+		note := ""
+		if l.record != nil {
+			note = fmt.Sprintf("  %s, oldest step %s ago", l.record.Build, engine.ShowAge(time.Since(l.record.Oldest())))
+		}
+		p.say("%s  %-8s %8s  %s%s", l.Key[:min(24, len(l.Key))], l.builder, showSize(l.Size), l.Created.Local().Format(time.DateTime), note)
 	}
 	p.say("%d layer(s), %s", len(all), showSize(total))
 	return exitOK
 }
 
 func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) int {
-	all, err := layers(ctx, f.everyone)
+	mine, all, err := p.layers(ctx, f.everyone)
 	if err != nil {
 		p.fail("Error: %v", err)
 		return exitFailed
 	}
-	limit := int64(f.maxSize)
-	if limit == 0 && f.olderThan == 0 && !f.all {
+	limit := int64(f.maxSize.bytes)
+	if !f.maxSize.set && f.olderThan == 0 && !f.all {
 		if limit, err = cacheSize(); err != nil {
 			p.fail("Error: %v", err)
 			return exitFailed
 		}
+		f.maxSize.set = true
 	}
-	removed, freed, err := prune(ctx, all, func(l storedLayer, rest int64) bool {
-		return f.all || f.olderThan > 0 && time.Since(l.Created) > f.olderThan || limit > 0 && rest > limit
+	removed, freed, err := prune(ctx, mine, all, func(l storedLayer, rest int64) bool {
+		return f.all || f.olderThan > 0 && time.Since(l.Created) > f.olderThan || f.maxSize.set && (rest > limit || limit == 0)
 	})
 	if err != nil {
 		p.fail("Error: %v", err)
@@ -175,7 +190,9 @@ func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) int {
 // prune removes layers, oldest first, as long as out says so. It is told the size
 // of all that is still there. Those chosen go newest first: a layer cannot go
 // before the layers that stand on it.
-func prune(ctx context.Context, all []storedLayer, out func(l storedLayer, rest int64) bool) (removed int, freed int64, err error) {
+func prune(
+	ctx context.Context, mine *engine.Layers, all []storedLayer, out func(l storedLayer, rest int64) bool,
+) (removed int, freed int64, err error) {
 	var rest int64
 	for _, l := range all {
 		rest += l.Size
@@ -188,11 +205,13 @@ func prune(ctx context.Context, all []storedLayer, out func(l storedLayer, rest 
 			rest -= l.Size
 		}
 	}
-	for i := len(chosen) - 1; i >= 0; i-- {
-		l := chosen[i]
+	for _, l := range slices.Backward(chosen) {
 		err := l.store.RemoveLayer(ctx, l.Key)
 		if errors.Is(err, kiln.ErrConflict) {
 			continue // it is in use, and frees nothing by going
+		}
+		if err == nil {
+			err = mine.Forget(l.Key)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("remove layer %s: %w", l.Key, err))
@@ -255,11 +274,11 @@ func (p *program) trimLayers(ctx context.Context) {
 		p.fail("Warning: %v", err)
 		return
 	}
-	all, err := layers(ctx, false)
+	mine, all, err := p.layers(ctx, false)
 	if err != nil {
 		return // no engine, no layers
 	}
-	if _, _, err := prune(ctx, all, func(_ storedLayer, rest int64) bool { return rest > limit }); err != nil {
+	if _, _, err := prune(ctx, mine, all, func(_ storedLayer, rest int64) bool { return rest > limit }); err != nil {
 		p.fail("Warning: %v", err)
 	}
 }

@@ -150,7 +150,7 @@ func (w *work) tooOld(n int) string {
 	for i, ran := range r.Ran {
 		most := w.maxAge(w.job.Template.Provisioners[i])
 		if age := time.Since(ran); !ran.IsZero() && age > most {
-			return fmt.Sprintf("step %d of its layer ran %s ago, which may be %s at most", i+1, showAge(age), showAge(most))
+			return fmt.Sprintf("step %d of its layer ran %s ago, which may be %s at most", i+1, ShowAge(age), ShowAge(most))
 		}
 	}
 	return ""
@@ -160,8 +160,8 @@ func (w *work) maxAge(p *template.Provisioner) time.Duration {
 	return w.Layers.MaxAge
 }
 
-// showAge shows a duration as people tell an age.
-func showAge(d time.Duration) string {
+// ShowAge shows a duration as people tell an age.
+func ShowAge(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:
 		return fmt.Sprintf("%d days", int(d.Hours()/24))
@@ -274,7 +274,7 @@ func (w *work) keep(ctx context.Context, key kiln.LayerKey, steps int) error {
 		return err
 	}
 	defer unlock()
-	if w.tooOld(steps) == "" && w.Layers.MaxAge > 0 {
+	if r := w.Layers.Record(key); r != nil && r.Created.After(w.chain.begin) {
 		return nil // another build kept it meanwhile
 	}
 	if err := w.checkpointer.Checkpoint(ctx, key); err != nil {
