@@ -92,7 +92,7 @@ func (w *work) extend(b *kiln.Build, from int) error {
 			return err
 		}
 		if p.NoCache {
-			why = "cache = false"
+			why = notCached
 		}
 		if why != "" {
 			c.end = why
@@ -197,6 +197,20 @@ func (w *work) stopKeeping(b *kiln.Build, format string, args ...any) {
 		b.Say("No layers are kept from here on: %s", c.cut)
 	}
 }
+
+// sayEnd says at the first step without a key why it has none. What the template itself
+// asks for needs no words.
+func (w *work) sayEnd(b *kiln.Build, i int) {
+	c := w.chain
+	if c == nil || w.checkpointer == nil || c.cut != "" || i != len(c.keys)-1 || c.end == "" || c.end == notCached {
+		return
+	}
+	c.cut = c.end
+	b.Say("No layers are kept from here on: %s", c.end)
+}
+
+// notCached is why keys end at a step that the template wants no layer of.
+const notCached = "cache = false"
 
 // beforeStep looks at a step's inputs as it begins. They may have changed since the keys
 // were made: by a local step, or by somebody at work.

@@ -80,7 +80,9 @@ func (w *work) provision(ctx context.Context, machine kiln.Machine) (again bool,
 		if err := w.beforeStep(b, i); err != nil {
 			return false, err
 		}
-		if !told && !outside {
+		if told {
+			w.sayEnd(b, i)
+		} else if !outside {
 			told = true
 			b.Emit(kiln.Event{Kind: kiln.EventLayer, Text: w.reason(i), Data: []string{title(p)}})
 		}
