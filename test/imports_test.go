@@ -1,10 +1,13 @@
 package test
 
 import (
+	"bytes"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,6 +35,7 @@ var rules = []struct{ from, to, but, why string }{
 	{"internal/template", "kiln/internal/engine", "", "templates are read before anything runs"},
 	{"internal/ui", "kiln/internal", "", "a sink knows events only"},
 	{"internal/ui", "kiln/schema", "", "a sink knows events only"},
+	{"internal/redact", "kiln/internal", "", "the redactor is in front of all sinks and knows none of them"},
 	{"internal/journal", "kiln/internal", "", "the journal is below all others"},
 	{"internal/history", "kiln/internal", "", "a record is made of events only"},
 	{"internal/trace", "kiln/internal", "", "spans are made of events only"},
@@ -64,6 +68,46 @@ func TestImports(t *testing.T) {
 				return err
 			}
 			check(t, rel, imported)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rooms are words that only these files may hold: what they name goes around the
+// redactor.
+var rooms = []struct {
+	word, why string
+	files     []string
+}{
+	{"os.Stdout", "output goes through program.out", []string{"cmd/kiln/main.go"}},
+	{"os.Stderr", "output goes through program.errs", []string{"cmd/kiln/main.go"}},
+	{".Structured()", "only where what is written is masked already",
+		[]string{"cmd/kiln/logs.go", "cmd/kiln/plan.go", "cmd/kiln/sinks.go", "internal/redact/stream.go"}},
+	{".mask(", "nobody masks by hand", []string{"internal/redact/redact.go", "internal/redact/stream.go", "internal/redact/value.go"}},
+	{"MaskEvent", "nobody masks by hand", nil},
+	{".Mask(", "nobody masks by hand", nil},
+}
+
+func TestRooms(t *testing.T) {
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := filepath.Rel("..", path)
+		if err != nil || strings.HasPrefix(file, "test/") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, r := range rooms {
+			if bytes.Contains(text, []byte(r.word)) && !slices.Contains(r.files, file) {
+				t.Errorf("%s has %s: %s", file, r.word, r.why)
+			}
 		}
 		return nil
 	})

@@ -11,17 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kiln"
+	"kiln/internal/ui"
 )
-
-// eventSink is where a run's events go.
-type eventSink interface {
-	Event(kiln.Event)
-	Close() error
-}
 
 // asker asks on the controlling terminal, one question at a time. Where there is
 // none, or the output is for machines, nobody can be asked.
-func (p *program) asker(sinks eventSink, f *buildFlags) func(ctx context.Context, build, question string) (string, error) {
+func (p *program) asker(sinks ui.Sink, f *buildFlags) func(ctx context.Context, build, question string) (string, error) {
 	var one sync.Mutex
 	return func(ctx context.Context, build, question string) (string, error) {
 		if p.machine || f.output.value == "json" {
@@ -36,7 +31,7 @@ func (p *program) asker(sinks eventSink, f *buildFlags) func(ctx context.Context
 			}
 			return "", kiln.ErrNoPrompt
 		}
-		sinks.Event(kiln.Event{Time: time.Now(), Kind: kiln.EventPrompt, Build: build, Text: p.redactor.Mask(question)})
+		sinks.Event(kiln.Event{Time: time.Now(), Kind: kiln.EventPrompt, Build: build, Text: question})
 		type answer struct {
 			text string
 			err  error

@@ -69,14 +69,14 @@ func showSize(n int64) string {
 var cacheCommand = &command{
 	name: "cache", usage: "[options] ls|prune", synopsis: "list or remove kept layers",
 	about: "Layers are the states of machines between steps. A build starts from the latest one\nthat its inputs still fit.\n  ls     lists them\n  prune  removes those that -all, -max-size or -older-than name; without an option\n         the oldest beyond KILN_CACHE_SIZE (default 20G)",
-	run: func(ctx context.Context, p *program, c *call) int {
+	run: func(ctx context.Context, p *program, c *call) error {
 		var f cacheFlags
 		// The options may stand before or after the word.
 		if len(c.args) > 1 && !strings.HasPrefix(c.args[0], "-") {
 			c.args = append(c.args[1:len(c.args):len(c.args)], c.args[0])
 		}
-		if !c.parse(p, f.define, 1, 1) {
-			return exitFailed
+		if err := c.parse(p, f.define, 1, 1); err != nil {
+			return err
 		}
 		ctx, stop := interruptible(ctx)
 		defer stop()
@@ -86,8 +86,7 @@ var cacheCommand = &command{
 		case "prune":
 			return p.pruneLayers(ctx, &f)
 		}
-		p.fail("Error: cache knows ls and prune, not %q.", c.args[0])
-		return exitFailed
+		return fmt.Errorf("cache knows ls and prune, not %q.", c.args[0])
 	},
 }
 
@@ -131,11 +130,10 @@ func layers(ctx context.Context, everyone bool) ([]storedLayer, error) {
 	return all, errors.Join(errs...)
 }
 
-func (p *program) listLayers(ctx context.Context, f *cacheFlags) int {
+func (p *program) listLayers(ctx context.Context, f *cacheFlags) error {
 	all, err := layers(ctx, f.everyone)
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	var total int64
 	for _, l := range all {
@@ -143,33 +141,29 @@ func (p *program) listLayers(ctx context.Context, f *cacheFlags) int {
 		p.say("%s  %-8s %8s  %s", l.Key[:min(24, len(l.Key))], l.builder, showSize(l.Size), l.Created.Local().Format(time.DateTime))
 	}
 	p.say("%d layer(s), %s", len(all), showSize(total))
-	return exitOK
+	return nil
 }
 
-func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) int {
+func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) error {
 	all, err := layers(ctx, f.everyone)
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	limit := int64(f.maxSize)
 	if limit == 0 && f.olderThan == 0 && !f.all {
 		if limit, err = cacheSize(); err != nil {
-			p.fail("Error: %v", err)
-			return exitFailed
+			return err
 		}
 	}
 	removed, freed, err := prune(ctx, all, func(l storedLayer, rest int64) bool {
 		return f.all || f.olderThan > 0 && time.Since(l.Created) > f.olderThan || limit > 0 && rest > limit
 	})
-	if err != nil {
-		p.fail("Error: %v", err)
-	}
+	p.report(err)
 	p.say("Removed %d layer(s), %s", removed, showSize(freed))
 	if err != nil {
-		return exitFailed
+		return errReported
 	}
-	return exitOK
+	return nil
 }
 
 // prune removes layers, oldest first, as long as out says so. It is told the size

@@ -13,9 +13,9 @@ import (
 var completionCommand = &command{
 	name: "completion", usage: "bash|zsh|fish", synopsis: "print a shell's completion script",
 	about: "Prints a script that teaches a shell the commands and options:\n  bash: source <(kiln completion bash)\n  fish: kiln completion fish | source",
-	run: func(_ context.Context, p *program, c *call) int {
-		if !c.parse(p, nil, 1, 1) {
-			return exitFailed
+	run: func(_ context.Context, p *program, c *call) error {
+		if err := c.parse(p, nil, 1, 1); err != nil {
+			return err
 		}
 		switch c.args[0] {
 		case "bash":
@@ -25,10 +25,9 @@ var completionCommand = &command{
 		case "fish":
 			fmt.Fprint(p.out, fishCompletion(p.name))
 		default:
-			p.fail("Error: no completion for %q: it is made for bash, zsh and fish.", c.args[0])
-			return exitFailed
+			return fmt.Errorf("no completion for %q: it is made for bash, zsh and fish.", c.args[0])
 		}
-		return exitOK
+		return nil
 	},
 }
 
@@ -75,11 +74,10 @@ func fishCompletion(name string) string {
 
 // installCompletion adds the completion to the user's bash and zsh set-up, or
 // takes it out again, as Packer's flag of the name does.
-func installCompletion(p *program, install bool) int {
+func installCompletion(p *program, install bool) error {
 	dir, err := os.UserHomeDir()
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	found := false
 	for file, shell := range map[string]string{".bashrc": "bash", ".zshrc": "zsh"} {
@@ -100,14 +98,12 @@ func installCompletion(p *program, install bool) int {
 			err = os.WriteFile(path, []byte(changed), 0o644)
 		}
 		if err != nil {
-			p.fail("Error: %v", err)
-			return exitFailed
+			return err
 		}
 		found = true
 	}
 	if !found {
-		p.fail("Error: neither .bashrc nor .zshrc in %s", dir)
-		return exitFailed
+		return fmt.Errorf("neither .bashrc nor .zshrc in %s", dir)
 	}
-	return exitOK
+	return nil
 }

@@ -94,23 +94,32 @@ func (f *templateFlags) options(ctx context.Context, p *program, path string) te
 	}
 }
 
-// load loads a template and shows what is wrong with it. On false loading failed.
-func (p *program) load(ctx context.Context, o template.Options) (*template.Template, bool) {
+// load loads a template and shows what is wrong with it.
+func (p *program) load(ctx context.Context, o template.Options) (*template.Template, error) {
 	t, diags := template.Load(ctx, o)
-	p.show(diags)
-	return t, !diags.HasErrors()
+	return t, p.show(diags)
 }
 
-// show prints diagnostics, if there are any.
-func (p *program) show(diags template.Diagnostics) {
+// show prints diagnostics, if there are any. Errors among them are errReported.
+func (p *program) show(diags template.Diagnostics) error {
 	if len(diags) == 0 {
-		return
+		return nil
 	}
+	m := diagnosed(diags)
+	p.print(m.kind, m.text)
+	if diags.HasErrors() {
+		return errReported
+	}
+	return nil
+}
+
+// diagnosed is the message of diagnostics.
+func diagnosed(diags template.Diagnostics) message {
 	var b strings.Builder
 	diags.Write(&b, template.WriteOptions{})
 	kind := "say"
 	if diags.HasErrors() {
 		kind = "error"
 	}
-	p.print(kind, strings.TrimRight(p.redactor.Mask(b.String()), "\n")+"\n")
+	return message{kind, strings.TrimRight(b.String(), "\n") + "\n"}
 }

@@ -36,12 +36,12 @@ func (f *historyFlags) define(fs *flag.FlagSet) {
 var historyCommand = &command{
 	name: "history", usage: "[options]", synopsis: "list the runs of this machine",
 	about: "Lists runs of kiln build, the newest first: when, of which template, how they ended.\nThe last 500 are kept; KILN_HISTORY sets another number.",
-	run: func(_ context.Context, p *program, c *call) int {
+	run: func(_ context.Context, p *program, c *call) error {
 		var f historyFlags
-		if !c.parse(p, f.define, 0, 0) {
-			return exitFailed
+		if err := c.parse(p, f.define, 0, 0); err != nil {
+			return err
 		}
-		return p.outcome(p.history(&f))
+		return p.history(&f)
 	},
 }
 
@@ -75,8 +75,7 @@ func (p *program) history(f *historyFlags) error {
 		}
 	}
 	if f.output.value == "json" {
-		p.json(all)
-		return nil
+		return p.json(all)
 	}
 	if len(all) == 0 {
 		p.say("No runs yet.")

@@ -35,16 +35,14 @@ var pluginsCommand = &command{
 	run: runPlugins,
 }
 
-func runPlugins(ctx context.Context, p *program, c *call) int {
+func runPlugins(ctx context.Context, p *program, c *call) error {
 	if len(c.args) == 0 {
-		p.say("%s", c.help(p))
-		return exitFailed
+		return worded(said("%s", c.help(p)))
 	}
 	verbs := map[string]func(context.Context, *program, *call, string) error{"installed": pluginsInstalled, "required": pluginsRequired, "install": pluginsInstall, "remove": pluginsRemove}
 	verb := verbs[c.args[0]]
 	if verb == nil {
-		p.fail("%s\nError: there is no subcommand %q.", c.help(p), c.args[0])
-		return exitFailed
+		return wordedf("%s\nError: there is no subcommand %q.", c.help(p), c.args[0])
 	}
 	dir, err := plugin.Dir(os.Getenv)
 	if err == nil {
@@ -53,12 +51,12 @@ func runPlugins(ctx context.Context, p *program, c *call) int {
 		c.args = c.args[1:]
 		err = verb(ctx, p, c, dir)
 	}
-	return p.outcome(err)
+	return err
 }
 
 func pluginsInstalled(ctx context.Context, p *program, c *call, dir string) error {
-	if !c.parse(p, nil, 0, 0) {
-		return errTold
+	if err := c.parse(p, nil, 0, 0); err != nil {
+		return err
 	}
 	all, err := plugin.Installed(ctx, dir, plugin.Options{AnyAPI: true})
 	for _, i := range all {
@@ -69,12 +67,12 @@ func pluginsInstalled(ctx context.Context, p *program, c *call, dir string) erro
 
 func pluginsRequired(ctx context.Context, p *program, c *call, dir string) error {
 	var f templateFlags
-	if !c.parse(p, f.define, 1, 1) {
-		return errTold
+	if err := c.parse(p, f.define, 1, 1); err != nil {
+		return err
 	}
-	t, ok := p.load(ctx, f.options(ctx, p, c.args[0]))
-	if !ok {
-		return errTold
+	t, err := p.load(ctx, f.options(ctx, p, c.args[0]))
+	if err != nil {
+		return err
 	}
 	if t.Format == template.JSON {
 		return errors.New("Packer plugins currently only works with HCL2 configuration templates")
@@ -113,8 +111,8 @@ func sourceArgs(args []string) (plugin.Requirement, error) {
 
 func pluginsInstall(ctx context.Context, p *program, c *call, dir string) error {
 	var f pluginsFlags
-	if !c.parse(p, f.define, 1, 2) {
-		return errTold
+	if err := c.parse(p, f.define, 1, 2); err != nil {
+		return err
 	}
 	r, err := sourceArgs(c.args)
 	if err != nil {
@@ -143,8 +141,8 @@ func pluginsInstall(ctx context.Context, p *program, c *call, dir string) error 
 }
 
 func pluginsRemove(ctx context.Context, p *program, c *call, dir string) error {
-	if !c.parse(p, nil, 1, 2) {
-		return errTold
+	if err := c.parse(p, nil, 1, 2); err != nil {
+		return err
 	}
 	if filepath.IsAbs(c.args[0]) {
 		path := filepath.Clean(c.args[0])

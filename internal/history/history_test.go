@@ -16,7 +16,7 @@ func record(run string) *Record {
 }
 
 func TestStore(t *testing.T) {
-	s := Store{t.TempDir()}
+	s := Store{Dir: t.TempDir()}
 	if _, err := s.Find("last"); err == nil || !strings.Contains(err.Error(), "no runs yet") {
 		t.Errorf("an empty store: %v", err)
 	}

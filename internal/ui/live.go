@@ -111,6 +111,7 @@ func (l *Live) show(e kiln.Event) {
 	switch e.Kind {
 	case kiln.EventPrompt:
 		l.write(l.erase() + "\x1b[?25h" + prefix(e, e.Text) + " ")
+		flush(l.out)
 		l.asking, l.asked = true, e.Build
 		return
 	case kiln.EventRunEnd:

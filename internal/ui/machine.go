@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"kiln"
 )
@@ -22,14 +23,18 @@ func NewMachineReadable(out io.Writer) *MachineReadable {
 
 var recordEscapes = strings.NewReplacer(",", "%!(PACKER_COMMA)", "\r", `\r`, "\n", `\n`)
 
-func (m *MachineReadable) record(e kiln.Event, target, kind string, data ...string) {
+// Record is a line of the machine-readable output.
+func Record(t time.Time, target, kind string, data ...string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d,%s,%s", e.Time.Unix(), recordEscapes.Replace(target), kind)
+	fmt.Fprintf(&b, "%d,%s,%s", t.Unix(), recordEscapes.Replace(target), kind)
 	for _, d := range data {
 		b.WriteString("," + recordEscapes.Replace(d))
 	}
-	b.WriteString("\n")
-	if _, err := io.WriteString(m.out, b.String()); err != nil && m.err == nil {
+	return b.String() + "\n"
+}
+
+func (m *MachineReadable) record(e kiln.Event, target, kind string, data ...string) {
+	if _, err := io.WriteString(m.out, Record(e.Time, target, kind, data...)); err != nil && m.err == nil {
 		m.err = fmt.Errorf("write output: %w", err)
 	}
 }
@@ -46,8 +51,6 @@ func (m *MachineReadable) ui(e kiln.Event, bad bool, text string) {
 func (m *MachineReadable) Event(e kiln.Event) {
 	m.story.event(e)
 	switch e.Kind {
-	case kiln.EventMachine:
-		m.record(e, e.Build, e.Text, e.Data...)
 	case kiln.EventBuildEnd:
 		text, bad := ending(e)
 		m.ui(e, bad, text)

@@ -82,6 +82,7 @@ func (p *Plain) Event(e kiln.Event) {
 		return
 	case kiln.EventPrompt:
 		p.write(prefix(e, e.Text) + " ")
+		flush(p.out)
 		return
 	}
 	if e.Build == "" {
