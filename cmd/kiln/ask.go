@@ -3,12 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
-	"os"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"kiln"
 	"kiln/internal/ui"
@@ -24,7 +21,7 @@ func (p *program) asker(sinks ui.Sink, f *buildFlags) func(ctx context.Context, 
 		}
 		one.Lock()
 		defer one.Unlock()
-		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+		tty, err := openTerminal()
 		if err != nil || !foreground(tty) {
 			if err == nil {
 				tty.Close()
@@ -49,13 +46,6 @@ func (p *program) asker(sinks ui.Sink, f *buildFlags) func(ctx context.Context, 
 			return a.text, a.err
 		}
 	}
-}
-
-// foreground tells whether this process may read from the terminal: one in the
-// background would be stopped.
-func foreground(tty *os.File) bool {
-	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
-	return err == nil && group == unix.Getpgrp()
 }
 
 // shellQuote makes text one word of a shell's command line.

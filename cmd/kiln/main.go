@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // The versions: Kiln's own, and the version of Packer whose templates and command
@@ -29,7 +28,7 @@ func main() {
 func run(args []string) int {
 	// A reader that goes away (kiln build | head) must not kill a build: what it
 	// made has to be cleaned up first.
-	signal.Ignore(syscall.SIGPIPE)
+	ignoreBrokenPipe()
 	p := newProgram(os.Stdin, os.Stdout, os.Stderr)
 	defer p.flush()
 	if strings.HasPrefix(strings.TrimSuffix(filepath.Base(args[0]), ".exe"), "packer") {
@@ -70,8 +69,7 @@ func home() (string, error) {
 	return filepath.Join(dir, ".local", "share", "kiln"), nil
 }
 
-// interruptible is a context that ends at the first SIGINT, SIGTERM or SIGHUP,
-// for commands that have nothing to clean up.
+// interruptible is a context that ends at the first signal that asks to end, for commands that have nothing to clean up.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	return signal.NotifyContext(ctx, endSignals...)
 }

@@ -20,7 +20,6 @@ import (
 	"sort"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"kiln"
@@ -154,9 +153,10 @@ func (j *Journal) Close() error {
 	}
 	var err error
 	if len(j.open) == 0 {
-		err = os.Remove(j.file.Name())
+		err = removeAndClose(j.file)
+	} else {
+		err = j.file.Close()
 	}
-	err = errors.Join(err, j.file.Close())
 	j.file = nil
 	return err
 }
@@ -201,8 +201,8 @@ func (j *Journal) write(r record, sync bool) error {
 }
 
 func lock(f *os.File) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	mine, err := tryLock(f)
+	if err == nil && !mine {
 		return fmt.Errorf("%s: %w: another process uses it", f.Name(), kiln.ErrConflict)
 	}
 	return err

@@ -5,12 +5,8 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"syscall"
 	"testing"
-	"time"
 
 	"kiln"
 )
@@ -107,34 +103,6 @@ func TestTornRecordIsPassedOver(t *testing.T) {
 	if err != nil || len(run.Open) != 1 || run.Open[0].Resource.ID != "/b" {
 		t.Errorf("%+v %v", run.Open, err)
 	}
-}
-
-func TestReapProcessChecksItsStart(t *testing.T) {
-	cmd := exec.Command("sleep", "60")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	start, err := kiln.ProcessStart(cmd.Process.Pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := kiln.Resource{Kind: kiln.KindProcess, ID: strconv.Itoa(cmd.Process.Pid), Attrs: map[string]string{"start": start + "1"}}
-	if err := (Local{}).Reap(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-done:
-		t.Fatal("another process with the same number was killed")
-	case <-time.After(50 * time.Millisecond):
-	}
-	r.Attrs["start"] = start
-	if err := (Local{}).Reap(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
-	<-done
 }
 
 func FuzzReplay(f *testing.F) {
