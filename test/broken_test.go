@@ -128,7 +128,7 @@ func TestBroken(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); code != 1 {
 				t.Errorf("exit code %d (%v)", code, err)
 			}
-			// Details are wrapped: blanks of any kind are alike.
+			// Details are wrapped: spaces of any kind are alike.
 			text := strings.Join(strings.Fields(string(out)), " ")
 			for _, w := range c.want {
 				if !strings.Contains(text, strings.Join(strings.Fields(w), " ")) {

@@ -64,7 +64,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// crash kills a build after a while and tells whether it had finished by then: one
+// crash kills a build after a while and reports whether it had finished by then: one
 // that was killed when it had reported its image has an image.
 func crash(t *testing.T, dir, tmp, template string, after time.Duration) (finished bool) {
 	t.Helper()

@@ -154,10 +154,10 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 		}
 		o.Layers = layers
 	}
-	told := func(text string) {
+	show := func(text string) {
 		sinks.Event(kiln.Event{Time: time.Now(), Run: run, Kind: kiln.EventError, Text: text})
 	}
-	p.onSignal.Store(&told)
+	p.onSignal.Store(&show)
 	defer p.onSignal.Store(nil)
 	results := engine.Run(ctx, plan, o)
 	if len(results) != len(plan.Builds) {
@@ -200,10 +200,10 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 			case sig := <-signals:
 				switch n {
 				case 0:
-					p.told("Cancelling build after receiving " + sig.String())
+					p.announce("Cancelling build after receiving " + sig.String())
 					cancelSoft()
 				case 1:
-					p.told("Second signal: cleaning up is stopped. What is left is in the journal; `kiln cleanup` removes it.")
+					p.announce("Second signal: cleaning up is stopped. What is left is in the journal; `kiln cleanup` removes it.")
 					cancelHard()
 				}
 			}
@@ -217,8 +217,8 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 	}
 }
 
-// told shows a message that comes from outside the run.
-func (p *program) told(text string) {
+// announce shows a message that comes from outside the run.
+func (p *program) announce(text string) {
 	if show := p.onSignal.Load(); show != nil {
 		(*show)(text)
 		return

@@ -51,7 +51,7 @@ func parseSize(text string) (int64, error) {
 	}
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil || n < 0 || n*float64(unit) > 1<<62 {
-		return 0, fmt.Errorf("%q is no size: write 500M, 10G", text)
+		return 0, fmt.Errorf("invalid size %q: write 500M, 10G", text)
 	}
 	return int64(n * float64(unit)), nil
 }
@@ -98,7 +98,7 @@ type storedLayer struct {
 }
 
 // layers lists what every builder keeps for this home, or for everyone, oldest
-// first. A builder whose engine does not answer is an error beside the layers of
+// first. A builder whose engine does not answer is an error next to the layers of
 // the others.
 func layers(ctx context.Context, everyone bool) ([]storedLayer, error) {
 	var all []storedLayer
@@ -111,8 +111,8 @@ func layers(ctx context.Context, everyone bool) ([]storedLayer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, make := range components().Builders {
-		store, ok := make().(kiln.LayerStore)
+	for name, newBuilder := range components().Builders {
+		store, ok := newBuilder().(kiln.LayerStore)
 		if !ok {
 			continue
 		}
@@ -166,7 +166,7 @@ func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) error {
 	return nil
 }
 
-// prune removes layers, oldest first, as long as out says so. It is told the size
+// prune removes layers, oldest first, as long as out says so. It is given the size
 // of all that is still there. Those chosen go newest first: a layer cannot go
 // before the layers that stand on it.
 func prune(ctx context.Context, all []storedLayer, out func(l storedLayer, rest int64) bool) (removed int, freed int64, err error) {

@@ -48,8 +48,8 @@ func (p *program) cleanup(ctx context.Context, dir, only string, dryRun bool) er
 	}
 	count := 0
 	cleaner := journal.Cleaner{Dir: dir, Reaper: reaper,
-		Gone: func(run string, r kiln.Resource) { count++; p.say("%s: destroyed %s", run, r) },
-		Kept: func(run string, r kiln.Resource, err error) { p.fail("%s: could not destroy %s: %v", run, r, err) },
+		Gone:   func(run string, r kiln.Resource) { count++; p.say("%s: destroyed %s", run, r) },
+		Failed: func(run string, r kiln.Resource, err error) { p.fail("%s: could not destroy %s: %v", run, r, err) },
 	}
 	err = cleaner.Clean(ctx, only)
 	for _, run := range runs {

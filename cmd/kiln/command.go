@@ -21,7 +21,7 @@ type command struct {
 	run      func(ctx context.Context, p *program, c *call) error
 }
 
-// commands is the one list of what kiln can be told. It is filled in by init,
+// commands is the one list of what kiln can do. It is filled in by init,
 // because help and completion, which are in it, look at it too.
 var commands []*command
 
@@ -159,7 +159,7 @@ func suggestFlag(fs *flag.FlagSet, err error) string {
 	return schema.Suggest(strings.TrimLeft(name, "-"), names)
 }
 
-// flagDefinitions tells help and completion which flags a command has.
+// flagDefinitions are the flags of each command, for help and completion.
 var flagDefinitions = map[string]func(*flag.FlagSet){
 	"build":        func(fs *flag.FlagSet) { new(buildFlags).define(fs) },
 	"validate":     func(fs *flag.FlagSet) { new(validateFlags).define(fs) },

@@ -213,7 +213,7 @@ func writeField(b *strings.Builder, f *schema.Field, name, comment string, markd
 	}
 }
 
-// wrap breaks text into lines of at most width bytes, at blanks.
+// wrap breaks text into lines of at most width bytes, at spaces.
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""

@@ -38,7 +38,7 @@ func runFmt(_ context.Context, p *program, c *call) error {
 			_ = p.show(diags) // that it failed is noted
 			err = nil
 		}
-		p.report(wordedf("encountered an error while formatting %s%s", name, suffixed(err)))
+		p.report(wordedf("encountered an error while formatting %s%s", name, suffix(err)))
 	}
 	o := format.Options{Write: f.write && !f.check, Diff: f.diff, Recursive: f.recursive, Out: p.out, Problem: problem}
 	for _, path := range c.args {
@@ -63,7 +63,7 @@ func runFmt(_ context.Context, p *program, c *call) error {
 	return nil
 }
 
-func suffixed(err error) string {
+func suffix(err error) string {
 	if err == nil {
 		return ""
 	}

@@ -35,7 +35,7 @@ func newProgram(in io.Reader, out, errs io.Writer) *program {
 
 // flush ends the outputs.
 func (p *program) flush() {
-	// Nobody is left to be told that they cannot be written.
+	// Nobody is left to hear that they cannot be written.
 	_ = p.out.Flush()
 	_ = p.errs.Flush()
 }

@@ -89,7 +89,7 @@ func printEverywhere(t *testing.T, p *program, text string) {
 	p.report(wordedf("worded %s", text))
 	_ = p.show(template.Errorf(text, text))
 	_ = p.show(template.Diagnostics{{Summary: text, Detail: text}})
-	p.told(text)
+	p.announce(text)
 	long := engine.Planned{Type: text, Settings: map[string]any{"x": strings.Repeat("0", 150) + text, text: 1}}
 	if err := p.planJSON([]engine.Forecast{{Name: text, Builder: long}}); err != nil {
 		t.Error(err)

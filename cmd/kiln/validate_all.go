@@ -131,7 +131,7 @@ func templatesIn(dir string) (all []string, err error) {
 	return all, nil
 }
 
-// hasBuild tells whether a file looks as if it had a build block.
+// hasBuild reports whether a file looks as if it had a build block.
 func hasBuild(path string, text []byte) bool {
 	if strings.HasSuffix(path, ".json") {
 		return bytes.Contains(text, []byte(`"build"`))

@@ -16,9 +16,9 @@ type Cleaner struct {
 	// Reaper finds the component that made a resource; false where there is none
 	// of that name.
 	Reaper func(owner string) (kiln.Reaper, bool)
-	// Gone and Kept are told of each resource. Either may be nil.
-	Gone func(run string, r kiln.Resource)
-	Kept func(run string, r kiln.Resource, err error)
+	// Gone and Failed are called for each resource. Either may be nil.
+	Gone   func(run string, r kiln.Resource)
+	Failed func(run string, r kiln.Resource, err error)
 }
 
 // Clean destroys all that the given run, or every dead run for "", still owns,
@@ -110,8 +110,8 @@ func (c *Cleaner) reap(ctx context.Context, j *Journal, build string, r kiln.Res
 		err = reaper.Reap(ctx, r)
 	}
 	if err != nil {
-		if c.Kept != nil {
-			c.Kept(j.run, r, err)
+		if c.Failed != nil {
+			c.Failed(j.run, r, err)
 		}
 		return &kiln.Left{Resource: r, Err: err}
 	}

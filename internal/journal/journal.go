@@ -228,7 +228,7 @@ type Run struct {
 }
 
 // Runs reads all journals of a folder, oldest first. A journal that cannot be
-// read is an error beside the runs that can.
+// read is an error next to the runs that can.
 func Runs(dir string) ([]Run, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
 	if err != nil {

@@ -27,7 +27,7 @@ func (Local) Reap(_ context.Context, r kiln.Resource) error {
 		return nil
 	case kiln.KindDir:
 		if !filepath.IsAbs(r.ID) || filepath.Dir(filepath.Clean(r.ID)) == filepath.Clean(r.ID) {
-			return fmt.Errorf("%q is no folder that a build makes", r.ID)
+			return fmt.Errorf("invalid folder %q: no build makes it", r.ID)
 		}
 		return os.RemoveAll(r.ID)
 	case kiln.KindProcess:
@@ -47,7 +47,7 @@ func absent(err error) bool {
 func processNumber(r kiln.Resource) (int, error) {
 	pid, err := strconv.Atoi(r.ID)
 	if err != nil || pid <= 1 {
-		return 0, fmt.Errorf("%q is no process number", r.ID)
+		return 0, fmt.Errorf("invalid process number %q", r.ID)
 	}
 	return pid, nil
 }

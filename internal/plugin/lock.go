@@ -16,7 +16,7 @@ import (
 	"kiln"
 )
 
-// LockName is the lock file's name; it stands beside the template.
+// LockName is the lock file's name; it is in the template's folder.
 const LockName = "kiln.lock.hcl"
 
 // Lock pins plugins to versions and digests, so that everybody who bakes from a

@@ -40,7 +40,7 @@ type Requirement struct {
 // Name is the last part of the source.
 func (r Requirement) Name() string { return r.Source[strings.LastIndex(r.Source, "/")+1:] }
 
-// accepts tells whether a version, taken without its pre-release, meets the
+// accepts reports whether a version, taken without its pre-release, meets the
 // constraint.
 func (r Requirement) accepts(v *goversion.Version) bool {
 	if r.Constraint == "" {
@@ -54,8 +54,8 @@ func (r Requirement) accepts(v *goversion.Version) bool {
 // options they have.
 var BuiltIn = map[string]string{"github.com/hashicorp/docker": "1.1.2"}
 
-// IsBuiltIn tells whether Kiln itself meets a requirement, and which version it
-// stands for where it knows the plugin.
+// IsBuiltIn reports whether Kiln itself meets a requirement, and which version it
+// counts as where it knows the plugin.
 func (r Requirement) IsBuiltIn() (ok bool, version string) {
 	version, known := BuiltIn[r.Source]
 	if !known {
@@ -73,7 +73,7 @@ func ParseSource(s string) error {
 	case strings.Contains(s, "://"):
 		return fmt.Errorf("%q: the address of a plugin has no scheme: write host/owner/name", s)
 	case !source.MatchString(s), slices.Contains(strings.Split(s, "/"), ".."):
-		return fmt.Errorf("%q is no plugin address of the form host/owner/name", s)
+		return fmt.Errorf("invalid plugin address %q: want host/owner/name", s)
 	case strings.HasPrefix(name, "packer-"):
 		return fmt.Errorf("%q: the name of the plugin is given without the prefix packer-plugin-", s)
 	}
@@ -171,7 +171,7 @@ func inspect(ctx context.Context, dir, path string, o Options) (*Plugin, error) 
 	}
 	v, err := goversion.NewVersion(m[2])
 	if err != nil || "v"+v.String() != m[2] || v.Metadata() != "" {
-		return nil, fmt.Errorf("%s is no canonical version", m[2])
+		return nil, fmt.Errorf("invalid version %q: not in canonical form", m[2])
 	}
 	if o.Releases && v.Prerelease() != "" {
 		return nil, errors.New("it is a pre-release")
@@ -231,7 +231,7 @@ func Describe(ctx context.Context, path string) (Description, error) {
 	}
 	var d Description
 	if err := json.Unmarshal(out, &d); err != nil {
-		return Description{}, fmt.Errorf("%s describe: it is no plugin: %w", path, err)
+		return Description{}, fmt.Errorf("%s describe: not a plugin: %w", path, err)
 	}
 	if d.Version == "" || d.APIVersion == "" {
 		return Description{}, fmt.Errorf("%s describe: it names no version", path)

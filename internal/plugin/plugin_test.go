@@ -254,8 +254,8 @@ func TestDir(t *testing.T) {
 
 func TestParseSource(t *testing.T) {
 	for s, want := range map[string]string{
-		"github.com/a/b": "", "example.com:8080/a/b/c": "", "github.com/a": "no plugin address", "https://github.com/a/b": "no scheme", "github.com/a/packer-plugin-b": "without the prefix",
-		"github.com/../b": "no plugin address", "": "no plugin address", "github.com/a/b/": "no plugin address", "/a/b/c": "no plugin address",
+		"github.com/a/b": "", "example.com:8080/a/b/c": "", "github.com/a": "invalid plugin address", "https://github.com/a/b": "no scheme", "github.com/a/packer-plugin-b": "without the prefix",
+		"github.com/../b": "invalid plugin address", "": "invalid plugin address", "github.com/a/b/": "invalid plugin address", "/a/b/c": "invalid plugin address",
 	} {
 		if err := ParseSource(s); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", s, err)

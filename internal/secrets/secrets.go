@@ -27,7 +27,7 @@ const limit = 30 * time.Second
 type Services struct {
 	// Context ends every question; functions of templates are given none.
 	Context context.Context
-	// Hide is told of every secret of Vault and AWS; nil: nobody is. What Consul holds
+	// Hide, if set, is called with every secret of Vault and AWS. What Consul holds
 	// is not taken for secret: it is a store of settings.
 	Hide func(string)
 

@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Wanted tells whether the environment asks for spans to be exported, by the
+// Wanted reports whether the environment asks for spans to be exported, by the
 // variables of OpenTelemetry's specification.
 func Wanted(env func(string) string) bool {
 	if env("OTEL_SDK_DISABLED") == "true" || env("OTEL_TRACES_EXPORTER") == "none" {

@@ -99,7 +99,7 @@ func TestGolden(t *testing.T) {
 			return NewLive(b, LiveOptions{Color: color, Size: size, Now: func() time.Time { return start.Add(20 * time.Second) }, Every: -1})
 		}
 	}
-	for name, make := range map[string]func(*bytes.Buffer) Sink{
+	for name, open := range map[string]func(*bytes.Buffer) Sink{
 		"plain.txt":       func(b *bytes.Buffer) Sink { return NewPlain(b, PlainOptions{}) },
 		"plain-color.txt": func(b *bytes.Buffer) Sink { return NewPlain(b, PlainOptions{Color: true}) },
 		"machine.txt":     func(b *bytes.Buffer) Sink { return NewMachineReadable(b) },
@@ -109,7 +109,7 @@ func TestGolden(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
-			feed(t, make(&b))
+			feed(t, open(&b))
 			golden(t, name, b.Bytes())
 		})
 	}
@@ -117,11 +117,11 @@ func TestGolden(t *testing.T) {
 
 func TestGoldenFiles(t *testing.T) {
 	dir := t.TempDir()
-	for name, make := range map[string]func(string) Sink{
+	for name, open := range map[string]func(string) Sink{
 		"junit.xml": func(p string) Sink { return NewJUnit(p) }, "artifacts.properties": func(p string) Sink { return NewProperties(p) },
 	} {
 		path := filepath.Join(dir, name)
-		feed(t, make(path))
+		feed(t, open(path))
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

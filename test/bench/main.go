@@ -1,5 +1,5 @@
-// Command bench times Kiln beside Debian's packer and the plain tools, in one run,
-// and prints ratios: make bench. It asserts nothing; the aims stand beside the
+// Command bench times Kiln against Debian's packer and the plain tools, in one run,
+// and prints ratios: make bench. It asserts nothing; the aims are next to the
 // figures.
 package main
 

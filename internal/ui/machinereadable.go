@@ -12,13 +12,13 @@ import (
 // MachineReadable writes comma separated records: cli.md 3.
 type MachineReadable struct {
 	out   io.Writer
-	story *story
+	state *runState
 	err   error
 }
 
 // NewMachineReadable makes a machine-readable sink.
 func NewMachineReadable(out io.Writer) *MachineReadable {
-	return &MachineReadable{out: out, story: newStory()}
+	return &MachineReadable{out: out, state: newRunState()}
 }
 
 var recordEscapes = strings.NewReplacer(",", "%!(PACKER_COMMA)", "\r", `\r`, "\n", `\n`)
@@ -49,7 +49,7 @@ func (m *MachineReadable) ui(e kiln.Event, bad bool, text string) {
 
 // Event writes one event.
 func (m *MachineReadable) Event(e kiln.Event) {
-	m.story.event(e)
+	m.state.event(e)
 	switch e.Kind {
 	case kiln.EventBuildEnd:
 		text, bad := ending(e)
@@ -75,7 +75,7 @@ func (m *MachineReadable) end(e kiln.Event) {
 		m.ui(e, false, "Cleanly cancelled builds after being interrupted.")
 		return
 	}
-	if failed := m.story.failed(); len(failed) > 0 {
+	if failed := m.state.failed(); len(failed) > 0 {
 		m.record(e, "", "error-count", fmt.Sprint(len(failed)))
 		m.ui(e, true, "\n==> Some builds didn't complete successfully and had errors:")
 		for _, c := range failed {
@@ -84,7 +84,7 @@ func (m *MachineReadable) end(e kiln.Event) {
 		}
 	}
 	made := false
-	for _, c := range m.story.chapters() {
+	for _, c := range m.state.states() {
 		if len(c.artifacts) == 0 {
 			continue
 		}
