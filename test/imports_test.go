@@ -16,7 +16,8 @@ import (
 // rules are the forbidden imports: files below from must not import packages below
 // to, except those below but.
 var rules = []struct{ from, to, but, why string }{
-	{"builder", "kiln/internal", "", "a component knows the vocabulary only, so that it can be tested and moved alone"},
+	{"builder", "kiln/internal", "",
+		"a component knows the vocabulary only, so that it can be tested and moved alone"},
 	{"provisioner", "kiln/internal", "", "as builders"},
 	{"postprocessor", "kiln/internal", "", "as builders"},
 	{"communicator", "kiln/internal", "", "as builders"},
@@ -86,7 +87,8 @@ var rooms = []struct {
 	{"os.Stderr", "output goes through program.errs", []string{"cmd/kiln/main.go"}},
 	{".Structured()", "only where what is written is masked already",
 		[]string{"cmd/kiln/logs.go", "cmd/kiln/plan.go", "cmd/kiln/sinks.go", "internal/redact/stream.go"}},
-	{".mask(", "nobody masks by hand", []string{"internal/redact/redact.go", "internal/redact/stream.go", "internal/redact/value.go"}},
+	{".mask(", "nobody masks by hand", []string{"internal/redact/redact.go", "internal/redact/stream.go",
+		"internal/redact/value.go"}},
 	{"MaskEvent", "nobody masks by hand", nil},
 	{".Mask(", "nobody masks by hand", nil},
 }
@@ -123,7 +125,8 @@ func check(t *testing.T, file, imported string) {
 	}
 	for _, r := range rules {
 		own := "kiln/" + filepath.Dir(file)
-		if !strings.HasPrefix(file, r.from+"/") || !below(imported, r.to) || below(imported, own) || below(own, imported) {
+		if !strings.HasPrefix(file, r.from+"/") || !below(imported, r.to) || below(imported, own) ||
+			below(own, imported) {
 			continue
 		}
 		if r.but != "" && below(imported, r.but) {

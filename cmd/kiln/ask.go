@@ -11,9 +11,12 @@ import (
 	"kiln/internal/ui"
 )
 
+// asker asks a question of a build and waits for the answer.
+type asker func(ctx context.Context, build, question string) (string, error)
+
 // asker asks on the controlling terminal, one question at a time. Where there is
 // none, or the output is for machines, nobody can be asked.
-func (p *program) asker(sinks ui.Sink, f *buildFlags) func(ctx context.Context, build, question string) (string, error) {
+func (p *program) asker(sinks ui.Sink, f *buildFlags) asker {
 	var one sync.Mutex
 	return func(ctx context.Context, build, question string) (string, error) {
 		if p.machine || f.output.value == "json" {
@@ -50,7 +53,8 @@ func (p *program) asker(sinks ui.Sink, f *buildFlags) func(ctx context.Context, 
 
 // shellQuote makes text one word of a shell's command line.
 func shellQuote(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:@%+,") == "" {
+	const harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:@%+,"
+	if s != "" && strings.Trim(s, harmless) == "" {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"

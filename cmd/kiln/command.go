@@ -27,7 +27,8 @@ var commands []*command
 
 func init() {
 	commands = []*command{
-		buildCommand, validateCommand, planCommand, inspectCommand, fmtCommand, fixCommand, upgradeCommand, consoleCommand,
+		buildCommand, validateCommand, planCommand, inspectCommand,
+		fmtCommand, fixCommand, upgradeCommand, consoleCommand,
 		initCommand, pluginsCommand, schemaCommand, explainCommand, cleanupCommand, cacheCommand,
 		historyCommand, logsCommand, traceCommand, diffCommand,
 		versionCommand, completionCommand, helpCommand,
@@ -185,7 +186,8 @@ var flagDefinitions = map[string]func(*flag.FlagSet){
 // help is the usage text of a command.
 func (c *command) help(p *program) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Usage: %s %s %s\n\n  %s\n", p.name, c.name, c.usage, strings.ReplaceAll(c.about, "\n", "\n  "))
+	fmt.Fprintf(&b, "Usage: %s %s %s\n\n  %s\n", p.name, c.name, c.usage,
+		strings.ReplaceAll(c.about, "\n", "\n  "))
 	define := flagDefinitions[c.name]
 	if define == nil {
 		return b.String()
@@ -231,7 +233,8 @@ func (p *program) helpText() string {
 	for _, c := range commands {
 		fmt.Fprintf(&b, "    %-12s %s\n", c.name, c.synopsis)
 	}
-	fmt.Fprintf(&b, "\n%s help COMMAND shows a command's options, %s explain NAME those of a component.", p.name, p.name)
+	fmt.Fprintf(&b, "\n%s help COMMAND shows a command's options, %s explain NAME those of a component.",
+		p.name, p.name)
 	return b.String()
 }
 

@@ -12,7 +12,8 @@ import (
 
 var completionCommand = &command{
 	name: "completion", usage: "bash|zsh|fish", synopsis: "print a shell's completion script",
-	about: "Prints a script that teaches a shell the commands and options:\n  bash: source <(kiln completion bash)\n  fish: kiln completion fish | source",
+	about: "Prints a script that teaches a shell the commands and options:\n" +
+		"  bash: source <(kiln completion bash)\n  fish: kiln completion fish | source",
 	run: func(_ context.Context, p *program, c *call) error {
 		if err := c.parse(p, nil, 1, 1); err != nil {
 			return err
@@ -49,22 +50,26 @@ func bashCompletion(name string) string {
 	for _, c := range commands {
 		names = append(names, c.name)
 	}
-	fmt.Fprintf(&b, "  if [ \"$COMP_CWORD\" -eq 1 ]; then COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return; fi\n", strings.Join(names, " "))
+	fmt.Fprintf(&b, "  if [ \"$COMP_CWORD\" -eq 1 ]; then "+
+		"COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return; fi\n", strings.Join(names, " "))
 	b.WriteString("  case \"${COMP_WORDS[1]} $cur\" in\n")
 	for _, c := range names {
 		if flags := flagNames(c); len(flags) > 0 {
-			fmt.Fprintf(&b, "    %q*) COMPREPLY=($(compgen -W '-%s' -- \"$cur\")) ;;\n", c+" -", strings.Join(flags, " -"))
+			fmt.Fprintf(&b, "    %q*) COMPREPLY=($(compgen -W '-%s' -- \"$cur\")) ;;\n", c+" -",
+				strings.Join(flags, " -"))
 		}
 	}
 	fmt.Fprintf(&b, "    \"help \"*) COMPREPLY=($(compgen -W '%s' -- \"$cur\")) ;;\n", strings.Join(names, " "))
-	fmt.Fprintf(&b, "    *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n  esac\n}\ncomplete -o filenames -F _%s %s\n", name, name)
+	fmt.Fprintf(&b, "    *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n  esac\n}\n"+
+		"complete -o filenames -F _%s %s\n", name, name)
 	return b.String()
 }
 
 func fishCompletion(name string) string {
 	var b strings.Builder
 	for _, c := range commands {
-		fmt.Fprintf(&b, "complete -c %s -n __fish_use_subcommand -a %s -d %s\n", name, c.name, shellQuote(c.synopsis))
+		fmt.Fprintf(&b, "complete -c %s -n __fish_use_subcommand -a %s -d %s\n", name, c.name,
+			shellQuote(c.synopsis))
 		for _, f := range flagNames(c.name) {
 			fmt.Fprintf(&b, "complete -c %s -n '__fish_seen_subcommand_from %s' -o %s\n", name, c.name, f)
 		}

@@ -18,8 +18,11 @@ import (
 
 var consoleCommand = &command{
 	name: "console", usage: "[options] [TEMPLATE]", synopsis: "evaluate expressions of a template",
-	about: "Evaluates what is typed with the variables and locals of a template: an expression\nfor HCL2, text with {{ }} for JSON. Words: variables, help, exit. At a terminal there\nis a history (arrow keys) and completion (tab); otherwise the result of the last line\nof standard input is printed.",
-	run:   runConsole,
+	about: "Evaluates what is typed with the variables and locals of a template: an expression\n" +
+		"for HCL2, text with {{ }} for JSON. Words: variables, help, exit. At a terminal there\n" +
+		"is a history (arrow keys) and completion (tab); otherwise the result of the last line\n" +
+		"of standard input is printed.",
+	run: runConsole,
 }
 
 func runConsole(ctx context.Context, p *program, c *call) error {

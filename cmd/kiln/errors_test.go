@@ -39,9 +39,12 @@ func TestDispatchExitCodes(t *testing.T) {
 		code int
 		args []string
 	}{
-		{127, nil}, {127, []string{"nosuch"}}, {127, []string{"execute"}}, {1, []string{"help", "nosuch"}}, {0, []string{"-h"}},
-		{0, []string{"version", "-nosuch"}}, {1, []string{"build"}}, {1, []string{"build", "-nosuch"}}, {1, []string{"build", "a", "b"}},
-		{1, []string{"plugins"}}, {1, []string{"completion", "tcsh"}}, {0, []string{"completion", "fish"}}, {1, []string{"cache", "nosuch"}},
+		{127, nil}, {127, []string{"nosuch"}}, {127, []string{"execute"}}, {1, []string{"help", "nosuch"}},
+		{0, []string{"-h"}},
+		{0, []string{"version", "-nosuch"}}, {1, []string{"build"}}, {1, []string{"build", "-nosuch"}},
+		{1, []string{"build", "a", "b"}},
+		{1, []string{"plugins"}}, {1, []string{"completion", "tcsh"}}, {0, []string{"completion", "fish"}},
+		{1, []string{"cache", "nosuch"}},
 	} {
 		var out bytes.Buffer
 		if got := newProgram(nil, &out, &out).dispatch(t.Context(), row.args); got != row.code || out.Len() == 0 {

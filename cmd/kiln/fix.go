@@ -23,14 +23,17 @@ func (f *fixFlags) define(fs *flag.FlagSet) {
 
 var fixCommand = &command{
 	name: "fix", usage: "[options] TEMPLATE", synopsis: "rewrite outdated options of a JSON template",
-	about: "Prints a JSON template with options that were renamed or dropped in their present\nform. The file is not changed. What is rewritten:\n\n" + fixerList(),
+	about: "Prints a JSON template with options that were renamed or dropped in their present\n" +
+		"form. The file is not changed. What is rewritten:\n\n" + fixerList(),
 	run: func(ctx context.Context, p *program, c *call) error {
 		var f fixFlags
 		if err := c.parse(p, f.define, 1, 1); err != nil {
 			return err
 		}
 		path := c.args[0]
-		if info, err := os.Stat(path); f.config.value == "hcl2" || template.IsHCL(path) || err == nil && info.IsDir() {
+		info, err := os.Stat(path)
+		folder := err == nil && info.IsDir()
+		if f.config.value == "hcl2" || template.IsHCL(path) || folder {
 			return wordedf("packer fix only works with JSON files for now.")
 		}
 		text, err := os.ReadFile(path)

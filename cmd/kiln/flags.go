@@ -79,8 +79,10 @@ func (f *templateFlags) define(fs *flag.FlagSet) {
 	fs.Var(&f.only, "only", "build only these `names`, comma separated; globs for HCL2")
 	fs.Var(&f.except, "except", "build all but these `names`; names of post-processors too")
 	fs.Var(&f.config, "config-type", "`json or hcl2`, where the path does not tell; default json")
-	fs.BoolVar(&f.sequential, "use-sequential-evaluation", false, "evaluate data sources before locals, as Packer did before 1.12")
-	fs.BoolVar(&f.ignoreDev, "ignore-prerelease-plugins", false, "do not count plugins of development versions as installed")
+	fs.BoolVar(&f.sequential, "use-sequential-evaluation", false,
+		"evaluate data sources before locals, as Packer did before 1.12")
+	fs.BoolVar(&f.ignoreDev, "ignore-prerelease-plugins", false,
+		"do not count plugins of development versions as installed")
 }
 
 // options are what the flags ask of the loader.

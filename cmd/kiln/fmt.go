@@ -22,8 +22,9 @@ func (f *fmtFlags) define(fs *flag.FlagSet) {
 
 var fmtCommand = &command{
 	name: "fmt", usage: "[options] PATH...", synopsis: "put HCL2 files into the canonical layout",
-	about: "Formats files named .pkr.hcl and .pkrvars.hcl, and those in folders, and prints\nthe name of each that changes. PATH - formats standard input to standard output.",
-	run:   runFmt,
+	about: "Formats files named .pkr.hcl and .pkrvars.hcl, and those in folders, and prints\n" +
+		"the name of each that changes. PATH - formats standard input to standard output.",
+	run: runFmt,
 }
 
 func runFmt(_ context.Context, p *program, c *call) error {
@@ -40,7 +41,8 @@ func runFmt(_ context.Context, p *program, c *call) error {
 		}
 		p.report(wordedf("encountered an error while formatting %s%s", name, suffix(err)))
 	}
-	o := format.Options{Write: f.write && !f.check, Diff: f.diff, Recursive: f.recursive, Out: p.out, Problem: problem}
+	o := format.Options{Write: f.write && !f.check, Diff: f.diff, Recursive: f.recursive, Out: p.out,
+		Problem: problem}
 	for _, path := range c.args {
 		n, err := 0, error(nil)
 		if path == "-" {

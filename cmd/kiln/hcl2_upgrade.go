@@ -23,7 +23,8 @@ type upgradeFlags struct {
 
 func (f *upgradeFlags) define(fs *flag.FlagSet) {
 	f.templateFlags.define(fs)
-	fs.StringVar(&f.output, "output-file", "", "write to `FILE`; default: the template's name with .pkr.hcl behind it")
+	fs.StringVar(&f.output, "output-file", "",
+		"write to `FILE`; default: the template's name with .pkr.hcl behind it")
 	fs.BoolVar(&f.annotations, "with-annotations", false, "explain each kind of block in a comment")
 }
 

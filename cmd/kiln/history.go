@@ -35,7 +35,8 @@ func (f *historyFlags) define(fs *flag.FlagSet) {
 
 var historyCommand = &command{
 	name: "history", usage: "[options]", synopsis: "list the runs of this machine",
-	about: "Lists runs of kiln build, the newest first: when, of which template, how they ended.\nThe last 500 are kept; KILN_HISTORY sets another number.",
+	about: "Lists runs of kiln build, the newest first: when, of which template, how they ended.\n" +
+		"The last 500 are kept; KILN_HISTORY sets another number.",
 	run: func(_ context.Context, p *program, c *call) error {
 		var f historyFlags
 		if err := c.parse(p, f.define, 0, 0); err != nil {
@@ -97,5 +98,6 @@ func historyLine(r *history.Record) string {
 	if result == "" {
 		result = "did not end"
 	}
-	return fmt.Sprintf("%s  %-11s  %d of %d  %8s  %s", r.Run, result, good, len(r.Builds), (time.Duration(r.Seconds*1000) * time.Millisecond).Round(100*time.Millisecond), r.Template)
+	return fmt.Sprintf("%s  %-11s  %d of %d  %8s  %s", r.Run, result, good, len(r.Builds),
+		(time.Duration(r.Seconds*1000) * time.Millisecond).Round(100*time.Millisecond), r.Template)
 }

@@ -21,14 +21,18 @@ type initFlags struct {
 
 func (f *initFlags) define(fs *flag.FlagSet) {
 	f.templateFlags.define(fs)
-	fs.BoolVar(&f.upgrade, "upgrade", false, "take the newest version that is allowed, whatever is installed or locked")
+	fs.BoolVar(&f.upgrade, "upgrade", false,
+		"take the newest version that is allowed, whatever is installed or locked")
 	fs.BoolVar(&f.force, "force", false, "install again what is installed")
 }
 
 var initCommand = &command{
 	name: "init", usage: "[options] TEMPLATE", synopsis: "install the plugins a template asks for",
-	about: "Installs the plugins that the required_plugins blocks of an HCL2 template name and\nthat are not built in, and keeps their versions and digests in " + plugin.LockName + " beside the\ntemplate. KILN_PLUGIN_MIRROR names a folder or server to take them from.",
-	run:   runInit,
+	about: "Installs the plugins that the required_plugins blocks of an HCL2 template name and\n" +
+		"that are not built in, and keeps their versions and digests in " + plugin.LockName +
+		" beside the\n" +
+		"template. KILN_PLUGIN_MIRROR names a folder or server to take them from.",
+	run: runInit,
 }
 
 func runInit(ctx context.Context, p *program, c *call) error {
@@ -43,10 +47,12 @@ func runInit(ctx context.Context, p *program, c *call) error {
 		return err
 	}
 	if t.Format == template.JSON {
-		return fmt.Errorf("Packer plugins currently only works with HCL2 configuration templates. A JSON template uses every plugin that is installed: see `%s help plugins`.", p.name)
+		return fmt.Errorf("Packer plugins currently only works with HCL2 configuration templates. A JSON "+
+			"template uses every plugin that is installed: see `%s help plugins`.", p.name)
 	}
 	if len(t.Plugins) == 0 {
-		p.say("No plugins requirement found: the template has no required_plugins block, so it needs only what is built in.")
+		p.say("No plugins requirement found: the template has no required_plugins block, so it needs only what " +
+			"is built in.")
 		return nil
 	}
 	dir, err := plugin.Dir(os.Getenv)
@@ -106,7 +112,8 @@ func (s *installer) install(ctx context.Context, r plugin.Requirement) error {
 		pin = func(string) (string, map[string]string) { return "", nil }
 	}
 	pinned, _ := pin(r.Source)
-	have := slices.DeleteFunc(plugin.Matching(s.installed, r), func(p plugin.Plugin) bool { return pinned != "" && p.Version.String() != pinned })
+	have := slices.DeleteFunc(plugin.Matching(s.installed, r),
+		func(p plugin.Plugin) bool { return pinned != "" && p.Version.String() != pinned })
 	if len(have) > 0 && !s.f.upgrade && !s.f.force {
 		return nil
 	}
@@ -128,7 +135,8 @@ func (s *installer) install(ctx context.Context, r plugin.Requirement) error {
 // remote is where plugins come from, by the environment.
 func remote(pin func(string) (string, map[string]string)) plugin.Remote {
 	return plugin.Remote{
-		Mirror: os.Getenv("KILN_PLUGIN_MIRROR"), Releases: os.Getenv("KILN_PLUGIN_RELEASES"), API: os.Getenv("KILN_PLUGIN_GITHUB_API"),
+		Mirror: os.Getenv("KILN_PLUGIN_MIRROR"), Releases: os.Getenv("KILN_PLUGIN_RELEASES"),
+		API:    os.Getenv("KILN_PLUGIN_GITHUB_API"),
 		GitHub: os.Getenv("KILN_PLUGIN_GITHUB"), Token: os.Getenv("PACKER_GITHUB_API_TOKEN"), Pin: pin,
 	}
 }

@@ -25,7 +25,8 @@ func (f *inspectFlags) define(fs *flag.FlagSet) {
 
 var inspectCommand = &command{
 	name: "inspect", usage: "[options] TEMPLATE", synopsis: "show the parts of a template",
-	about: "Shows variables, builds and components of a template. What cannot be resolved,\nsuch as a variable without a value, is shown as unknown.",
+	about: "Shows variables, builds and components of a template. What cannot be resolved,\n" +
+		"such as a variable without a value, is shown as unknown.",
 	run: func(ctx context.Context, p *program, c *call) error {
 		var f inspectFlags
 		if err := c.parse(p, f.define, 0, 1); err != nil {
@@ -226,7 +227,8 @@ func (p *program) inspectDocument(t *template.Template) error {
 		for _, c := range b.Chains {
 			chains = append(chains, named(c))
 		}
-		o := object{"name": b.Name, "description": b.Description, "sources": named(b.Sources), "provisioners": named(b.Provisioners), "post_processors": chains}
+		o := object{"name": b.Name, "description": b.Description, "sources": named(b.Sources),
+			"provisioners": named(b.Provisioners), "post_processors": chains}
 		if b.Cleanup != nil {
 			o["error_cleanup_provisioner"] = named([]template.Named{*b.Cleanup})[0]
 		}
@@ -235,7 +237,8 @@ func (p *program) inspectDocument(t *template.Template) error {
 	for _, r := range t.Plugins {
 		plugins = append(plugins, object{"accessor": r.Accessor, "source": r.Source, "version": r.Version})
 	}
-	return p.json(object{"version": inspectVersion, "format": t.Format, "description": t.Description, "variables": variables, "locals": locals, "builds": builds, "required_plugins": plugins})
+	return p.json(object{"version": inspectVersion, "format": t.Format, "description": t.Description,
+		"variables": variables, "locals": locals, "builds": builds, "required_plugins": plugins})
 }
 
 // putValue adds a value, or says that it is not known.

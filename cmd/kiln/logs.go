@@ -29,7 +29,8 @@ func (f *logsFlags) define(fs *flag.FlagSet) {
 
 var logsCommand = &command{
 	name: "logs", usage: "[options] RUN", synopsis: "show the output of a run again",
-	about: "Prints what a run printed. RUN is its name or a part of it, last, or -1, -2 and so on,\ncounted from the newest.",
+	about: "Prints what a run printed. RUN is its name or a part of it, last, or -1, -2 and so on,\n" +
+		"counted from the newest.",
 	run: func(_ context.Context, p *program, c *call) error {
 		var f logsFlags
 		if err := c.parseRuns(p, f.define, 1); err != nil {

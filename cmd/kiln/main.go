@@ -69,7 +69,8 @@ func home() (string, error) {
 	return filepath.Join(dir, ".local", "share", "kiln"), nil
 }
 
-// interruptible is a context that ends at the first signal that asks to end, for commands that have nothing to clean up.
+// interruptible is a context that ends at the first signal that asks to end, for commands that have
+// nothing to clean up.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, endSignals...)
 }

@@ -26,7 +26,8 @@ func (f *pluginsFlags) define(fs *flag.FlagSet) {
 }
 
 var pluginsCommand = &command{
-	name: "plugins", usage: "installed | required TEMPLATE | install [options] SOURCE [CONSTRAINT] | remove SOURCE [CONSTRAINT] | remove PATH",
+	name: "plugins", usage: "installed | required TEMPLATE | install [options] SOURCE [CONSTRAINT] | " +
+		"remove SOURCE [CONSTRAINT] | remove PATH",
 	synopsis: "list, install and remove plugins",
 	about: "installed   the path of every valid plugin of this machine\n" +
 		"required    what a template asks for, and which installed plugins meet it\n" +
@@ -39,7 +40,10 @@ func runPlugins(ctx context.Context, p *program, c *call) error {
 	if len(c.args) == 0 {
 		return worded(said("%s", c.help(p)))
 	}
-	verbs := map[string]func(context.Context, *program, *call, string) error{"installed": pluginsInstalled, "required": pluginsRequired, "install": pluginsInstall, "remove": pluginsRemove}
+	verbs := map[string]func(context.Context, *program, *call, string) error{
+		"installed": pluginsInstalled, "required": pluginsRequired,
+		"install": pluginsInstall, "remove": pluginsRemove,
+	}
 	verb := verbs[c.args[0]]
 	if verb == nil {
 		return wordedf("%s\nError: there is no subcommand %q.", c.help(p), c.args[0])
@@ -82,7 +86,8 @@ func pluginsRequired(ctx context.Context, p *program, c *call, dir string) error
 		return err
 	}
 	if len(t.Plugins) == 0 {
-		p.say("No plugins requirement found: the template has no required_plugins block, so it needs only what is built in.")
+		p.say("No plugins requirement found: the template has no required_plugins block, so it needs only what " +
+			"is built in.")
 	}
 	for _, r := range requirements(t) {
 		line := fmt.Sprintf("%s %s %q", r.Accessor, r.Source, r.Constraint)
@@ -146,7 +151,8 @@ func pluginsRemove(ctx context.Context, p *program, c *call, dir string) error {
 	}
 	if filepath.IsAbs(c.args[0]) {
 		path := filepath.Clean(c.args[0])
-		if rel, err := filepath.Rel(dir, path); err != nil || strings.HasPrefix(rel, "..") || !strings.HasPrefix(filepath.Base(path), "packer-plugin-") {
+		if rel, err := filepath.Rel(dir, path); err != nil || strings.HasPrefix(rel, "..") ||
+			!strings.HasPrefix(filepath.Base(path), "packer-plugin-") {
 			return fmt.Errorf("%s is no plugin in the plugin folder %s", path, dir)
 		}
 		if err := plugin.Remove(path); err != nil {

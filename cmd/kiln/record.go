@@ -18,13 +18,16 @@ func (p *program) newRecord(run string, t *template.Template, plan *engine.Plan)
 	}
 	r := &history.Record{Run: run, Time: p.start, Kiln: kilnVersion, Template: path, Command: os.Args[1:]}
 	for _, j := range plan.Builds {
-		b := &history.Build{Name: j.Template.Name, Type: j.Template.Builder.Type, Settings: settings(j.Template.Builder)}
+		b := &history.Build{Name: j.Template.Name, Type: j.Template.Builder.Type,
+			Settings: settings(j.Template.Builder)}
 		for _, s := range j.Template.Provisioners {
-			b.Steps = append(b.Steps, &history.Step{Component: "provisioner." + s.Type, Name: s.Name, Settings: settings(s.Component)})
+			b.Steps = append(b.Steps, &history.Step{Component: "provisioner." + s.Type, Name: s.Name,
+				Settings: settings(s.Component)})
 		}
 		for _, chain := range j.Template.Chains {
 			for _, s := range chain {
-				b.Steps = append(b.Steps, &history.Step{Component: "post-processor." + s.Type, Name: ownName(s.Component), Settings: settings(s.Component)})
+				b.Steps = append(b.Steps, &history.Step{Component: "post-processor." + s.Type,
+					Name: ownName(s.Component), Settings: settings(s.Component)})
 			}
 		}
 		r.Builds = append(r.Builds, b)

@@ -24,7 +24,8 @@ import (
 // shapes are a secret in the forms in which it may reach an output.
 func shapes(secret string) []string {
 	quoted, _ := json.Marshal(secret)
-	return []string{secret, url.QueryEscape(secret), url.PathEscape(secret), string(quoted), fmt.Sprintf("%q", secret), fmt.Sprintf("%x", secret),
+	return []string{secret, url.QueryEscape(secret), url.PathEscape(secret), string(quoted),
+		fmt.Sprintf("%q", secret), fmt.Sprintf("%x", secret),
 		"'" + strings.ReplaceAll(secret, "'", `'\''`) + "'", base64.StdEncoding.EncodeToString([]byte(secret)),
 		base64.URLEncoding.EncodeToString([]byte("user:" + secret + "@host"))}
 }
@@ -48,11 +49,13 @@ func TestNoOutputShowsASecret(t *testing.T) {
 		for _, text := range all {
 			printEverywhere(t, p, text)
 		}
-		f := &buildFlags{junit: filepath.Join(dir, "j.xml"), properties: filepath.Join(dir, "p.properties"), output: choice{value: "plain"}}
+		f := &buildFlags{junit: filepath.Join(dir, "j.xml"), properties: filepath.Join(dir, "p.properties"),
+			output: choice{value: "plain"}}
 		runEverywhere(t, p, f, dir, all)
 		f.output.value = "json"
 		runEverywhere(t, p, f, dir, all)
-		live := p.events(ui.NewLive(p.out, ui.LiveOptions{Every: -1, Now: func() time.Time { return time.Unix(1, 0) }}))
+		live := p.events(ui.NewLive(p.out, ui.LiveOptions{Every: -1,
+			Now: func() time.Time { return time.Unix(1, 0) }}))
 		sendAll(live, all)
 		p.flush()
 		shown := map[string]string{"standard output": out.String(), "standard error": errs.String()}
@@ -94,8 +97,10 @@ func printEverywhere(t *testing.T, p *program, text string) {
 	if err := p.planJSON([]engine.Forecast{{Name: text, Builder: long}}); err != nil {
 		t.Error(err)
 	}
-	p.say("%s", redact.Render(p.redactor, engine.Forecast{Name: text, Builder: long}, func(f engine.Forecast) string { return planText(1, f) }))
-	for _, v := range []any{text, object{"x": text}, []any{map[string]any{text: text}}, []*history.Change{{Old: text}}} {
+	p.say("%s", redact.Render(p.redactor, engine.Forecast{Name: text, Builder: long},
+		func(f engine.Forecast) string { return planText(1, f) }))
+	for _, v := range []any{text, object{"x": text}, []any{map[string]any{text: text}},
+		[]*history.Change{{Old: text}}} {
 		if err := p.json(v); err != nil {
 			t.Error(err)
 		}
@@ -111,15 +116,17 @@ func runEverywhere(t *testing.T, p *program, f *buildFlags, dir string, all []st
 	t.Helper()
 	record := &history.Record{Run: "r", Command: all}
 	for i, s := range all {
-		record.Builds = append(record.Builds, &history.Build{Name: buildName(i, s), Settings: map[string]any{"x": s, s: []string{s}},
-			Steps: []*history.Step{{Name: s}}})
+		record.Builds = append(record.Builds, &history.Build{Name: buildName(i, s),
+			Settings: map[string]any{"x": s, s: []string{s}},
+			Steps:    []*history.Step{{Name: s}}})
 	}
 	sinks, err := p.sinks(t.Context(), f, dir, "r", record)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sendAll(sinks, all)
-	if record.Result != "failed" || record.Builds[0].Result != "failed" || record.Builds[len(all)-1].Steps[0].Error == "" {
+	if record.Result != "failed" || record.Builds[0].Result != "failed" ||
+		record.Builds[len(all)-1].Steps[0].Error == "" {
 		t.Errorf("the record was not filled in: %+v", record.Builds[0])
 	}
 }
@@ -134,11 +141,15 @@ func sendAll(sink ui.Sink, all []string) {
 	}
 	sink.Event(kiln.Event{Run: "r", Kind: kiln.EventRunStart, Text: "v", Data: names})
 	for i, s := range all {
-		for _, kind := range []kiln.EventKind{kiln.EventBuildStart, kiln.EventPhase, kiln.EventStepStart, kiln.EventSay, kiln.EventOut,
-			kiln.EventErr, kiln.EventWarn, kiln.EventError, kiln.EventProgress, kiln.EventLayer, kiln.EventPrompt, kiln.EventStepEnd,
+		for _, kind := range []kiln.EventKind{kiln.EventBuildStart, kiln.EventPhase, kiln.EventStepStart,
+			kiln.EventSay, kiln.EventOut,
+			kiln.EventErr, kiln.EventWarn, kiln.EventError, kiln.EventProgress, kiln.EventLayer, kiln.EventPrompt,
+			kiln.EventStepEnd,
 			kiln.EventArtifact, kiln.EventLeft, kiln.EventBuildEnd} {
-			sink.Event(kiln.Event{Kind: kind, Build: names[i], Component: "provisioner." + s, Step: 1, Text: s, Error: s, Total: 2, Done: 1,
-				Data: []string{s}, Result: kiln.OutcomeFailed, Resource: &kiln.Resource{Kind: "file", ID: s, Attrs: map[string]string{s: s}},
+			sink.Event(kiln.Event{Kind: kind, Build: names[i], Component: "provisioner." + s, Step: 1, Text: s,
+				Error: s, Total: 2, Done: 1,
+				Data: []string{s}, Result: kiln.OutcomeFailed,
+				Resource: &kiln.Resource{Kind: "file", ID: s, Attrs: map[string]string{s: s}},
 				Artifact: &kiln.Artifact{ID: s, Text: s, Files: []string{s}, Tags: []string{s}}})
 		}
 	}
@@ -161,7 +172,8 @@ func TestShortSecretsLeaveSyntax(t *testing.T) {
 	}
 	out.Reset()
 	var doc struct{ Version int }
-	if err := p.planJSON(nil); err != nil || json.Unmarshal(out.Bytes(), &doc) != nil || doc.Version != planVersion {
+	if err := p.planJSON(nil); err != nil || json.Unmarshal(out.Bytes(), &doc) != nil ||
+		doc.Version != planVersion {
 		t.Errorf("%v: %s", err, &out)
 	}
 }

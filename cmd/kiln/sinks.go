@@ -18,7 +18,8 @@ import (
 )
 
 // sinks are all that a run's events go to.
-func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, record *history.Record) (ui.Sink, error) {
+func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, record *history.Record) (ui.Sink,
+	error) {
 	all := []ui.Sink{p.screen(f)}
 	file, err := ui.NewEventFile(filepath.Join(dir, "runs", run, "events.jsonl"))
 	if err != nil {
@@ -27,7 +28,8 @@ func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, rec
 	} else {
 		all = append(all, file)
 	}
-	if recorder, err := history.NewRecorder(history.Store{Dir: filepath.Join(dir, "runs"), Marshal: p.redactor.Marshal}, record, historyLimit()); err != nil {
+	if recorder, err := history.NewRecorder(history.Store{Dir: filepath.Join(dir, "runs"),
+		Marshal: p.redactor.Marshal}, record, historyLimit()); err != nil {
 		p.warn(err)
 	} else {
 		all = append(all, recorder)
@@ -101,7 +103,8 @@ func (p *program) logger() (ui.Sink, error) {
 			return nil, fmt.Errorf("log file: %w", err)
 		}
 		out := p.redactor.Stream(f)
-		return startLog(&logSink{log.New(out, "", log.LstdFlags), func() error { return errors.Join(out.Flush(), f.Close()) }}), nil
+		return startLog(&logSink{log.New(out, "", log.LstdFlags),
+			func() error { return errors.Join(out.Flush(), f.Close()) }}), nil
 	case on != "" && on != "0":
 		return startLog(&logSink{log.New(p.errs, "", log.LstdFlags), p.errs.Flush}), nil
 	}

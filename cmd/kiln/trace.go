@@ -19,7 +19,9 @@ func (f *traceFlags) define(fs *flag.FlagSet) {
 
 var traceCommand = &command{
 	name: "trace", usage: "[options] RUN", synopsis: "show where the time of a run went",
-	about: "Shows the run as spans: builds, phases, steps, transfers and waits, each with its\nbegin and length. Where OTEL_EXPORTER_OTLP_ENDPOINT is set, they are sent there too,\nas every build does at its end.",
+	about: "Shows the run as spans: builds, phases, steps, transfers and waits, each with its\n" +
+		"begin and length. Where OTEL_EXPORTER_OTLP_ENDPOINT is set, they are sent there too,\n" +
+		"as every build does at its end.",
 	run: func(ctx context.Context, p *program, c *call) error {
 		var f traceFlags
 		if err := c.parseRuns(p, f.define, 1); err != nil {

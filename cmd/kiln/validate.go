@@ -26,13 +26,15 @@ func (f *validateFlags) define(fs *flag.FlagSet) {
 	f.templateFlags.define(fs)
 	fs.BoolVar(&f.syntaxOnly, "syntax-only", false, "check the template's own language only, no components")
 	fs.BoolVar(&f.evaluateData, "evaluate-datasources", false, "run the data sources of an HCL2 template")
-	fs.BoolVar(&f.noWarn, "no-warn-undeclared-var", false, "no warning for names in var-files that no variable declares")
+	fs.BoolVar(&f.noWarn, "no-warn-undeclared-var", false,
+		"no warning for names in var-files that no variable declares")
 	fs.BoolVar(&f.recursive, "recursive", false, "validate every template below a folder, each for itself")
 }
 
 var validateCommand = &command{
 	name: "validate", usage: "[options] TEMPLATE", synopsis: "check that a template is valid",
-	about: "Loads a template and checks every component of it, without making anything.\nTEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.",
+	about: "Loads a template and checks every component of it, without making anything.\n" +
+		"TEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.",
 	run: func(ctx context.Context, p *program, c *call) error {
 		var f validateFlags
 		if err := c.parse(p, f.define, 1, 1); err != nil {

@@ -23,7 +23,8 @@ func (p *program) validateAll(ctx context.Context, f *validateFlags, root string
 		return err
 	}
 	if len(paths) == 0 {
-		return fmt.Errorf("there is no template below %s: files named .pkr.hcl or .pkr.json, or JSON files with builders.", root)
+		return fmt.Errorf("there is no template below %s: files named .pkr.hcl or .pkr.json, or JSON files with "+
+			"builders.", root)
 	}
 	type outcome struct {
 		text string

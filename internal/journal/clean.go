@@ -35,7 +35,8 @@ func (c *Cleaner) Clean(ctx context.Context, only string) error {
 		found = true
 		if run.Live {
 			if only != "" {
-				errs = append(errs, fmt.Errorf("run %s is still running as process %d: %w", run.ID, run.PID, kiln.ErrConflict))
+				errs = append(errs, fmt.Errorf("run %s is still running as process %d: %w", run.ID, run.PID,
+					kiln.ErrConflict))
 			}
 			continue
 		}

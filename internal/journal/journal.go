@@ -130,7 +130,8 @@ func (j *Journal) strike(op, build string, r kiln.Resource) error {
 	}
 	// A record lost here costs little when a thing is gone: cleaning up finds it
 	// absent. One that is released would be destroyed, so it must be safe.
-	if err := j.write(record{Op: op, Time: time.Now(), Build: build, Resource: &r}, op == opRelease); err != nil && op == opRelease {
+	if err := j.write(record{Op: op, Time: time.Now(), Build: build, Resource: &r},
+		op == opRelease); err != nil && op == opRelease {
 		return err
 	}
 	j.forget(r)

@@ -22,7 +22,8 @@ func TestReapProcessChecksItsStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := kiln.Resource{Kind: kiln.KindProcess, ID: strconv.Itoa(cmd.Process.Pid), Attrs: map[string]string{"start": start + "1"}}
+	r := kiln.Resource{Kind: kiln.KindProcess, ID: strconv.Itoa(cmd.Process.Pid),
+		Attrs: map[string]string{"start": start + "1"}}
 	if err := (Local{}).Reap(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}

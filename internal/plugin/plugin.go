@@ -125,7 +125,8 @@ func Dir(env func(string) string) (string, error) {
 	return filepath.Join(home, ".config", "packer", "plugins"), nil
 }
 
-var binary = regexp.MustCompile(`^packer-plugin-([a-zA-Z0-9._-]+?)_(v[^_]+)_x(\d+)\.(\d+)_` + runtime.GOOS + "_" + runtime.GOARCH + `(\.exe)?$`)
+var binary = regexp.MustCompile(`^packer-plugin-([a-zA-Z0-9._-]+?)_(v[^_]+)_x(\d+)\.(\d+)_` + runtime.GOOS +
+	"_" + runtime.GOARCH + `(\.exe)?$`)
 
 // Options narrow what Installed lists.
 type Options struct {
@@ -195,7 +196,8 @@ func inspect(ctx context.Context, dir, path string, o Options) (*Plugin, error) 
 		return nil, err
 	}
 	api := fmt.Sprintf("x%s.%s", m[3], m[4])
-	if dv, err := goversion.NewVersion(about.Version); err != nil || !dv.Equal(v) && dv.Core().String()+"-"+dv.Prerelease() != v.Core().String()+"-"+v.Prerelease() || about.APIVersion != api {
+	if dv, err := goversion.NewVersion(about.Version); err != nil || !dv.Equal(v) &&
+		dv.Core().String()+"-"+dv.Prerelease() != v.Core().String()+"-"+v.Prerelease() || about.APIVersion != api {
 		return nil, fmt.Errorf("it says that it is %s, API %s", about.Version, about.APIVersion)
 	}
 	rel, _ := filepath.Rel(dir, filepath.Dir(path))
@@ -297,7 +299,8 @@ func InstallLocal(ctx context.Context, dir, src, bin string) (string, error) {
 // place writes a binary under its name, and its checksum first: without it the
 // binary counts for nothing. What check, if it is given, refuses is not kept; it may
 // run what it is given the path of.
-func place(dir string, r Requirement, v *goversion.Version, api string, in io.Reader, check func(path string) error) (string, error) {
+func place(dir string, r Requirement, v *goversion.Version, api string, in io.Reader,
+	check func(path string) error) (string, error) {
 	folder := filepath.Join(dir, filepath.FromSlash(r.Source))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err
@@ -306,7 +309,8 @@ func place(dir string, r Requirement, v *goversion.Version, api string, in io.Re
 	if v.Prerelease() != "" {
 		name += "-" + v.Prerelease()
 	}
-	path := filepath.Join(folder, fmt.Sprintf("packer-plugin-%s_%s_%s_%s_%s", r.Name(), name, api, runtime.GOOS, runtime.GOARCH))
+	path := filepath.Join(folder, fmt.Sprintf("packer-plugin-%s_%s_%s_%s_%s", r.Name(), name, api, runtime.GOOS,
+		runtime.GOARCH))
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}

@@ -21,7 +21,8 @@ func encodings(s string) []string {
 		url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(url.QueryEscape(s), "+", "%20"),
 		html.EscapeString(s), strings.Trim(fmt.Sprintf("%q", s), `"`),
 		strings.ReplaceAll(s, `'`, `'\''`), strings.ReplaceAll(s, `'`, `'"'"'`),
-		backslashed(s, "\"$`\\"), backslashed(s, " !\"$&'()*;<>?[]\\^`{|}"), backslashed(s, " !\"$&'()*,;<>?[]\\^`{|}~#"),
+		backslashed(s, "\"$`\\"), backslashed(s, " !\"$&'()*;<>?[]\\^`{|}"),
+		backslashed(s, " !\"$&'()*,;<>?[]\\^`{|}~#"),
 		strings.NewReplacer("\\", `\\`, "'", `\'`, "\n", `\n`, "\t", `\t`, "\r", `\r`).Replace(s),
 		// PowerShell's escapes, which our own provisioners write.
 		strings.NewReplacer("`", "``", "$", "`$", `"`, "`\"", "'", "`'").Replace(s),

@@ -49,7 +49,8 @@ func TestStreamShowsAtOnce(t *testing.T) {
 	s := r.Stream(&out)
 	r.Add("secret")
 	for _, step := range []struct{ write, shown string }{
-		{"Password: ", "Password: "}, {"\nnext line\n", "Password: \nnext line\n"}, {"se", "Password: \nnext line\n"},
+		{"Password: ", "Password: "}, {"\nnext line\n", "Password: \nnext line\n"},
+		{"se", "Password: \nnext line\n"},
 		{"nd\n", "Password: \nnext line\nsend\n"},
 	} {
 		fmt.Fprint(s, step.write)
@@ -75,7 +76,8 @@ func TestValueKeepsSyntax(t *testing.T) {
 		r.Add(s)
 	}
 	doc := words{"name": "my name", "kind": kind("out"), "n": 11, "ok": true, "none": nil,
-		"user": map[string]any{"name": "x"}, "list": []any{"1", 1, nil}, "bytes": []byte("1"), "secret": kiln.Secret("1"),
+		"user": map[string]any{"name": "x"}, "list": []any{"1", 1, nil}, "bytes": []byte("1"),
+		"secret":   kiln.Secret("1"),
 		"artifact": &kiln.Artifact{ID: "a,b", Data: map[string]any{"x": "1"}}}
 	var out bytes.Buffer
 	if err := r.Stream(&out).JSON(doc); err != nil {
@@ -95,7 +97,8 @@ func TestValueKeepsSyntax(t *testing.T) {
 	}
 	out.Reset()
 	s := r.Stream(&out)
-	if err := s.Record(func(f []string) string { return "1," + strings.Join(f, ",") }, "a,b", "x"); err != nil || out.String() != "1,a<sensitive>b,x" {
+	if err := s.Record(func(f []string) string { return "1," + strings.Join(f, ",") }, "a,b", "x"); err != nil ||
+		out.String() != "1,a<sensitive>b,x" {
 		t.Errorf("record %q, %v", &out, err)
 	}
 	var none any
@@ -115,7 +118,8 @@ func TestSinkMasksEveryText(t *testing.T) {
 	var l list
 	a := &kiln.Artifact{ID: "s3cr3t", Files: []string{"/s3cr3t"}, Tags: []string{"s3cr3t"},
 		Resources: []kiln.Resource{{ID: "s3cr3t", Attrs: map[string]string{"s3cr3t": "s3cr3t"}}}}
-	r.Sink(&l).Event(kiln.Event{Run: "s3cr3t", Kind: kiln.EventSay, Build: "s3cr3t", Component: "s3cr3t", Text: "s3cr3t", Error: "s3cr3t",
+	r.Sink(&l).Event(kiln.Event{Run: "s3cr3t", Kind: kiln.EventSay, Build: "s3cr3t", Component: "s3cr3t",
+		Text: "s3cr3t", Error: "s3cr3t",
 		Data: []string{"s3cr3t"}, Artifact: a, Resource: &kiln.Resource{ID: "s3cr3t"}})
 	got := l.events[0]
 	if got.Run != "s3cr3t" || got.Kind != kiln.EventSay {
@@ -136,7 +140,8 @@ func BenchmarkSink(b *testing.B) {
 	r.Add("s3cr3t")
 	s := r.Sink(&list{})
 	for b.Loop() {
-		s.Event(kiln.Event{Kind: kiln.EventOut, Build: "null.x", Component: "provisioner.shell", Text: "a line of output"})
+		s.Event(kiln.Event{Kind: kiln.EventOut, Build: "null.x", Component: "provisioner.shell",
+			Text: "a line of output"})
 		s.(*sink).Sink.(*list).events = nil
 	}
 }

@@ -149,7 +149,8 @@ func (s *Services) AWSRaw(name string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("AWS settings: %w", err)
 		}
-		out, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
+		out, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx,
+			&secretsmanager.GetSecretValueInput{SecretId: &name})
 		if err != nil {
 			return "", fmt.Errorf("read secret %s: %w", name, err)
 		}

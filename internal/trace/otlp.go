@@ -39,7 +39,8 @@ func Export(ctx context.Context, root *Span, version string) error {
 	if err != nil {
 		return fmt.Errorf("export spans: %w", err)
 	}
-	res, err := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "kiln"), attribute.String("service.version", version)), resource.WithFromEnv())
+	res, err := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "kiln"),
+		attribute.String("service.version", version)), resource.WithFromEnv())
 	if err != nil {
 		return fmt.Errorf("export spans: %w", err)
 	}

@@ -87,7 +87,8 @@ func (s *suite) add(e kiln.Event, title string) *test {
 	if e.Step > 0 {
 		name = fmt.Sprintf("%d %s", e.Step, title)
 	}
-	t := &test{Name: printable(name), Class: printable(s.Name + "." + e.Component), Time: fmt.Sprintf("%.3f", e.Seconds)}
+	t := &test{Name: printable(name), Class: printable(s.Name + "." + e.Component),
+		Time: fmt.Sprintf("%.3f", e.Seconds)}
 	s.Cases = append(s.Cases, t)
 	s.Tests++
 	return t

@@ -237,7 +237,8 @@ func (l *Live) row(c *buildState, nameWidth, width int) string {
 	}
 	switch {
 	case c.progress.Kind != "" && c.progress.Total > 0:
-		text += fmt.Sprintf("  %s %3d%% of %s", c.progress.Text, 100*c.progress.Done/c.progress.Total, byteCount(c.progress.Total))
+		text += fmt.Sprintf("  %s %3d%% of %s", c.progress.Text, 100*c.progress.Done/c.progress.Total,
+			byteCount(c.progress.Total))
 	case c.progress.Kind != "" && c.progress.Done > 0:
 		text += fmt.Sprintf("  %s %s", c.progress.Text, byteCount(c.progress.Done))
 	case len(c.lines) > 0 && c.step != "":
