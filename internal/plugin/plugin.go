@@ -196,8 +196,8 @@ func inspect(ctx context.Context, dir, path string, o Options) (*Plugin, error) 
 		return nil, err
 	}
 	api := fmt.Sprintf("x%s.%s", m[3], m[4])
-	if dv, err := goversion.NewVersion(about.Version); err != nil || !dv.Equal(v) &&
-		dv.Core().String()+"-"+dv.Prerelease() != v.Core().String()+"-"+v.Prerelease() || about.APIVersion != api {
+	says, err := goversion.NewVersion(about.Version)
+	if err != nil || !same(says, v) || about.APIVersion != api {
 		return nil, fmt.Errorf("it says that it is %s, API %s", about.Version, about.APIVersion)
 	}
 	rel, _ := filepath.Rel(dir, filepath.Dir(path))
@@ -296,11 +296,17 @@ func InstallLocal(ctx context.Context, dir, src, bin string) (string, error) {
 	return place(dir, Requirement{Source: src}, v, about.APIVersion, f, nil)
 }
 
+// same reports whether versions are equal but for what is behind a plus sign.
+func same(a, b *goversion.Version) bool {
+	return a.Equal(b) || a.Core().Equal(b.Core()) && a.Prerelease() == b.Prerelease()
+}
+
 // place writes a binary under its name, and its checksum first: without it the
-// binary counts for nothing. What check, if it is given, refuses is not kept; it may
-// run what it is given the path of.
-func place(dir string, r Requirement, v *goversion.Version, api string, in io.Reader,
-	check func(path string) error) (string, error) {
+// binary counts for nothing. What check, if it is given, refuses is not kept; check is
+// called with the path before the rename.
+func place(
+	dir string, r Requirement, v *goversion.Version, api string, in io.Reader, check func(path string) error,
+) (string, error) {
 	folder := filepath.Join(dir, filepath.FromSlash(r.Source))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err

@@ -157,8 +157,8 @@ func (s server) sums(ctx context.Context, version string) (map[string]string, er
 	return s.readSums(ctx, s.file(version, "SHA256SUMS"))
 }
 
-func (s server) archive(ctx context.Context, version string, _ map[string]string) (name, api, address string,
-	err error) {
+func (s server) archive(ctx context.Context, version string, _ map[string]string) (
+	name, api, address string, err error) {
 	body, err := s.get(ctx, s.file(version, "manifest.json"), metaLimit)
 	if err != nil {
 		return "", "", "", err
@@ -182,8 +182,8 @@ type hub struct {
 }
 
 func (h hub) versions(ctx context.Context) ([]string, error) {
-	body, err := h.get(ctx, fmt.Sprintf("%s/repos/%s/packer-plugin-%s/git/matching-refs/tags", h.api(), h.owner,
-		h.name), metaLimit)
+	tags := fmt.Sprintf("%s/repos/%s/packer-plugin-%s/git/matching-refs/tags", h.api(), h.owner, h.name)
+	body, err := h.get(ctx, tags, metaLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -211,8 +211,8 @@ func (h hub) sums(ctx context.Context, version string) (map[string]string, error
 	return h.readSums(ctx, h.file(version, fmt.Sprintf("packer-plugin-%s_v%s_SHA256SUMS", h.name, version)))
 }
 
-func (h hub) archive(_ context.Context, version string, sums map[string]string) (name, api, address string,
-	err error) {
+func (h hub) archive(_ context.Context, version string, sums map[string]string) (
+	name, api, address string, err error) {
 	begin, end := fmt.Sprintf("packer-plugin-%s_v%s_", h.name, version),
 		"_"+runtime.GOOS+"_"+runtime.GOARCH+".zip"
 	for file := range sums {
