@@ -55,7 +55,7 @@ func parseSize(text string) (int64, error) {
 	}
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil || n < 0 || n*float64(unit) > 1<<62 {
-		return 0, fmt.Errorf("%q is no size: write 500M, 10G", text)
+		return 0, fmt.Errorf("invalid size %q: write 500M, 10G", text)
 	}
 	return int64(n * float64(unit)), nil
 }
@@ -73,14 +73,14 @@ func showSize(n int64) string {
 var cacheCommand = &command{
 	name: "cache", usage: "[options] ls|prune", synopsis: "list or remove kept layers",
 	about: "Layers are the states of machines between steps. A build starts from the latest one\nthat its inputs still fit.\n  ls     lists them\n  prune  removes those that -all, -max-size or -older-than name; without an option\n         the oldest beyond KILN_CACHE_SIZE (default 20G)",
-	run: func(ctx context.Context, p *program, c *call) int {
+	run: func(ctx context.Context, p *program, c *call) error {
 		var f cacheFlags
 		// The options may stand before or after the word.
 		if len(c.args) > 1 && !strings.HasPrefix(c.args[0], "-") {
 			c.args = append(c.args[1:len(c.args):len(c.args)], c.args[0])
 		}
-		if !c.parse(p, f.define, 1, 1) {
-			return exitFailed
+		if err := c.parse(p, f.define, 1, 1); err != nil {
+			return err
 		}
 		ctx, stop := interruptible(ctx)
 		defer stop()
@@ -90,8 +90,7 @@ var cacheCommand = &command{
 		case "prune":
 			return p.pruneLayers(ctx, &f)
 		}
-		p.fail("Error: cache knows ls and prune, not %q.", c.args[0])
-		return exitFailed
+		return fmt.Errorf("cache knows ls and prune, not %q.", c.args[0])
 	},
 }
 
@@ -104,7 +103,7 @@ type storedLayer struct {
 }
 
 // layers lists what every builder keeps for this home, or for everyone, oldest
-// first. A builder whose engine does not answer is an error beside the layers of
+// first. A builder whose engine does not answer is an error next to the layers of
 // the others.
 func (p *program) layers(ctx context.Context, everyone bool) (*engine.Layers, []storedLayer, error) {
 	var all []storedLayer
@@ -141,11 +140,10 @@ func (p *program) layers(ctx context.Context, everyone bool) (*engine.Layers, []
 	return mine, all, errors.Join(errs...)
 }
 
-func (p *program) listLayers(ctx context.Context, f *cacheFlags) int {
+func (p *program) listLayers(ctx context.Context, f *cacheFlags) error {
 	_, all, err := p.layers(ctx, f.everyone)
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	var total int64
 	for _, l := range all {
@@ -157,37 +155,33 @@ func (p *program) listLayers(ctx context.Context, f *cacheFlags) int {
 		p.say("%s  %-8s %8s  %s%s", l.Key[:min(24, len(l.Key))], l.builder, showSize(l.Size), l.Created.Local().Format(time.DateTime), note)
 	}
 	p.say("%d layer(s), %s", len(all), showSize(total))
-	return exitOK
+	return nil
 }
 
-func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) int {
+func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) error {
 	mine, all, err := p.layers(ctx, f.everyone)
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	limit := int64(f.maxSize.bytes)
 	if !f.maxSize.set && f.olderThan == 0 && !f.all {
 		if limit, err = cacheSize(); err != nil {
-			p.fail("Error: %v", err)
-			return exitFailed
+			return err
 		}
 		f.maxSize.set = true
 	}
 	removed, freed, err := prune(ctx, mine, all, func(l storedLayer, rest int64) bool {
 		return f.all || f.olderThan > 0 && time.Since(l.Created) > f.olderThan || f.maxSize.set && (rest > limit || limit == 0)
 	})
-	if err != nil {
-		p.fail("Error: %v", err)
-	}
+	p.report(err)
 	p.say("Removed %d layer(s), %s", removed, showSize(freed))
 	if err != nil {
-		return exitFailed
+		return errReported
 	}
-	return exitOK
+	return nil
 }
 
-// prune removes layers, oldest first, as long as out says so. It is told the size
+// prune removes layers, oldest first, as long as out says so. It is given the size
 // of all that is still there. Those chosen go newest first: a layer cannot go
 // before the layers that stand on it.
 func prune(

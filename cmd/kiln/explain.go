@@ -21,22 +21,21 @@ func (f *explainFlags) define(fs *flag.FlagSet) {
 var explainCommand = &command{
 	name: "explain", usage: "[options] [COMPONENT[.OPTION]]", synopsis: "show the options of a component",
 	about: "Shows what a builder, provisioner or post-processor does and each of its options.\nWithout a name: the list of components. A name that several kinds share is told apart\nby its kind: explain provisioner.shell-local.",
-	run: func(_ context.Context, p *program, c *call) int {
+	run: func(_ context.Context, p *program, c *call) error {
 		var f explainFlags
-		if !c.parse(p, f.define, 0, 1) {
-			return exitFailed
+		if err := c.parse(p, f.define, 0, 1); err != nil {
+			return err
 		}
 		all := described()
 		if len(c.args) == 0 {
 			for _, d := range all {
 				p.say("%-16s %-16s %s", d.kind, d.name, d.synopsis())
 			}
-			return exitOK
+			return nil
 		}
 		found, option := find(all, c.args[0])
 		if len(found) == 0 {
-			p.noComponent(all, c.args[0])
-			return exitFailed
+			return p.noComponent(all, c.args[0])
 		}
 		for i, d := range found {
 			if i > 0 {
@@ -44,12 +43,11 @@ var explainCommand = &command{
 			}
 			text, err := d.page(f.markdown, option)
 			if err != nil {
-				p.fail("Error: %v", err)
-				return exitFailed
+				return err
 			}
 			p.say("%s", strings.TrimRight(text, "\n"))
 		}
-		return exitOK
+		return nil
 	},
 }
 
@@ -96,7 +94,7 @@ func known(d description, option string) bool {
 	return schema.Of(d.component).Field(name) != nil
 }
 
-func (p *program) noComponent(all []description, word string) {
+func (p *program) noComponent(all []description, word string) error {
 	var names []string
 	for _, d := range all {
 		names = append(names, d.name)
@@ -105,15 +103,13 @@ func (p *program) noComponent(all []description, word string) {
 			if near := schema.Suggest(rest, schema.Of(d.component).Names()); near != "" {
 				hint = fmt.Sprintf(" Did you mean %q?", near)
 			}
-			p.fail("Error: %s %s has no option %q.%s", d.kind, d.name, rest, hint)
-			return
+			return wordedf("Error: %s %s has no option %q.%s", d.kind, d.name, rest, hint)
 		}
 	}
 	if near := schema.Suggest(word, names); near != "" {
-		p.fail("Error: there is no component %q. Did you mean %q?", word, near)
-		return
+		return wordedf("Error: there is no component %q. Did you mean %q?", word, near)
 	}
-	p.fail("Error: there is no component %q. `%s explain` lists all.", word, p.name)
+	return wordedf("Error: there is no component %q. `%s explain` lists all.", word, p.name)
 }
 
 func (d description) comments() schema.Comments {
@@ -217,7 +213,7 @@ func writeField(b *strings.Builder, f *schema.Field, name, comment string, markd
 	}
 }
 
-// wrap breaks text into lines of at most width bytes, at blanks.
+// wrap breaks text into lines of at most width bytes, at spaces.
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"strconv"
 	"strings"
@@ -20,28 +19,16 @@ func (f *schemaFlags) define(fs *flag.FlagSet) {
 var schemaCommand = &command{
 	name: "schema", usage: "[options]", synopsis: "print the schema of templates, for editors",
 	about: "Prints every block, component, option and function that a template can have as JSON.",
-	run: func(_ context.Context, p *program, c *call) int {
+	run: func(_ context.Context, p *program, c *call) error {
 		var f schemaFlags
-		if !c.parse(p, f.define, 0, 0) {
-			return exitFailed
+		if err := c.parse(p, f.define, 0, 0); err != nil {
+			return err
 		}
 		if f.json {
 			return p.json(jsonSchema())
 		}
 		return p.json(editorSchema())
 	},
-}
-
-// json prints a value as JSON.
-func (p *program) json(v any) int {
-	enc := json.NewEncoder(p.out)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
-	}
-	return exitOK
 }
 
 // schemaVersion counts up when a key of the schema's form changes its meaning.
@@ -101,8 +88,6 @@ func options(st *schema.Struct, c schema.Comments, prefix string) []optionSchema
 	}
 	return all
 }
-
-type object = map[string]any
 
 // jsonSchema describes legacy templates in JSON Schema, 2020-12.
 func jsonSchema() object {

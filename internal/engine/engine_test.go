@@ -192,7 +192,7 @@ func bake(t *testing.T, text string, change func(*Options)) ([]Result, string, i
 	j := journal.New(dir, "run", "-")
 	var mu sync.Mutex
 	var said []string
-	o := Options{Run: "run", Dir: ".", OnError: "cleanup", Journal: j, Redactor: new(kiln.Redactor),
+	o := Options{Run: "run", Dir: ".", OnError: "cleanup", Journal: j,
 		Reaper: func(owner string) (kiln.Reaper, bool) {
 			if owner == "" {
 				return local.Reaper{}, true
@@ -313,7 +313,7 @@ func TestCancelled(t *testing.T) {
 	builds, _ := tmpl.Builds(t.Context())
 	plan, _ := NewPlan(builds)
 	var end kiln.Event
-	results := Run(ctx, plan, Options{Journal: journal.New(t.TempDir(), "r", ""), Redactor: new(kiln.Redactor), Sink: func(e kiln.Event) { end = e }})
+	results := Run(ctx, plan, Options{Journal: journal.New(t.TempDir(), "r", ""), Sink: func(e kiln.Event) { end = e }})
 	if len(results) != 0 || end.Result != kiln.OutcomeCancelled {
 		t.Errorf("%v, %+v", results, end)
 	}

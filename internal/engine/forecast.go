@@ -94,7 +94,7 @@ func foresee(ctx context.Context, job *Job, layers *Layers, dir string, done map
 			remade = append(remade, need)
 		}
 	}
-	w := &work{runner: &runner{Options{Dir: dir, Layers: layers, Redactor: new(kiln.Redactor)}}, job: job}
+	w := &work{runner: &runner{Options{Dir: dir, Layers: layers}}, job: job}
 	resumed, err := w.foreseeStart(ctx, f, remade)
 	if err != nil {
 		return nil, err

@@ -86,7 +86,7 @@ func planOf(t *testing.T, text string) *Plan {
 func runPlan(t *testing.T, plan *Plan, layers *Layers, parallel int) []Result {
 	t.Helper()
 	j := journal.New(t.TempDir(), "run", "-")
-	results := Run(t.Context(), plan, Options{Run: "run", Dir: ".", OnError: "cleanup", Parallel: parallel, Journal: j, Layers: layers, Redactor: new(kiln.Redactor),
+	results := Run(t.Context(), plan, Options{Run: "run", Dir: ".", OnError: "cleanup", Parallel: parallel, Journal: j, Layers: layers,
 		Reaper: func(string) (kiln.Reaper, bool) { return new(builder), true }, Sink: func(kiln.Event) {}})
 	if err := j.Close(); err != nil {
 		t.Error(err)

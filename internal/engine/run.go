@@ -26,7 +26,7 @@ type Options struct {
 	Layers    *Layers  // nil: no layers are used or kept
 	Hint      []string // commands to type next, shown after a failure
 	Journal   kiln.Journal
-	Redactor  *kiln.Redactor
+	Hide      func(secret string) // told of each secret that a build meets; nil: nobody
 	Sink      func(kiln.Event)
 	Ask       func(ctx context.Context, build, question string) (string, error)
 	Reaper    func(owner string) (kiln.Reaper, bool)
@@ -88,7 +88,7 @@ type runner struct{ Options }
 
 func (r *runner) emit(e kiln.Event) {
 	e.Time, e.Run = time.Now(), r.Run
-	r.Sink(r.Redactor.MaskEvent(e))
+	r.Sink(e)
 }
 
 // all runs the jobs with at most r.Parallel at a time, each after those whose
@@ -164,7 +164,7 @@ func waits(plan *Plan, job *Job, results []*Result) (ready bool, why string) {
 
 // skip ends a build that cannot begin.
 func (r *runner) skip(job *Job, why string) *Result {
-	b := kiln.NewBuild(kiln.Build{Run: r.Run, Name: job.Template.Name, Type: job.Template.Builder.Type}, kiln.Host{Emit: func(e kiln.Event) { r.Sink(r.Redactor.MaskEvent(e)) }})
+	b := kiln.NewBuild(kiln.Build{Run: r.Run, Name: job.Template.Name, Type: job.Template.Builder.Type}, kiln.Host{Emit: r.Sink})
 	b.Emit(kiln.Event{Kind: kiln.EventBuildStart, Index: job.Index})
 	err := fmt.Errorf("not started: it needs the artifact of %s", why)
 	b.Emit(kiln.Event{Kind: kiln.EventPhase, Text: "wait"})
@@ -177,8 +177,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	begin := time.Now()
 	t := job.Template
 	w := &work{runner: r, job: job}
-	host := kiln.Host{Emit: func(e kiln.Event) { r.Sink(r.Redactor.MaskEvent(e)) }, Journal: r.Journal, Ask: w.ask, Hide: r.Redactor.Add,
-		Render: w.render}
+	host := kiln.Host{Emit: r.Sink, Journal: r.Journal, Ask: w.ask, Hide: r.Hide, Render: w.render}
 	if r.Layers != nil {
 		host.Layers = w.layerKeys
 	}
@@ -205,7 +204,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	}
 	end := kiln.Event{Kind: kiln.EventBuildEnd, Index: job.Index, Seconds: res.Took.Seconds(), Result: kiln.OutcomeSuccess}
 	if res.Err != nil {
-		end.Error, end.Result = r.Redactor.Mask(res.Err.Error()), kiln.OutcomeFailed
+		end.Error, end.Result = res.Err.Error(), kiln.OutcomeFailed
 		if ctx.Err() != nil {
 			end.Result = kiln.OutcomeCancelled
 		}

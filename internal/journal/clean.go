@@ -16,7 +16,7 @@ type Cleaner struct {
 	// Reaper finds the component that made a resource; false where there is none
 	// of that name.
 	Reaper func(owner string) (kiln.Reaper, bool)
-	// Gone and Failed are told of each resource. Either may be nil.
+	// Gone and Failed are called for each resource. Either may be nil.
 	Gone   func(run string, r kiln.Resource)
 	Failed func(run string, r kiln.Resource, err error)
 }
@@ -35,7 +35,8 @@ func (c *Cleaner) Clean(ctx context.Context, only string) error {
 		found = true
 		if run.Live {
 			if only != "" {
-				errs = append(errs, fmt.Errorf("run %s is still running as process %d: %w", run.ID, run.PID, kiln.ErrConflict))
+				errs = append(errs, fmt.Errorf("run %s is still running as process %d: %w", run.ID, run.PID,
+					kiln.ErrConflict))
 			}
 			continue
 		}

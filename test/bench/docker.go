@@ -11,7 +11,8 @@ import (
 // last step changed.
 func (b *bench) docker() error {
 	if err := exec.Command("docker", "image", "inspect", "kiln-bench:1").Run(); err != nil {
-		if out, err := exec.Command("sh", "-c", `set -e; d=$(mktemp -d); mkdir -p $d/bin $d/tmp; cp /bin/busybox $d/bin/; for a in sh cat rm chmod dd sleep; do ln -s busybox $d/bin/$a; done; tar -C $d -c . | docker import - kiln-bench:1; rm -rf $d`).CombinedOutput(); err != nil {
+		if out, err := exec.Command("sh", "-c",
+			`set -e; d=$(mktemp -d); mkdir -p $d/bin $d/tmp; cp /bin/busybox $d/bin/; for a in sh cat rm chmod dd sleep; do ln -s busybox $d/bin/$a; done; tar -C $d -c . | docker import - kiln-bench:1; rm -rf $d`).CombinedOutput(); err != nil {
 			return fmt.Errorf("make image: %w: %s", err, out)
 		}
 	}
@@ -22,7 +23,8 @@ func (b *bench) docker() error {
 			steps = append(steps, fmt.Sprintf(`{"type":"shell","inline":["dd if=/dev/zero of=/f%d bs=1M count=4 2>/dev/null; sleep 0.3"]}`, i))
 		}
 		steps = append(steps, fmt.Sprintf(`{"type":"shell","inline":["echo %s"]}`, last))
-		return b.write("docker.json", `{"builders":[{"type":"docker","image":"kiln-bench:1","pull":false,"discard":true}],"provisioners":[`+strings.Join(steps, ",")+`]}`)
+		return b.write("docker.json",
+			`{"builders":[{"type":"docker","image":"kiln-bench:1","pull":false,"discard":true}],"provisioners":[`+strings.Join(steps, ",")+`]}`)
 	}
 	if err := template("one"); err != nil {
 		return err
@@ -41,7 +43,8 @@ func (b *bench) docker() error {
 		return err
 	}
 	n := 0
-	changed, _, err := b.pair(func() error { n++; return template(fmt.Sprint("two", n, os.Getpid())) }, build, nil)
+	changed, _, err := b.pair(func() error { n++; return template(fmt.Sprint("two", n, os.Getpid())) }, build,
+		nil)
 	if err != nil {
 		return err
 	}
