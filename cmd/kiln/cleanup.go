@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -47,7 +48,14 @@ func (p *program) cleanup(ctx context.Context, dir, only string, dryRun bool) er
 		return nil
 	}
 	count := 0
-	cleaner := journal.Cleaner{Dir: dir, Reaper: reaper,
+	cleaner := journal.Cleaner{Dir: dir,
+		Reaper: func(_, _, owner string) (kiln.Reaper, error) {
+			r, ok := reaper(owner)
+			if !ok {
+				return nil, fmt.Errorf("this program has no component %q", owner)
+			}
+			return r, nil
+		},
 		Gone:   func(run string, r kiln.Resource) { count++; p.say("%s: destroyed %s", run, r) },
 		Failed: func(run string, r kiln.Resource, err error) { p.fail("%s: could not destroy %s: %v", run, r, err) },
 	}

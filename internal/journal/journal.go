@@ -221,7 +221,7 @@ type Run struct {
 	Open     []Entry // owned and neither gone nor released, oldest first
 	// Seen is one resource for each owner and place that the run had to do with,
 	// for finding what was made without a record.
-	Seen []kiln.Resource
+	Seen []Entry
 
 	path string
 }
@@ -295,11 +295,11 @@ func (run *Run) apply(rec record) {
 		}
 		run.Open = append(run.Open, Entry{rec.Build, *rec.Resource, rec.Time})
 		for _, s := range run.Seen {
-			if s.Owner == rec.Resource.Owner && maps.Equal(s.Attrs, rec.Resource.Attrs) {
+			if s.Build == rec.Build && s.Resource.Owner == rec.Resource.Owner && maps.Equal(s.Resource.Attrs, rec.Resource.Attrs) {
 				return
 			}
 		}
-		run.Seen = append(run.Seen, *rec.Resource)
+		run.Seen = append(run.Seen, Entry{rec.Build, *rec.Resource, rec.Time})
 	case opGone, opRelease:
 		if rec.Resource == nil {
 			return

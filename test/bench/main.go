@@ -63,7 +63,7 @@ func run() error {
 		do   func() error
 	}{
 		{"validate", b.validate}, {"null builds", b.nullBuilds}, {"fleet", b.fleet}, {"ssh", b.ssh},
-		{"docker", b.docker}, {"ready", b.ready},
+		{"docker", b.docker}, {"layers", b.layers}, {"ready", b.ready},
 	} {
 		if !strings.Contains(m.name, *only) {
 			continue
