@@ -12,6 +12,7 @@ import (
 	"kiln"
 	"kiln/internal/journal"
 	"kiln/internal/template"
+	"kiln/internal/template/load"
 )
 
 // Foresee makes the fake builder one whose layers can be foretold.
@@ -62,7 +63,7 @@ func planOf(t *testing.T, text string) *Plan {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	tmpl, diags := template.Load(t.Context(), template.Options{Path: path, Components: components(), PackerVersion: "1.16.0", KilnVersion: "1"})
+	tmpl, diags := load.Template(t.Context(), template.Options{Path: path, Components: components(), PackerVersion: "1.16.0", KilnVersion: "1"})
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}

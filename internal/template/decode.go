@@ -3,7 +3,9 @@ package template
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -13,9 +15,84 @@ import (
 	"kiln/schema"
 )
 
-// commonData are the keys that every build may generate: templates.md 2.8.
-var commonData = []string{"ID", "Host", "Port", "User", "Password", "ConnType", "PackerRunUUID", "PackerHTTPAddr", "PackerHTTPIP",
-	"PackerHTTPPort", "SSHPublicKey", "SSHPrivateKey", "WinRMPassword"}
+// decoding decodes the component of a step for one build.
+type decoding struct {
+	*Step
+	spec     *BuildSpec
+	weak     bool
+	override *Override // nil: none
+	keys     []string
+	make     func() any
+	texts    *Texts
+	hide     func(string)
+}
+
+// decode makes a new value.
+func (d *decoding) decode(data map[string]any) (any, []Unknown, Diagnostics) {
+	scope := d.spec.Scope
+	dst := d.make()
+	later := map[string][]string{}
+	r := renderer{data: data, later: func(option, key string) {
+		if !slices.Contains(later[option], key) {
+			later[option] = append(later[option], key)
+		}
+	}}
+	r.prepare, r.c = scope.Text(d.Step, d.keys)
+	body, eval := scope.Open(d.Step, d.keys, data)
+	dec := r.decoder(d.weak, eval)
+	dec.Skip = d.Skip
+	var unknown []Unknown
+	dec.Unknown = func(option string, attr *hcl.Attribute) {
+		unknown = append(unknown, Unknown{option, unknownRefs(attr.Expr, eval), attr.Range.Filename, attr.Range.Start.Line})
+	}
+	pos, diags := dec.Body(body, dst)
+	if d.override != nil {
+		diags = append(diags, dec.Value(d.override.Value, d.override.Range, dst)...)
+	}
+	diags = append(diags, validate(dst, pos, d.Range, diags)...)
+	diags = scope.Explain(d.Step, diags)
+	hide(dst, d.hide)
+	for _, option := range slices.Sorted(maps.Keys(later)) {
+		at := d.Range
+		if set, ok := pos[option]; ok {
+			at = set
+		}
+		unknown = append(unknown, Unknown{option, later[option], at.Filename, at.Start.Line})
+	}
+	return dst, unknown, d.texts.Convert(diags)
+}
+
+// DecodeData decodes the body of a data source.
+func DecodeData(body hcl.Body, rng hcl.Range, eval *hcl.EvalContext, text *interpolate.Context, dst any) hcl.Diagnostics {
+	dec := renderer{c: text, prepare: text}.decoder(false, eval)
+	pos, diags := dec.Body(body, dst)
+	return append(diags, validate(dst, pos, rng, diags)...)
+}
+
+// unknownRefs lists the references of an expression that have no value yet.
+func unknownRefs(expr hcl.Expression, ctx *hcl.EvalContext) (refs []string) {
+	for _, t := range expr.Variables() {
+		v, diags := t.TraverseAbs(ctx)
+		text := traversalText(t)
+		if !diags.HasErrors() && !v.IsWhollyKnown() && !slices.Contains(refs, text) {
+			refs = append(refs, text)
+		}
+	}
+	return refs
+}
+
+func traversalText(t hcl.Traversal) string {
+	text := t.RootName()
+	for i := 1; i < len(t); i++ {
+		switch s := t[i].(type) {
+		case hcl.TraverseAttr:
+			text += "." + s.Name
+		case hcl.TraverseIndex:
+			text += "[" + ShowText(s.Key, false) + "]"
+		}
+	}
+	return text
+}
 
 // renderer renders the {{ }} text of one component's fields, each in the phases
 // that its mode says.
@@ -84,7 +161,7 @@ func validate(component any, pos schema.Positions, body hcl.Range, before hcl.Di
 				rng = at
 			}
 		}
-		diags = append(diags, errorAt(rng, "", err.Error()))
+		diags = append(diags, ErrorAt(rng, "", err.Error()))
 	}
 	return diags
 }
@@ -113,19 +190,8 @@ var plugins = []string{"amazon", "ansible", "azure", "chef", "cloudstack", "digi
 	"lxd", "ncloud", "oneandone", "openstack", "oracle", "parallels", "powershell", "profitbricks", "proxmox", "puppet", "qemu", "salt", "scaleway", "tencentcloud",
 	"triton", "ucloud", "vagrant", "virtualbox", "vmware", "vsphere", "windows", "yandex", "hcp", "provenance"}
 
-// unknownType ends the sentence "The builder x is unknown by ..." of an HCL2
-// template, which says where its components come from.
-func (h *hclTemplate) unknownType(typ string, known []string) string {
-	for _, p := range h.t.Plugins {
-		if typ == p.Accessor || strings.HasPrefix(typ, p.Accessor+"-") {
-			return fmt.Sprintf("Kiln. It belongs to the plugin %s, which is required here; this version of Kiln cannot run plugins.", p.Source)
-		}
-	}
-	return unknownHint(typ, known)
-}
-
-// unknownHint ends the sentence "The builder x is unknown by ...".
-func unknownHint(typ string, known []string) string {
+// UnknownHint ends the sentence "The builder x is unknown by ...".
+func UnknownHint(typ string, known []string) string {
 	if near := schema.Suggest(typ, known); near != "" {
 		return fmt.Sprintf("Kiln. Did you mean to use %q?", near)
 	}
