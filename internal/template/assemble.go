@@ -249,15 +249,13 @@ func (m *maker) component(s *Step) *Component {
 	if g, is := make().(kiln.Generator); is && s.Kind == KindBuilder {
 		m.keys = append(slices.Clone(commonData), g.Generates()...)
 	}
-	c := &Component{Kind: s.Kind, Type: s.Type, Name: s.Name, File: s.Range.Filename, Line: s.Range.Start.Line}
 	d := &decoding{Step: s, spec: m.spec, weak: m.assembler.spec.Weak, keys: m.keys, make: make, texts: m.texts, hide: m.options.Hide}
 	if s.Kind == KindProvisioner {
 		if o, ok := s.Override[m.spec.Own]; ok {
 			d.override = &o
 		}
 	}
-	c.decode = d.decode
-	return c
+	return &Component{Kind: s.Kind, Type: s.Type, Name: s.Name, File: s.Range.Filename, Line: s.Range.Start.Line, decoding: d}
 }
 
 // factory is what makes values of a step's component, or the names of those of its

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"sync"
 	"time"
 
 	"kiln"
@@ -29,8 +30,7 @@ type Build struct {
 	Render func(text string, vars map[string]any) (string, error)
 }
 
-// Component is one configured part of a build. Its body can be decoded as often
-// as is wanted, each time into a new value.
+// Component is one configured part of a build.
 type Component struct {
 	Kind string // builder, provisioner, post-processor
 	Type string
@@ -38,9 +38,10 @@ type Component struct {
 	File string // where it is declared
 	Line int
 
-	decode  func(data map[string]any) (any, []Unknown, Diagnostics)
-	unknown []Unknown // of the last Decode with nothing known
-	decoded bool      // there was one
+	decoding *decoding
+	mu       sync.Mutex
+	first    *decoded // nil: not decoded yet
+	latest   *decoded // the first, or what was decoded after more was known
 }
 
 // Unknown is an option whose value is not known before the build runs.
@@ -51,23 +52,51 @@ type Unknown struct {
 	Line   int      `json:"line"`
 }
 
-// Decode makes a new component value and validates it. Data is what the build
-// generated so far; nil means that nothing is known yet, as when a template is
-// only checked.
+// Decode is the component's value, with what is wrong with it. It is decoded and
+// validated once; where options were not known then, they are decoded again over a
+// copy when more is known. Data is what the build generated so far; nil means that
+// nothing is known yet, as when a template is only checked. The value must not be
+// written to.
 func (c *Component) Decode(data map[string]any) (any, Diagnostics) {
-	component, unknown, diags := c.decode(data)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if data == nil {
-		c.unknown, c.decoded = unknown, true
+		now := c.now()
+		return now.value, now.diags
 	}
-	return component, diags
+	now := c.once()
+	if len(now.unknown) > 0 && !now.diags.HasErrors() {
+		now = c.decoding.again(now, data)
+	}
+	return now.value, now.diags
 }
 
-// Unknown lists the options whose values were not known at the last Decode with nil.
-func (c *Component) Unknown() []Unknown {
-	if !c.decoded {
-		c.Decode(nil)
+// once is what was known at first.
+func (c *Component) once() *decoded {
+	if c.first == nil {
+		c.first = c.decoding.first()
+		c.latest = c.first
 	}
-	return c.unknown
+	return c.first
+}
+
+// now is what is known without the build's data: artifacts of other builds may have
+// become known since the first time.
+func (c *Component) now() *decoded {
+	first := c.once()
+	if len(c.latest.unknown) > 0 && !first.diags.HasErrors() &&
+		c.latest.learned != c.decoding.spec.Scope.Learned(c.decoding.Step) {
+		c.latest = c.decoding.again(first, nil)
+	}
+	return c.latest
+}
+
+// Unknown lists the options that are not known before the build runs: their values
+// are not, or their {{ }} text needs what the build generates.
+func (c *Component) Unknown() []Unknown {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now().unknown
 }
 
 // Provisioner is a provisioner with what the template says around it.

@@ -162,6 +162,8 @@ type Scope interface {
 	Render(text string, vars map[string]any) (string, error)
 	// Needs lists the builds whose artifacts the step refers to.
 	Needs(s *Step, keys []string) ([]string, hcl.Diagnostics)
+	// Learned counts what became known of other builds that the step may refer to.
+	Learned(s *Step) int
 	// Unknown is the diagnostic of a type that no component has.
 	Unknown(s *Step, known []string) *hcl.Diagnostic
 	// Explain says around what is wrong with a component which one it is.

@@ -22,6 +22,7 @@ type artifacts struct {
 	order  [][2]string
 	all    map[[2]string]*made
 	builds map[string]*made // by full name
+	made   int              // how many were published
 	known  cty.Value        // of all builds; NilVal: to be made anew
 	marked cty.Value        // the same with marks that name the builds
 }
@@ -63,7 +64,15 @@ func (a *artifacts) publish(build string, artifact *kiln.Artifact) {
 	defer a.mu.Unlock()
 	if m := a.builds[build]; m != nil {
 		m.artifact, a.known = artifact, cty.NilVal
+		a.made++
 	}
+}
+
+// count is how often an artifact became known.
+func (a *artifacts) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.made
 }
 
 // needMark is on a value that comes from a build.

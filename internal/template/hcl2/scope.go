@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -15,6 +16,7 @@ import (
 	"kiln"
 	"kiln/internal/template"
 	"kiln/internal/template/interpolate"
+	"kiln/schema"
 )
 
 // scope is the values of a template's names: variables, locals, data sources and
@@ -168,13 +170,14 @@ func (sc *scope) spec(b *build, u use) *template.BuildSpec {
 		body = hcl.MergeBodies([]hcl.Body{body, u.body})
 	}
 	blk := u.src.blk
+	bs := &buildScope{sc: sc, text: sc.interpolation(u.name, u.typ), b: b, u: u,
+		source: cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(u.alias), "type": cty.StringVal(u.typ)})}
 	return &template.BuildSpec{Name: name, Source: u.name, Alias: u.alias, Select: name, Only: id, Own: u.alias,
 		Builder: &template.Step{Kind: template.KindBuilder, Type: owner.resolve(u.typ), Written: u.typ, Name: u.alias,
 			TypeRange: blk.LabelRanges[0], Body: body, Range: blk.DefRange, Of: newOrigin(owner, u.src.body, u.body)},
 		Steps: b.steps, Cleanup: b.cleanup, Chains: b.chains, Range: b.blk.DefRange,
 		Publish: func(a *kiln.Artifact) { sc.artifacts.publish(name, a) },
-		Scope: &buildScope{sc: sc, text: sc.interpolation(u.name, u.typ), b: b, u: u,
-			source: cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(u.alias), "type": cty.StringVal(u.typ)})},
+		Scope:   bs,
 	}
 }
 
@@ -250,6 +253,7 @@ type buildScope struct {
 	b       *build
 	u       use
 	source  cty.Value
+	once    sync.Once
 	unknown cty.Value // what the build generates, while nothing is known
 }
 
@@ -271,9 +275,7 @@ func (bs *buildScope) context(s *template.Step, keys []string, data map[string]a
 	case s.Kind == template.KindBuilder:
 		more = bs.u.src.with(more)
 	case data == nil:
-		if bs.unknown == cty.NilVal {
-			bs.unknown = bs.generated(keys, nil)
-		}
+		bs.once.Do(func() { bs.unknown = bs.generated(keys, nil) })
 		more["build"] = bs.unknown
 	default:
 		more["build"] = bs.generated(keys, data)
@@ -290,7 +292,7 @@ func (bs *buildScope) generated(keys []string, data map[string]any) cty.Value {
 		if data == nil {
 			continue
 		}
-		build[key] = cty.StringVal("<unknown>")
+		build[key] = cty.StringVal(schema.Placeholder)
 		switch v := data[key].(type) {
 		case nil:
 		case string:
@@ -334,6 +336,14 @@ func (bs *buildScope) Needs(s *template.Step, keys []string) (builds []string, d
 		}
 	}
 	return builds, diags
+}
+
+// Learned counts the artifacts of other builds.
+func (bs *buildScope) Learned(s *template.Step) int {
+	if !s.Of.(*origin).artifacts {
+		return 0
+	}
+	return bs.sc.artifacts.count()
 }
 
 // Unknown is the diagnostic of a type that there is no component of.

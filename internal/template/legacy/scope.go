@@ -12,6 +12,7 @@ import (
 
 	"kiln/internal/template"
 	"kiln/internal/template/interpolate"
+	"kiln/schema"
 )
 
 // scope is the values of a template's variables.
@@ -61,7 +62,7 @@ func (j *scope) Spec(context.Context) (*template.Spec, hcl.Diagnostics) {
 func (j *scope) pretend() {
 	for _, v := range j.variables {
 		if _, ok := j.supplied[v.name]; v.required && !ok {
-			j.values[v.name] = "<unknown>"
+			j.values[v.name] = schema.Placeholder
 		}
 	}
 }
@@ -97,6 +98,9 @@ func (s *buildScope) Render(text string, vars map[string]any) (string, error) {
 
 // Needs is empty: legacy JSON cannot name other builds' artifacts.
 func (s *buildScope) Needs(*template.Step, []string) ([]string, hcl.Diagnostics) { return nil, nil }
+
+// Learned is always 0.
+func (s *buildScope) Learned(*template.Step) int { return 0 }
 
 // dataText is a value of a build's data as text.
 func dataText(data map[string]any, key string) string {
