@@ -246,8 +246,10 @@ func (m *maker) component(s *Step) *Component {
 		m.diags = append(m.diags, m.spec.Scope.Unknown(s, known))
 		return nil
 	}
-	if g, is := make().(kiln.Generator); is && s.Kind == KindBuilder {
-		m.keys = append(slices.Clone(commonData), g.Generates()...)
+	if s.Kind == KindBuilder {
+		if g, is := make().(kiln.Generator); is {
+			m.keys = append(slices.Clone(commonData), g.Generates()...)
+		}
 	}
 	d := &decoding{Step: s, spec: m.spec, weak: m.assembler.spec.Weak, keys: m.keys, make: make, texts: m.texts, hide: m.options.Hide}
 	if s.Kind == KindProvisioner {

@@ -63,12 +63,7 @@ func dynamic(b *hclsyntax.Body) bool {
 // readBuilds reads the instances of one build block. In a module, their names begin
 // with the module's.
 func (sc *scope) readBuilds(blk *hcl.Block, prefix string) (all []*build, diags hcl.Diagnostics) {
-	content, rest, diags := blk.Body.PartialContent(instanceSchema)
-	made, more := instances(content.Attributes, blk, sc.context(nil))
-	diags = append(diags, more...)
-	if len(content.Attributes) == 0 {
-		rest = blk.Body
-	}
+	made, rest, diags := instancesOf(blk, sc.context(nil))
 	for _, i := range made {
 		b, more := sc.readBuild(blk, rest, i, prefix)
 		all, diags = append(all, b), append(diags, more...)

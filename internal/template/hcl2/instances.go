@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
@@ -33,18 +34,27 @@ var instanceSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "m
 // maxInstances bounds what one block may stand for.
 const maxInstances = 10_000
 
-// instances evaluates matrix and for_each of a block.
-func instances(attrs hcl.Attributes, blk *hcl.Block, ctx *hcl.EvalContext) ([]instance, hcl.Diagnostics) {
-	matrix, forEach := attrs["matrix"], attrs["for_each"]
+// instancesOf evaluates matrix and for_each of a block, and gives the body without
+// them.
+func instancesOf(blk *hcl.Block, ctx *hcl.EvalContext) ([]instance, hcl.Body, hcl.Diagnostics) {
+	if b, ok := blk.Body.(*hclsyntax.Body); ok && b.Attributes["matrix"] == nil && b.Attributes["for_each"] == nil {
+		return []instance{{}}, blk.Body, nil // as nearly all blocks
+	}
+	content, rest, diags := blk.Body.PartialContent(instanceSchema)
+	matrix, forEach := content.Attributes["matrix"], content.Attributes["for_each"]
+	var all []instance
+	var more hcl.Diagnostics
 	switch {
 	case matrix != nil && forEach != nil:
-		return nil, hcl.Diagnostics{template.ErrorAt(forEach.Range, "Both matrix and for_each", "A block has one of them.")}
+		more = hcl.Diagnostics{template.ErrorAt(forEach.Range, "Both matrix and for_each", "A block has one of them.")}
 	case matrix != nil:
-		return matrixInstances(matrix, ctx)
+		all, more = matrixInstances(matrix, ctx)
 	case forEach != nil:
-		return eachInstances(forEach, ctx)
+		all, more = eachInstances(forEach, ctx)
+	default:
+		all, rest = []instance{{}}, blk.Body
 	}
-	return []instance{{}}, nil
+	return all, rest, append(diags, more...)
 }
 
 var keyText = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
@@ -252,13 +262,8 @@ func (sc *scope) expandSources() (diags hcl.Diagnostics) {
 	ctx := sc.context(nil)
 	for _, key := range sc.sourceOrder {
 		blk := sc.sources[key]
-		content, rest, more := blk.Body.PartialContent(instanceSchema)
+		all, rest, more := instancesOf(blk, ctx)
 		diags = append(diags, more...)
-		all, more := instances(content.Attributes, blk, ctx)
-		diags = append(diags, more...)
-		if len(content.Attributes) == 0 {
-			rest = blk.Body
-		}
 		for _, i := range all {
 			s := &source{i, key[0], i.named(key[1]), blk, rest, sc}
 			sc.expanded[key] = append(sc.expanded[key], s)

@@ -225,25 +225,25 @@ func (sc *scope) hints(diags hcl.Diagnostics) hcl.Diagnostics {
 
 // origin is where a body comes from: whose values it may refer to.
 type origin struct {
-	scope     *scope
-	bodies    []hcl.Body
-	artifacts bool // it refers to artifacts of other builds
+	scope  *scope
+	bodies []hcl.Body
+	// The body refers to artifacts of other builds, or to what the build generates.
+	artifacts, build bool
 }
 
 func newOrigin(sc *scope, bodies ...hcl.Body) *origin {
 	o := &origin{scope: sc}
 	for _, b := range bodies {
-		if b != nil {
-			o.bodies = append(o.bodies, b)
-			o.artifacts = o.artifacts || mentions(b, "artifact")
+		if b == nil {
+			continue
+		}
+		o.bodies = append(o.bodies, b)
+		for _, t := range bodyVariables(b) {
+			o.artifacts = o.artifacts || t.RootName() == "artifact"
+			o.build = o.build || t.RootName() == "build"
 		}
 	}
 	return o
-}
-
-// mentions reports whether any expression of a body begins with a name.
-func mentions(body hcl.Body, root string) bool {
-	return slices.ContainsFunc(bodyVariables(body), func(t hcl.Traversal) bool { return t.RootName() == root })
 }
 
 // buildScope is what the text of one build may refer to.
@@ -274,6 +274,7 @@ func (bs *buildScope) context(s *template.Step, keys []string, data map[string]a
 	switch {
 	case s.Kind == template.KindBuilder:
 		more = bs.u.src.with(more)
+	case !o.build:
 	case data == nil:
 		bs.once.Do(func() { bs.unknown = bs.generated(keys, nil) })
 		more["build"] = bs.unknown
