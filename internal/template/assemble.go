@@ -29,7 +29,9 @@ type assembler struct {
 // Builds resolves variables, locals and data sources and lists the builds that
 // were selected, in order. A build that cannot be made is a diagnostic.
 func (t *Template) Builds(ctx context.Context) ([]*Build, Diagnostics) {
-	spec, problems := t.lang.Spec(ctx)
+	var spec *Spec
+	var problems hcl.Diagnostics
+	t.options.World.In("spec", func() { spec, problems = t.lang.Spec(ctx) })
 	a := &assembler{Template: t, spec: spec}
 	var bad *hcl.Diagnostic
 	if a.only, bad = newSelection(t.options.Only, "only", spec.Globs); bad == nil {
@@ -47,6 +49,7 @@ func (t *Template) Builds(ctx context.Context) ([]*Build, Diagnostics) {
 		}
 		builds = nil
 	}
+	t.built = builds
 	return builds, diags.Tidy()
 }
 
@@ -171,6 +174,7 @@ type maker struct {
 	spec  *BuildSpec
 	out   *Build
 	keys  []string // of the values that the build generates
+	count int      // of components so far
 	diags hcl.Diagnostics
 }
 
@@ -251,7 +255,9 @@ func (m *maker) component(s *Step) *Component {
 			m.keys = append(slices.Clone(commonData), g.Generates()...)
 		}
 	}
-	d := &decoding{Step: s, spec: m.spec, weak: m.assembler.spec.Weak, keys: m.keys, make: make, texts: m.texts, hide: m.options.Hide}
+	d := &decoding{Step: s, spec: m.spec, weak: m.assembler.spec.Weak, keys: m.keys, make: make, texts: m.texts, hide: m.options.Hide,
+		world: m.options.World, place: fmt.Sprintf("%s %s %d", m.spec.Name, s.Kind, m.count)}
+	m.count++
 	if s.Kind == KindProvisioner {
 		if o, ok := s.Override[m.spec.Own]; ok {
 			d.override = &o

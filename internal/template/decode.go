@@ -12,6 +12,7 @@ import (
 
 	"kiln"
 	"kiln/internal/template/interpolate"
+	"kiln/internal/template/outside"
 	"kiln/schema"
 )
 
@@ -25,6 +26,8 @@ type decoding struct {
 	make     func() any
 	texts    *Texts
 	hide     func(string)
+	world    *outside.World
+	place    string // names the component among all of the template
 }
 
 // decoded is a component value with what is not known of it.
@@ -49,10 +52,14 @@ func (d *decoded) options() map[string]bool {
 
 // first decodes a new value, with nothing known of the build.
 func (d *decoding) first() *decoded {
-	dst := d.make()
-	c := d.reader(nil)
-	pos, diags := c.Body(c.body, dst)
-	return d.finish(c, dst, pos, diags)
+	var out *decoded
+	d.world.In(d.place, func() {
+		dst := d.make()
+		c := d.reader(nil)
+		pos, diags := c.Body(c.body, dst)
+		out = d.finish(c, dst, pos, diags)
+	})
+	return out
 }
 
 // again decodes what was not known, with what the build generated so far, over a

@@ -12,6 +12,7 @@ import (
 
 	"kiln"
 	"kiln/internal/template/interpolate"
+	"kiln/internal/template/outside"
 )
 
 // Options says what to load and with which values.
@@ -40,6 +41,10 @@ type Options struct {
 	Start         time.Time // of the program, for timestamp and isotime
 	Hide          func(secret string)
 	Secrets       interpolate.Secrets // nil: vault and its like are refused
+
+	Secret func(text string) bool // reports whether a text holds a secret; nil: those that were hidden
+	World  *outside.World         // what is outside the template; nil: the machine
+	From   *Bundle                // the template is loaded again from it; nil: from files
 }
 
 // Template is a loaded template: everything that can be known without looking at
@@ -59,6 +64,7 @@ type Template struct {
 	options Options
 	lang    Language
 	texts   *Texts
+	built   []*Build // by the last call of Builds
 }
 
 // Format is the language of a template.
@@ -124,6 +130,8 @@ type Language interface {
 	Eval(line string) (string, Diagnostics)
 	Dump() string
 	Words() []string
+	// Bundle adds the values of variables and data sources.
+	Bundle(b *Bundle)
 }
 
 // New is a template that its language reads. Options are those that it was asked

@@ -193,8 +193,16 @@ func (g *graph) readAll(names []string) {
 	var wg sync.WaitGroup
 	for i, name := range names {
 		d := g.source(name)
+		if b := g.sc.From; b != nil {
+			if v, ok := b.Data[g.sc.place+name]; ok {
+				var err error
+				if values[i], err = unbundled(v); err == nil {
+					continue
+				}
+			}
+		}
 		var src kiln.DataSource
-		src, diags[i] = g.sc.prepare(d)
+		g.sc.World.In(g.sc.place+name, func() { src, diags[i] = g.sc.prepare(d) })
 		values[i] = cty.DynamicVal
 		if diags[i].HasErrors() {
 			continue

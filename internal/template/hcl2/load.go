@@ -20,6 +20,7 @@ import (
 
 	"kiln/internal/template"
 	"kiln/internal/template/function"
+	"kiln/internal/template/outside"
 	"kiln/schema"
 )
 
@@ -71,21 +72,21 @@ func Load(ctx context.Context, o template.Options, folder bool) (*template.Templ
 	case folder:
 		dir = template.Display(o.Path)
 		var diags template.Diagnostics
-		if paths, diags = templateFiles(o.Path); diags.HasErrors() {
+		if paths, diags = templateFiles(o.World, o.Path); diags.HasErrors() {
 			return nil, diags
 		}
 	case o.Path != "":
 		dir, paths = template.Display(filepath.Dir(o.Path)), []string{o.Path}
 	}
 	p := newParsed(o, dir)
-	if abs, err := filepath.Abs(dir); err == nil && folder {
-		p.inside = []string{abs}
+	if folder {
+		p.inside = []string{o.World.Abs(dir)}
 	}
 	p.readFiles(paths)
 	if len(p.files) < len(paths) {
 		return nil, p.texts.Convert(p.problems).Tidy()
 	}
-	sc := newScope(p, newArtifacts())
+	sc := newScope(p, newArtifacts(), "")
 	sc.t = template.New(o, sc, p.texts)
 	sc.t.Dir, sc.t.Format, sc.t.Sources, sc.t.Plugins = dir, template.HCL2, p.files, p.plugins
 	sc.readValues(folder)
@@ -102,12 +103,12 @@ func Load(ctx context.Context, o template.Options, folder bool) (*template.Templ
 
 // templateFiles lists the files of a folder that make up a template: the native
 // ones in name order and then those in JSON.
-func templateFiles(dir string) ([]string, template.Diagnostics) {
-	native, err := template.Matching(dir, ".pkr.hcl")
+func templateFiles(w *outside.World, dir string) ([]string, template.Diagnostics) {
+	native, err := template.Matching(w, dir, ".pkr.hcl")
 	if err != nil {
 		return nil, template.Errorf("Cannot read the folder", err.Error())
 	}
-	json, err := template.Matching(dir, ".pkr.json")
+	json, err := template.Matching(w, dir, ".pkr.json")
 	if err != nil {
 		return nil, template.Errorf("Cannot read the folder", err.Error())
 	}
@@ -125,7 +126,7 @@ func newParsed(o template.Options, dir string) *parsed {
 		variables: map[string]*variable{}, locals: map[string]*local{}, data: map[[2]string]*dataBlock{},
 		sources: map[[2]string]*hcl.Block{}, steps: map[string]*hcl.Block{}}
 	p.functions = sync.OnceValue(func() map[string]ctyfunction.Function {
-		return function.Functions(function.Options{Dir: dir, Start: o.Start, Secrets: o.Secrets})
+		return function.Functions(function.Options{Dir: dir, Start: o.Start, Secrets: o.Secrets, World: o.World})
 	})
 	return p
 }
@@ -134,7 +135,7 @@ func newParsed(o template.Options, dir string) *parsed {
 func (p *parsed) readFiles(paths []string) {
 	var bodies []hcl.Body
 	for _, path := range paths {
-		f, diags := p.parse(path)
+		f, diags := p.parse(path, p.World.ReadFile)
 		p.problems = append(p.problems, diags...)
 		if f != nil {
 			bodies = append(bodies, f.Body)
@@ -150,9 +151,9 @@ func (p *parsed) readFiles(paths []string) {
 }
 
 // parse reads one file in the syntax that its name says. Nil: it cannot be read.
-func (p *parsed) parse(path string) (*hcl.File, hcl.Diagnostics) {
+func (p *parsed) parse(path string, read func(string) ([]byte, error)) (*hcl.File, hcl.Diagnostics) {
 	name := template.Display(path)
-	text, err := template.ReadFile(path)
+	text, err := read(path)
 	if err != nil {
 		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot read the file", Detail: err.Error()}}
 	}

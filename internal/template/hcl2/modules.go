@@ -3,7 +3,6 @@ package hcl2
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -62,17 +61,7 @@ func (p *parsed) readModule(blk *hcl.Block) {
 
 // loadModule loads the folder of a module.
 func (p *parsed) loadModule(path string, rng hcl.Range) *parsed {
-	real, err := filepath.EvalSymlinks(path)
-	if err == nil {
-		real, err = filepath.Abs(real)
-	}
-	var info os.FileInfo
-	if err == nil {
-		info, err = os.Stat(real)
-	}
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s is no folder", path)
-	}
+	real, err := p.World.Folder(path)
 	if err != nil {
 		p.problems = append(p.problems, template.ErrorAt(rng, "Cannot read the module", err.Error()))
 		return nil
@@ -89,7 +78,7 @@ func (p *parsed) loadModule(path string, rng hcl.Range) *parsed {
 	o.Path, o.Vars, o.VarFiles = path, nil, nil
 	// Its variables are inputs; their defaults may still ask for the environment.
 	o.Environ = slices.DeleteFunc(slices.Clone(p.Environ), func(kv string) bool { return strings.HasPrefix(kv, "PKR_VAR_") })
-	paths, diags := templateFiles(path)
+	paths, diags := templateFiles(p.World, path)
 	if diags.HasErrors() {
 		p.problems = append(p.problems, template.ErrorAt(rng, diags[0].Summary, diags[0].Detail))
 		return nil

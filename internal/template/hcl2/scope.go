@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,6 +23,7 @@ import (
 type scope struct {
 	*parsed
 	t            *template.Template // nil: this is a module
+	place        string             // of a module: "module.NAME."
 	evaluateData bool
 	problems     hcl.Diagnostics
 
@@ -38,14 +38,14 @@ type scope struct {
 }
 
 // newScope is a scope in which variables have their defaults.
-func newScope(p *parsed, a *artifacts) *scope {
-	sc := &scope{parsed: p, evaluateData: p.EvaluateData, artifacts: a, vars: map[string]given{}, computed: map[string]cty.Value{},
+func newScope(p *parsed, a *artifacts, place string) *scope {
+	sc := &scope{parsed: p, place: place, evaluateData: p.EvaluateData, artifacts: a, vars: map[string]given{}, computed: map[string]cty.Value{},
 		read: map[[2]string]cty.Value{}, children: map[string]*scope{}, outs: map[string]cty.Value{}}
 	for name, v := range p.variables {
 		sc.vars[name] = v.initial
 	}
 	for _, m := range p.modules {
-		sc.children[m.name] = newScope(m.child, a)
+		sc.children[m.name] = newScope(m.child, a, place+"module."+m.name+".")
 	}
 	return sc
 }
@@ -73,10 +73,9 @@ func (sc *scope) values() map[string]cty.Value {
 	for _, m := range sc.modules {
 		modules[m.name] = orUnknown(sc.outs[m.name], cty.DynamicPseudoType)
 	}
-	cwd, _ := os.Getwd()
 	all := map[string]cty.Value{
 		"var": cty.ObjectVal(vars), "local": cty.ObjectVal(locals), "data": cty.ObjectVal(types),
-		"path": cty.ObjectVal(map[string]cty.Value{"root": cty.StringVal(sc.dir), "cwd": cty.StringVal(filepath.ToSlash(cwd))}),
+		"path": cty.ObjectVal(map[string]cty.Value{"root": cty.StringVal(sc.dir), "cwd": cty.StringVal(filepath.ToSlash(sc.World.Cwd()))}),
 		"packer": cty.ObjectVal(map[string]cty.Value{"version": cty.StringVal(sc.PackerVersion),
 			"versionFingerprint": cty.UnknownVal(cty.String), "iterationID": cty.UnknownVal(cty.String)}),
 	}
@@ -108,7 +107,7 @@ func (sc *scope) context(more map[string]cty.Value) *hcl.EvalContext {
 
 // interpolation is what {{ }} text may use in an HCL2 template.
 func (sc *scope) interpolation(name, typ string) *interpolate.Context {
-	return &interpolate.Context{NoUser: true, BuildName: name, BuildType: typ, PackerVersion: sc.PackerVersion, Start: sc.Start}
+	return &interpolate.Context{NoUser: true, BuildName: name, BuildType: typ, PackerVersion: sc.PackerVersion, Start: sc.Start, World: sc.World}
 }
 
 // resolveAll gives every variable, local, data source, module and source its value.

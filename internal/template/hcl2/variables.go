@@ -16,6 +16,7 @@ import (
 
 	"kiln/internal/template"
 	"kiln/internal/template/function"
+	"kiln/internal/template/outside"
 	"kiln/schema"
 )
 
@@ -30,6 +31,7 @@ type variable struct {
 	rules       []variableRule
 	rng         hcl.Range
 
+	env     []string // values of the environment that its default asked for
 	initial given
 }
 
@@ -62,14 +64,10 @@ func (p *parsed) declare(v *variable) bool {
 }
 
 // defaultContext is what a variable's default may use: the function env.
-func (p *parsed) defaultContext() *hcl.EvalContext {
+func (p *parsed) defaultContext(v *variable) *hcl.EvalContext {
 	return &hcl.EvalContext{Functions: map[string]ctyfunction.Function{"env": function.Env(func(name string) string {
-		for i := len(p.Environ) - 1; i >= 0; i-- {
-			if v, ok := strings.CutPrefix(p.Environ[i], name+"="); ok {
-				return v
-			}
-		}
-		return ""
+		v.env = append(v.env, name)
+		return p.World.Env(name, p.Environ)
 	})}}
 }
 
@@ -78,7 +76,7 @@ func (p *parsed) readVariables(blk *hcl.Block) {
 	p.problems = append(p.problems, diags...)
 	for _, attr := range inOrder(attrs) {
 		v := &variable{name: attr.Name, rng: attr.NameRange, typ: cty.DynamicPseudoType}
-		value, diags := attr.Expr.Value(p.defaultContext())
+		value, diags := attr.Expr.Value(p.defaultContext(v))
 		p.problems = append(p.problems, diags...)
 		if diags.HasErrors() {
 			v.spoil()
@@ -137,7 +135,7 @@ func (p *parsed) readVariable(blk *hcl.Block) {
 		}
 	}
 	if attr := content.Attributes["default"]; attr != nil {
-		val, diags := attr.Expr.Value(p.defaultContext())
+		val, diags := attr.Expr.Value(p.defaultContext(v))
 		p.problems = append(p.problems, diags...)
 		if diags.HasErrors() {
 			v.spoil()
@@ -272,17 +270,17 @@ func (sc *scope) readValues(folder bool) {
 	}
 	if folder {
 		for _, suffix := range []string{".auto.pkrvars.hcl", ".auto.pkrvars.json"} {
-			paths, err := template.Matching(sc.Path, suffix)
+			paths, err := template.Matching(sc.World, sc.Path, suffix)
 			if err != nil {
 				sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Cannot read the folder", Detail: err.Error()})
 			}
 			for _, path := range paths {
-				sc.readVarFile(path)
+				sc.readVarFile(path, sc.World.ReadFile)
 			}
 		}
 	}
 	for _, path := range sc.VarFiles {
-		sc.readVarFile(path)
+		sc.readVarFile(path, outside.Supply)
 	}
 	for _, arg := range sc.Vars {
 		name, text, _ := strings.Cut(arg, "=")
@@ -294,6 +292,9 @@ func (sc *scope) readValues(folder bool) {
 			continue
 		}
 		sc.fromText(v, text, "cmd", "Invalid argument value for -var variable", "-var "+name)
+	}
+	if sc.From != nil {
+		sc.restore(sc.From)
 	}
 }
 
@@ -317,13 +318,13 @@ func (sc *scope) fromText(v *variable, text, from, summary, where string) {
 	sc.set(v, val, from, summary, where, hcl.Range{})
 }
 
-func (sc *scope) readVarFile(path string) {
+func (sc *scope) readVarFile(path string, read func(string) ([]byte, error)) {
 	if ext := filepath.Ext(path); ext != ".hcl" && ext != ".json" {
 		sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Could not guess format of " + path,
 			Detail: "A var file must be suffixed with `.hcl` or `.json`."})
 		return
 	}
-	f, diags := sc.parse(path)
+	f, diags := sc.parse(path, read)
 	sc.problems = append(sc.problems, diags...)
 	if f == nil {
 		return
@@ -369,7 +370,7 @@ func (sc *scope) checkVariables() (diags hcl.Diagnostics) {
 		if len(v.rules) == 0 {
 			continue
 		}
-		ctx := &hcl.EvalContext{Functions: function.Functions(function.Options{Dir: ".", Start: sc.Start, Secrets: sc.Secrets}),
+		ctx := &hcl.EvalContext{Functions: function.Functions(function.Options{Dir: ".", Start: sc.Start, Secrets: sc.Secrets, World: sc.World}),
 			Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{name: g.value})}}
 		for _, rule := range v.rules {
 			diags = append(diags, v.check(g, rule, ctx)...)

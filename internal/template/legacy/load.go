@@ -62,7 +62,7 @@ func Load(ctx context.Context, o template.Options, path string, text []byte) (*t
 	if path != "" && o.Path != "-" {
 		dir = filepath.Dir(path)
 	}
-	j.dir, _ = filepath.Abs(dir)
+	j.dir = o.World.Abs(dir)
 	sc := &scope{parsed: j, supplied: map[string]string{}, values: map[string]string{}}
 	j.t = template.New(o, sc, j.texts)
 	j.t.Dir, j.t.Format, j.t.Sources = dir, template.JSON, []template.SourceFile{{Name: j.path, Text: text}}

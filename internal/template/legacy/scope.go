@@ -20,6 +20,7 @@ type scope struct {
 	*parsed
 	supplied map[string]string // by var-files and -var
 	values   map[string]string // final, after interpolation
+	lacking  []string          // secrets of the environment that a bundle does not hold
 }
 
 // Validate is what is wrong beyond the syntax.
@@ -34,6 +35,11 @@ func (j *scope) Spec(context.Context) (*template.Spec, hcl.Diagnostics) {
 	}
 	if more := j.interpolateVars(); !diags.HasErrors() {
 		diags = append(diags, more...)
+	}
+	slices.Sort(j.lacking)
+	for _, name := range slices.Compact(j.lacking) {
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: fmt.Sprintf("The environment variable %q is needed again", name),
+			Detail: "Its value is secret, so the plan does not hold it."})
 	}
 	for _, name := range j.sensitive {
 		j.Hide(j.values[name])

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"sort"
@@ -13,6 +14,7 @@ import (
 
 	"kiln/internal/template"
 	"kiln/internal/template/interpolate"
+	"kiln/internal/template/outside"
 )
 
 // readValues collects the values of var-files and -var, in that order: -var always
@@ -25,10 +27,49 @@ func (j *scope) readValues() {
 		name, value, _ := strings.Cut(v, "=")
 		j.supplied[name] = value
 	}
+	if j.From != nil {
+		j.restore(j.From)
+	}
+}
+
+// restore gives variables the values of a bundle. Those that it does not hold must
+// have been given again.
+func (j *scope) restore(b *template.Bundle) {
+	given := j.supplied
+	j.supplied = map[string]string{}
+	for name, v := range b.Variables {
+		var text string
+		if err := json.Unmarshal(v.JSON, &text); err != nil {
+			j.problems = append(j.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid value in the plan", Detail: name + ": " + err.Error()})
+		}
+		j.supplied[name] = text
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if _, kept := b.Variables[name]; !kept && slices.Contains(j.sensitive, name) {
+			j.supplied[name] = given[name]
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.Secrets)) {
+		if text, ok := given[name]; ok {
+			j.supplied[name] = text
+		} else {
+			j.problems = append(j.problems, b.Missing(name))
+		}
+	}
+}
+
+// Bundle adds the values that variables were given.
+func (j *scope) Bundle(b *template.Bundle) {
+	for name, text := range j.supplied {
+		out, err := json.Marshal(text)
+		if err == nil {
+			b.SetVariable(name, template.Value{JSON: out}, slices.Contains(j.sensitive, name))
+		}
+	}
 }
 
 func (j *scope) readVarFile(path string) {
-	text, err := template.ReadFile(path)
+	text, err := outside.Supply(path)
 	if err != nil {
 		j.problems = append(j.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Detail: err.Error()})
 		return
@@ -153,18 +194,17 @@ func (j *scope) variableRange(name string) hcl.Range {
 	return hcl.Range{}
 }
 
+// env is a value of the environment for a variable's default.
 func (j *scope) env(name string) string {
-	for i := len(j.Environ) - 1; i >= 0; i-- {
-		if v, ok := strings.CutPrefix(j.Environ[i], name+"="); ok {
-			return v
-		}
+	if b := j.From; b != nil && b.Lacks(name, j.Environ) {
+		j.lacking = append(j.lacking, name)
 	}
-	return ""
+	return j.World.Env(name, j.Environ)
 }
 
 // context is what text in a component's body may refer to.
 func (j *scope) context(name, typ string) *interpolate.Context {
-	return &interpolate.Context{User: j.values, BuildName: name, BuildType: typ, TemplateDir: j.dir, PackerVersion: j.PackerVersion, Start: j.Start}
+	return &interpolate.Context{User: j.values, BuildName: name, BuildType: typ, TemplateDir: j.dir, PackerVersion: j.PackerVersion, Start: j.Start, World: j.World}
 }
 
 // describe fills in what inspect shows.
