@@ -24,9 +24,14 @@ type Decoder struct {
 	Render func(f *Field, text string) (string, error)
 	// Skip tells names on the top level that are not the component's own.
 	Skip func(name string) bool
-	// Unknown is told of each option whose value is not wholly known yet. Nil: it is
-	// not asked for.
-	Unknown func(option string, attr *hcl.Attribute)
+	// Unknown, if set, is called for each option whose value is not wholly known yet.
+	// Options of nested blocks are named block.option. Expr is nil for a plain value.
+	Unknown func(option string, expr hcl.Expression, rng hcl.Range)
+	// Option, if set, is called before each option of the top level is decoded.
+	Option func(name string)
+	// Only, if set, names the options of the top level that are decoded. The others
+	// stay as they are, and nothing is said about names or about what is missing.
+	Only map[string]bool
 
 	overlay bool // lists are laid over those that are there
 }
@@ -40,14 +45,43 @@ func (d *Decoder) Body(body hcl.Body, dst any) (Positions, hcl.Diagnostics) {
 	v := reflect.ValueOf(dst).Elem()
 	pos := Positions{}
 	st := ofType(v.Type())
-	defaults(st, v)
+	defaults(st, v, d.Only)
 	var diags hcl.Diagnostics
 	if d.Weak {
 		diags = d.weakBody(body, st, v, pos)
 	} else {
 		diags = d.strictBody(body, st, v, pos, true)
 	}
+	if d.Only != nil {
+		return pos, diags
+	}
 	return pos, append(diags, missing(st, pos, body.MissingItemRange())...)
+}
+
+// wants reports whether an option of the top level is to be decoded.
+func (d *Decoder) wants(f *Field, top bool) bool {
+	if !top {
+		return true
+	}
+	if d.Only != nil && !d.Only[f.Name] {
+		return false
+	}
+	if d.Option != nil {
+		d.Option(f.Name)
+	}
+	return true
+}
+
+// within is the decoder of a nested block.
+func (d *Decoder) within(block *Field) *Decoder {
+	if d.Unknown == nil {
+		return d
+	}
+	sub := *d
+	sub.Unknown = func(option string, expr hcl.Expression, rng hcl.Range) {
+		d.Unknown(block.Name+"."+option, expr, rng)
+	}
+	return &sub
 }
 
 // Value decodes an object value over dst, as provisioner overrides do: scalars
@@ -62,11 +96,15 @@ func (d *Decoder) Value(val cty.Value, rng hcl.Range, dst any) hcl.Diagnostics {
 // Defaults sets every zero field of dst that has a default.
 func Defaults(dst any) {
 	v := reflect.ValueOf(dst).Elem()
-	defaults(ofType(v.Type()), v)
+	defaults(ofType(v.Type()), v, nil)
 }
 
-func defaults(st *Struct, v reflect.Value) {
+// defaults sets zero fields, of those in only where that is not nil.
+func defaults(st *Struct, v reflect.Value, only map[string]bool) {
 	for _, f := range st.Fields {
+		if only != nil && !only[f.Name] {
+			continue
+		}
 		fv := v.FieldByIndex(f.Index)
 		if f.HasDefault && fv.IsZero() {
 			var val cty.Value
@@ -85,7 +123,7 @@ func defaults(st *Struct, v reflect.Value) {
 			}
 		}
 		if f.Kind == Block && fv.Kind() == reflect.Struct {
-			defaults(f.Elem, fv)
+			defaults(f.Elem, fv, nil)
 		}
 	}
 }
@@ -105,9 +143,14 @@ func missing(st *Struct, pos Positions, rng hcl.Range) (diags hcl.Diagnostics) {
 // strictBody decodes HCL2: exact names, blocks as blocks.
 func (d *Decoder) strictBody(body hcl.Body, st *Struct, v reflect.Value, pos Positions, top bool) hcl.Diagnostics {
 	content, rest, diags := body.PartialContent(st.body)
-	diags = append(diags, d.unknown(rest, st, top)...)
+	if d.Only == nil || !top {
+		diags = append(diags, d.unknown(rest, st, top)...)
+	}
 	for _, attr := range sorted(content.Attributes) {
 		f := st.names[attr.Name]
+		if !d.wants(f, top) {
+			continue
+		}
 		if f.Refused != "" {
 			diags = append(diags, refused(attr.Name, f, attr.NameRange))
 			continue
@@ -124,13 +167,16 @@ func (d *Decoder) strictBody(body hcl.Body, st *Struct, v reflect.Value, pos Pos
 		}
 		pos[f.Name] = attr.Expr.Range()
 		if d.Unknown != nil && !val.IsWhollyKnown() {
-			d.Unknown(f.Name, attr)
+			d.Unknown(f.Name, attr.Expr, attr.Range)
 		}
 		diags = append(diags, d.attribute(f, v, val, attr.Expr.Range())...)
 	}
 	seen := map[string]bool{}
 	for _, blk := range content.Blocks {
 		f := st.names[blk.Type]
+		if !d.wants(f, top) {
+			continue
+		}
 		if f.Refused != "" {
 			diags = append(diags, refused(blk.Type, f, blk.DefRange))
 			continue
@@ -144,8 +190,8 @@ func (d *Decoder) strictBody(body hcl.Body, st *Struct, v reflect.Value, pos Pos
 		pos[f.Name] = blk.DefRange
 		inner := Positions{}
 		target := blockTarget(f, v, -1)
-		defaults(f.Elem, target)
-		diags = append(diags, d.strictBody(blk.Body, f.Elem, target, inner, false)...)
+		defaults(f.Elem, target, nil)
+		diags = append(diags, d.within(f).strictBody(blk.Body, f.Elem, target, inner, false)...)
 		diags = append(diags, missing(f.Elem, inner, blk.Body.MissingItemRange())...)
 	}
 	return diags
@@ -194,7 +240,12 @@ func (d *Decoder) weakBody(body hcl.Body, st *Struct, v reflect.Value, pos Posit
 		}
 		f := st.FieldFold(attr.Name)
 		if f == nil {
-			diags = append(diags, unknownKey(attr.Name, st, attr.NameRange))
+			if d.Only == nil {
+				diags = append(diags, unknownKey(attr.Name, st, attr.NameRange))
+			}
+			continue
+		}
+		if !d.wants(f, true) {
 			continue
 		}
 		if f.Refused != "" {
@@ -208,7 +259,7 @@ func (d *Decoder) weakBody(body hcl.Body, st *Struct, v reflect.Value, pos Posit
 		}
 		pos[f.Name] = attr.Expr.Range()
 		if d.Unknown != nil && !val.IsWhollyKnown() {
-			d.Unknown(f.Name, attr)
+			d.Unknown(f.Name, attr.Expr, attr.Range)
 		}
 		diags = append(diags, d.attribute(f, v, val, attr.Expr.Range())...)
 	}
@@ -263,7 +314,7 @@ func oneOf(f *Field, fv reflect.Value) error {
 		}
 	}
 	for _, s := range vals {
-		if s != "" && s != unknownText && !slices.Contains(f.OneOf, s) {
+		if s != "" && s != Placeholder && !slices.Contains(f.OneOf, s) {
 			err := fmt.Errorf("%q is not one of %s", s, strings.Join(f.OneOf, ", "))
 			if near := Suggest(s, f.OneOf); near != "" {
 				err = fmt.Errorf("%w (did you mean %q?)", err, near)
@@ -287,7 +338,7 @@ func (d *Decoder) blocks(f *Field, v reflect.Value, val cty.Value, rng hcl.Range
 	}
 	for i, item := range items {
 		target := blockTarget(f, v, i)
-		defaults(f.Elem, target)
+		defaults(f.Elem, target, nil)
 		inner := Positions{}
 		more := d.object(item, rng, f.Elem, target, inner, false)
 		if !more.HasErrors() {
@@ -317,6 +368,7 @@ func (d *Decoder) object(val cty.Value, rng hcl.Range, st *Struct, v reflect.Val
 			f = st.FieldFold(name)
 		}
 		switch {
+		case top && f == nil && d.Only != nil || f != nil && !d.wants(f, top):
 		case f == nil && d.Weak:
 			diags = append(diags, unknownKey(name, st, rng))
 		case f == nil:
@@ -330,6 +382,9 @@ func (d *Decoder) object(val cty.Value, rng hcl.Range, st *Struct, v reflect.Val
 		case !item.IsNull():
 			if pos != nil {
 				pos[f.Name] = rng
+			}
+			if top && d.Unknown != nil && !item.IsWhollyKnown() {
+				d.Unknown(f.Name, nil, rng)
 			}
 			diags = append(diags, d.attribute(f, v, item, rng)...)
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// unknownText stands for a string that is not known yet, as it does in Packer.
-const unknownText = "<unknown>"
+// Placeholder stands for a string that is not known yet, as it does in Packer.
+const Placeholder = "<unknown>"
 
 // known replaces what is not known yet by placeholders: "<unknown>", 0, false and
 // empty collections.
@@ -38,10 +38,10 @@ func known(val cty.Value) cty.Value {
 		case ty.IsMapType():
 			return cty.MapValEmpty(ty.ElementType()), nil
 		}
-		return cty.StringVal(unknownText), nil
+		return cty.StringVal(Placeholder), nil
 	})
 	if err != nil {
-		return cty.StringVal(unknownText)
+		return cty.StringVal(Placeholder)
 	}
 	return out
 }
@@ -140,7 +140,7 @@ func assignDuration(dst reflect.Value, val cty.Value, weak bool) error {
 		return fmt.Errorf("a duration is required, but have %s", val.Type().FriendlyName())
 	}
 	text := val.AsString()
-	if text == unknownText || text == "" {
+	if text == Placeholder || text == "" {
 		return nil
 	}
 	n, err := time.ParseDuration(text)
@@ -161,7 +161,7 @@ func assignBool(dst reflect.Value, val cty.Value, weak bool) error {
 		return nil
 	case val.Type() == cty.String:
 		text := val.AsString()
-		if text == unknownText || weak && text == "" {
+		if text == Placeholder || weak && text == "" {
 			return nil
 		}
 		if b, err := strconv.ParseBool(text); err == nil && (weak || text == "true" || text == "false") {
@@ -174,7 +174,7 @@ func assignBool(dst reflect.Value, val cty.Value, weak bool) error {
 }
 
 func assignNumber(dst reflect.Value, val cty.Value, weak bool) error {
-	if val.Type() == cty.String && val.AsString() == unknownText {
+	if val.Type() == cty.String && val.AsString() == Placeholder {
 		return nil
 	}
 	if weak && val.Type() == cty.String && val.AsString() == "" {
@@ -214,7 +214,7 @@ func assignList(dst reflect.Value, val cty.Value, weak bool) error {
 	switch ty := val.Type(); {
 	case ty.IsTupleType() || ty.IsListType() || ty.IsSetType():
 		items = val.AsValueSlice()
-	case ty == cty.String && val.AsString() == unknownText:
+	case ty == cty.String && val.AsString() == Placeholder:
 		return nil
 	case weak && ty == cty.String:
 		if val.AsString() != "" {
@@ -256,7 +256,7 @@ func assignMap(dst reflect.Value, val cty.Value, weak bool) error {
 		return nil
 	}
 	if !ty.IsObjectType() && !ty.IsMapType() {
-		if ty == cty.String && val.AsString() == unknownText {
+		if ty == cty.String && val.AsString() == Placeholder {
 			return nil
 		}
 		return fmt.Errorf("map of string required, but have %s", ty.FriendlyName())

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"kiln/internal/template"
+	"kiln/internal/template/hcl2"
 	"kiln/schema"
 )
 
@@ -38,7 +38,7 @@ type schemaDoc struct {
 	Version    int                                   `json:"version"`
 	Kiln       string                                `json:"kiln"`
 	Packer     string                                `json:"packer"`
-	Blocks     []template.BlockSchema                `json:"blocks"`
+	Blocks     []hcl2.BlockSchema                    `json:"blocks"`
 	Components map[string]map[string]componentSchema `json:"components"` // by kind, by type
 	Functions  []string                              `json:"functions"`
 	Engine     []string                              `json:"engine_functions"`
@@ -64,8 +64,8 @@ type optionSchema struct {
 }
 
 func editorSchema() schemaDoc {
-	doc := schemaDoc{Version: schemaVersion, Kiln: kilnVersion, Packer: packerVersion, Blocks: template.Blocks(), Components: map[string]map[string]componentSchema{},
-		Functions: template.Functions(), Engine: template.EngineFunctions()}
+	doc := schemaDoc{Version: schemaVersion, Kiln: kilnVersion, Packer: packerVersion, Blocks: hcl2.Blocks(), Components: map[string]map[string]componentSchema{},
+		Functions: hcl2.Functions(), Engine: hcl2.EngineFunctions()}
 	for _, d := range described() {
 		if doc.Components[d.kind] == nil {
 			doc.Components[d.kind] = map[string]componentSchema{}

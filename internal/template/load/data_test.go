@@ -1,4 +1,4 @@
-package template
+package load
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/internal/template"
 )
 
 // slow is a data source that waits for others to be read beside it.
@@ -41,7 +42,7 @@ func (s *slow) Read(ctx context.Context) (any, error) {
 	return slowOutput{s.Text}, nil
 }
 
-func load(t *testing.T, text string, change func(*Options)) (*Template, []*Build, string) {
+func load(t *testing.T, text string, change func(*template.Options)) (*template.Template, []*template.Build, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "t.pkr.hcl")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -51,10 +52,10 @@ func load(t *testing.T, text string, change func(*Options)) (*Template, []*Build
 	if change != nil {
 		change(&o)
 	}
-	tpl, diags := Load(t.Context(), o)
-	var builds []*Build
+	tpl, diags := Template(t.Context(), o)
+	var builds []*template.Build
 	if !diags.HasErrors() {
-		var more Diagnostics
+		var more template.Diagnostics
 		builds, more = tpl.Builds(t.Context())
 		diags = append(diags, more...)
 	}
@@ -62,13 +63,13 @@ func load(t *testing.T, text string, change func(*Options)) (*Template, []*Build
 		diags = append(diags, b.Check()...)
 	}
 	var b strings.Builder
-	diags.Write(&b, WriteOptions{})
+	diags.Write(&b, template.WriteOptions{})
 	return tpl, builds, b.String()
 }
 
 func TestDataSideBySide(t *testing.T) {
 	state := &slowState{}
-	with := func(o *Options) {
+	with := func(o *template.Options) {
 		o.Components.DataSources["slow"] = func() kiln.DataSource { return &slow{all: state} }
 	}
 	text := `
@@ -101,11 +102,11 @@ build { sources = ["fake.x"] }
 		t.Errorf("%q, %d read, %d at a time", got, state.reads.Load(), state.most.Load())
 	}
 	// Without being asked their type is known: a wrong name is found.
-	_, _, said = load(t, strings.Replace(text, "data.slow.d.text", "data.slow.d.txt", 1), func(o *Options) { with(o); o.EvaluateData = false })
+	_, _, said = load(t, strings.Replace(text, "data.slow.d.text", "data.slow.d.txt", 1), func(o *template.Options) { with(o); o.EvaluateData = false })
 	if !strings.Contains(said, `does not have an attribute named "txt"`) || state.reads.Load() != 4 {
 		t.Errorf("%d read: %s", state.reads.Load(), said)
 	}
-	_, builds, said = load(t, text, func(o *Options) { with(o); o.EvaluateData = false })
+	_, builds, said = load(t, text, func(o *template.Options) { with(o); o.EvaluateData = false })
 	if len(builds) != 1 || len(builds[0].Builder.Unknown()) != 1 || builds[0].Builder.Unknown()[0].From[0] != "local.all" {
 		t.Errorf("%s", said)
 	}

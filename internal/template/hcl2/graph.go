@@ -1,11 +1,8 @@
-package template
+package hcl2
 
 import (
 	"context"
 	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,84 +11,82 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"kiln"
-	"kiln/internal/template/interpolate"
+	"kiln/internal/template"
 	"kiln/schema"
 )
 
-// hclLocal is a computed value.
-type hclLocal struct {
+// local is a computed value.
+type local struct {
 	name      string
 	expr      hcl.Expression
 	sensitive bool
 	rng       hcl.Range
-	value     cty.Value
 }
 
-// hclData is a data source.
-type hclData struct {
+// dataBlock is a data source.
+type dataBlock struct {
 	typ, name string
 	blk       *hcl.Block
-	value     cty.Value
 }
 
-func (h *hclTemplate) addLocal(l *hclLocal) {
-	if old := h.locals[l.name]; old != nil {
-		h.problems = append(h.problems, errorf(l.rng, "Duplicate local definition", "Local variable %q is defined twice; the other definition is at %s.", l.name, old.rng))
+func (p *parsed) addLocal(l *local) {
+	if old := p.locals[l.name]; old != nil {
+		p.problems = append(p.problems, template.ErrorfAt(l.rng, "Duplicate local definition", "Local variable %q is defined twice; the other definition is at %s.", l.name, old.rng))
 		return
 	}
-	h.locals[l.name] = l
+	p.locals[l.name] = l
 }
 
-func (h *hclTemplate) readLocals(blk *hcl.Block) {
+func (p *parsed) readLocals(blk *hcl.Block) {
 	attrs, diags := blk.Body.JustAttributes()
-	h.problems = append(h.problems, diags...)
+	p.problems = append(p.problems, diags...)
 	for _, attr := range inOrder(attrs) {
-		h.addLocal(&hclLocal{name: attr.Name, expr: attr.Expr, rng: attr.NameRange})
+		p.addLocal(&local{name: attr.Name, expr: attr.Expr, rng: attr.NameRange})
 	}
 }
 
 var localSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "expression", Required: true}, {Name: "sensitive"}}}
 
-func (h *hclTemplate) readLocal(blk *hcl.Block) {
+func (p *parsed) readLocal(blk *hcl.Block) {
 	content, diags := blk.Body.Content(localSchema)
-	h.problems = append(h.problems, diags...)
-	l := &hclLocal{name: blk.Labels[0], rng: blk.DefRange}
+	p.problems = append(p.problems, diags...)
+	l := &local{name: blk.Labels[0], rng: blk.DefRange}
 	if attr := content.Attributes["sensitive"]; attr != nil {
 		v, diags := attr.Expr.Value(nil)
-		h.problems = append(h.problems, diags...)
+		p.problems = append(p.problems, diags...)
 		l.sensitive = !diags.HasErrors() && v.Type() == cty.Bool && v.IsKnown() && !v.IsNull() && v.True()
 	}
 	if attr := content.Attributes["expression"]; attr != nil {
 		l.expr = attr.Expr
-		h.addLocal(l)
+		p.addLocal(l)
 	}
 }
 
-func (h *hclTemplate) readData(blk *hcl.Block) {
+func (p *parsed) readData(blk *hcl.Block) {
 	key := [2]string{blk.Labels[0], blk.Labels[1]}
-	if old := h.data[key]; old != nil {
-		h.problems = append(h.problems, errorf(blk.DefRange, "Duplicate data block",
+	if old := p.data[key]; old != nil {
+		p.problems = append(p.problems, template.ErrorfAt(blk.DefRange, "Duplicate data block",
 			"This data block has the same type and name as a previous block declared at %s. Each data must have a unique name per type.", old.blk.DefRange))
 		return
 	}
-	h.data[key] = &hclData{typ: key[0], name: key[1], blk: blk}
+	p.data[key] = &dataBlock{typ: key[0], name: key[1], blk: blk}
 }
 
 // evaluate computes locals and data sources in the order of what they refer to.
-func (h *hclTemplate) evaluate(ctx context.Context) (diags hcl.Diagnostics) {
-	g := &graph{h: h, ctx: ctx, state: map[string]int{}, deps: map[string][]string{}}
+func (sc *scope) evaluate(ctx context.Context) (diags hcl.Diagnostics) {
+	g := &graph{sc: sc, ctx: ctx, state: map[string]int{}, deps: map[string][]string{}}
 	var names []string
-	for name := range h.locals {
+	for name := range sc.locals {
 		names = append(names, "local."+name)
 	}
-	for key := range h.data {
+	for key := range sc.data {
 		names = append(names, "data."+key[0]+"."+key[1])
 	}
-	for _, m := range h.modules {
+	for _, m := range sc.modules {
 		names = append(names, "module."+m.name)
 	}
 	slices.Sort(names)
-	if h.Sequential {
+	if sc.Sequential {
 		// As before 1.12: data first.
 		slices.SortStableFunc(names, func(a, b string) int { return strings.Compare(a[:1], b[:1]) })
 	}
@@ -99,9 +94,9 @@ func (h *hclTemplate) evaluate(ctx context.Context) (diags hcl.Diagnostics) {
 		g.visit(name, nil, hcl.Range{})
 	}
 	g.run()
-	for _, l := range h.locals {
-		if l.sensitive && l.value != cty.NilVal {
-			hideAll(l.value, h.Hide)
+	for name, l := range sc.locals {
+		if v := sc.computed[name]; l.sensitive && v != cty.NilVal {
+			hideAll(v, sc.Hide)
 		}
 	}
 	return g.diags
@@ -109,7 +104,7 @@ func (h *hclTemplate) evaluate(ctx context.Context) (diags hcl.Diagnostics) {
 
 // graph walks the references among locals and data sources, depth first.
 type graph struct {
-	h     *hclTemplate
+	sc    *scope
 	ctx   context.Context
 	state map[string]int // 0 new, 1 on the way, 2 done
 	order []string       // nodes that can be computed, each after what it refers to
@@ -128,7 +123,7 @@ func (g *graph) visit(name string, path []string, from hcl.Range) {
 		if len(cycle) == 1 {
 			summary, detail = "Self reference: "+name, "A value cannot be computed from itself."
 		}
-		g.diags = append(g.diags, errorf(from, "failed to prepare execution graph", "%s. %s", summary, detail))
+		g.diags = append(g.diags, template.ErrorfAt(from, "failed to prepare execution graph", "%s. %s", summary, detail))
 		return
 	}
 	g.state[name] = 1
@@ -137,7 +132,7 @@ func (g *graph) visit(name string, path []string, from hcl.Range) {
 	for _, ref := range g.references(name) {
 		if ref.target == "" || !g.exists(ref.target) {
 			if ref.target != "" {
-				g.diags = append(g.diags, errorf(ref.rng, "failed to prepare execution graph", "could not get dependency %q for %q, %q missing in template%s",
+				g.diags = append(g.diags, template.ErrorfAt(ref.rng, "failed to prepare execution graph", "could not get dependency %q for %q, %q missing in template%s",
 					ref.target, name, ref.target, g.near(ref.target)))
 			}
 			continue
@@ -193,35 +188,43 @@ func (g *graph) run() {
 
 // readAll reads data sources side by side.
 func (g *graph) readAll(names []string) {
-	sources := make([]*hclData, len(names))
-	components := make([]kiln.DataSource, len(names))
+	values := make([]cty.Value, len(names))
 	diags := make([]hcl.Diagnostics, len(names))
 	var wg sync.WaitGroup
 	for i, name := range names {
 		d := g.source(name)
-		sources[i] = d
-		components[i], diags[i] = g.h.prepare(d)
+		if b := g.sc.From; b != nil {
+			if v, ok := b.Data[g.sc.place+name]; ok {
+				var err error
+				if values[i], err = unbundled(v); err == nil {
+					continue
+				}
+			}
+		}
+		var src kiln.DataSource
+		g.sc.World.In(g.sc.place+name, func() { src, diags[i] = g.sc.prepare(d) })
+		values[i] = cty.DynamicVal
 		if diags[i].HasErrors() {
-			d.value = cty.DynamicVal
 			continue
 		}
-		if !g.h.EvaluateData {
-			d.value = shape(components[i])
+		if !g.sc.evaluateData {
+			values[i] = shape(src)
 			continue
 		}
 		wg.Go(func() {
-			out, err := components[i].Read(g.ctx)
+			out, err := src.Read(g.ctx)
 			if err != nil {
-				d.value = cty.DynamicVal
-				diags[i] = append(diags[i], errorf(d.blk.DefRange, err.Error(), "The data source %q %q could not be read.", d.typ, d.name))
+				diags[i] = append(diags[i], template.ErrorfAt(d.blk.DefRange, err.Error(), "The data source %q %q could not be read.", d.typ, d.name))
 				return
 			}
-			d.value = schema.ToCty(out)
+			values[i] = schema.ToCty(out)
 		})
 	}
 	wg.Wait()
-	for _, more := range diags {
-		g.diags = append(g.diags, more...)
+	for i, name := range names {
+		d := g.source(name)
+		g.sc.read[[2]string{d.typ, d.name}] = values[i]
+		g.diags = append(g.diags, diags[i]...)
 	}
 }
 
@@ -236,10 +239,10 @@ func shape(src kiln.DataSource) cty.Value {
 
 func (g *graph) near(target string) string {
 	var known []string
-	for name := range g.h.locals {
+	for name := range g.sc.locals {
 		known = append(known, "local."+name)
 	}
-	for key := range g.h.data {
+	for key := range g.sc.data {
 		known = append(known, "data."+key[0]+"."+key[1])
 	}
 	if near := schema.Suggest(target, known); near != "" {
@@ -252,36 +255,36 @@ func (g *graph) near(target string) string {
 // it does not fail again for the same reason.
 func (g *graph) fail(name string) {
 	if l := g.local(name); l != nil {
-		l.value = cty.DynamicVal
+		g.sc.computed[l.name] = cty.DynamicVal
 	} else if d := g.source(name); d != nil {
-		d.value = cty.DynamicVal
+		g.sc.read[[2]string{d.typ, d.name}] = cty.DynamicVal
 	} else if m := g.module(name); m != nil {
-		m.value = cty.DynamicVal
+		g.sc.outs[m.name] = cty.DynamicVal
 	}
 }
 
-func (g *graph) module(name string) *hclModule {
+func (g *graph) module(name string) *module {
 	rest, ok := strings.CutPrefix(name, "module.")
 	if !ok {
 		return nil
 	}
-	return g.h.module(rest)
+	return g.sc.module(rest)
 }
 
-func (g *graph) local(name string) *hclLocal {
+func (g *graph) local(name string) *local {
 	rest, ok := strings.CutPrefix(name, "local.")
 	if !ok {
 		return nil
 	}
-	return g.h.locals[rest]
+	return g.sc.locals[rest]
 }
 
-func (g *graph) source(name string) *hclData {
+func (g *graph) source(name string) *dataBlock {
 	parts := strings.SplitN(name, ".", 3)
 	if len(parts) != 3 {
 		return nil
 	}
-	return g.h.data[[2]string{parts[1], parts[2]}]
+	return g.sc.data[[2]string{parts[1], parts[2]}]
 }
 
 func (g *graph) exists(name string) bool {
@@ -347,99 +350,37 @@ func bodyVariables(body hcl.Body) (all []hcl.Traversal) {
 
 func (g *graph) compute(name string) {
 	if l := g.local(name); l != nil {
-		val, diags := l.expr.Value(g.h.context(nil))
-		g.diags = append(g.diags, g.h.hints(diags)...)
-		l.value = val
+		val, diags := l.expr.Value(g.sc.context(nil))
+		g.diags = append(g.diags, g.sc.hints(diags)...)
 		if diags.HasErrors() {
-			l.value = cty.DynamicVal
+			val = cty.DynamicVal
 		}
+		g.sc.computed[l.name] = val
 		return
 	}
 	if m := g.module(name); m != nil {
-		g.diags = append(g.diags, g.h.computeModule(g.ctx, m)...)
+		g.diags = append(g.diags, g.sc.computeModule(g.ctx, m)...)
 		return
 	}
 }
 
 // prepare makes a data source with its configuration.
-func (h *hclTemplate) prepare(d *hclData) (kiln.DataSource, hcl.Diagnostics) {
-	make, ok := h.Components.DataSources[h.resolve(d.typ)]
+func (sc *scope) prepare(d *dataBlock) (kiln.DataSource, hcl.Diagnostics) {
+	make, ok := sc.Components.DataSources[sc.resolve(d.typ)]
 	if !ok {
 		var known []string
-		for name := range h.Components.DataSources {
+		for name := range sc.Components.DataSources {
 			known = append(known, name)
 		}
-		return nil, hcl.Diagnostics{errorf(d.blk.LabelRanges[0], "Unknown data type "+d.typ, "The data source %s is unknown by %s", d.typ, h.unknownType(d.typ, known))}
+		return nil, hcl.Diagnostics{template.ErrorfAt(d.blk.LabelRanges[0], "Unknown data type "+d.typ, "The data source %s is unknown by %s", d.typ, sc.unknownType(d.typ, known))}
 	}
 	src := make()
-	r := renderer{c: h.interpolation("", ""), prepare: h.interpolation("", "")}
-	dec := r.decoder(false, h.context(nil))
-	pos, diags := dec.Body(d.blk.Body, src)
-	diags = append(h.hints(diags), validate(src, pos, d.blk.DefRange, diags)...)
+	text := sc.interpolation("", "")
+	diags := sc.hints(template.DecodeData(d.blk.Body, d.blk.DefRange, sc.context(nil), text, src))
 	for _, diag := range diags {
 		if diag.Summary == "" {
 			diag.Summary = fmt.Sprintf("Failed preparing data source %q %q", d.typ, d.name)
 		}
 	}
 	return src, diags
-}
-
-// context is what expressions may refer to: what is declared, and more values.
-func (h *hclTemplate) context(more map[string]cty.Value) *hcl.EvalContext {
-	if h.settled != nil {
-		ctx := &hcl.EvalContext{Functions: h.functions(), Variables: maps.Clone(h.settled)}
-		maps.Copy(ctx.Variables, more)
-		return ctx
-	}
-	vars, locals := map[string]cty.Value{}, map[string]cty.Value{}
-	for name, v := range h.variables {
-		vars[name] = v.value
-		if v.value == cty.NilVal {
-			vars[name] = cty.UnknownVal(v.typ)
-		}
-	}
-	for name, l := range h.locals {
-		locals[name] = l.value
-		if l.value == cty.NilVal {
-			locals[name] = cty.DynamicVal
-		}
-	}
-	data := map[string]map[string]cty.Value{}
-	for key, d := range h.data {
-		if data[key[0]] == nil {
-			data[key[0]] = map[string]cty.Value{}
-		}
-		data[key[0]][key[1]] = d.value
-		if d.value == cty.NilVal {
-			data[key[0]][key[1]] = cty.DynamicVal
-		}
-	}
-	types := map[string]cty.Value{}
-	for typ, names := range data {
-		types[typ] = cty.ObjectVal(names)
-	}
-	modules := map[string]cty.Value{}
-	for _, m := range h.modules {
-		modules[m.name] = m.value
-		if m.value == cty.NilVal {
-			modules[m.name] = cty.DynamicVal
-		}
-	}
-	cwd, _ := os.Getwd()
-	ctx := &hcl.EvalContext{Functions: h.functions(), Variables: map[string]cty.Value{
-		"var": cty.ObjectVal(vars), "local": cty.ObjectVal(locals), "data": cty.ObjectVal(types),
-		"path": cty.ObjectVal(map[string]cty.Value{"root": cty.StringVal(h.dir), "cwd": cty.StringVal(filepath.ToSlash(cwd))}),
-		"packer": cty.ObjectVal(map[string]cty.Value{"version": cty.StringVal(h.PackerVersion),
-			"versionFingerprint": cty.UnknownVal(cty.String), "iterationID": cty.UnknownVal(cty.String)}),
-	}}
-	if len(modules) > 0 {
-		ctx.Variables["module"] = cty.ObjectVal(modules)
-	}
-	maps.Copy(ctx.Variables, more)
-	return ctx
-}
-
-// interpolation is what {{ }} text may use in an HCL2 template.
-func (h *hclTemplate) interpolation(name, typ string) *interpolate.Context {
-	return &interpolate.Context{NoUser: true, BuildName: name, BuildType: typ, PackerVersion: h.PackerVersion, Start: h.Start}
 }

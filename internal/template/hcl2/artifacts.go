@@ -1,4 +1,4 @@
-package template
+package hcl2
 
 import (
 	"fmt"
@@ -11,15 +11,20 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"kiln"
+	"kiln/internal/template"
 	"kiln/schema"
 )
 
 // artifacts are what the builds of a template made, for those that stand on them:
 // artifact.<build>.<source>.
 type artifacts struct {
-	mu    sync.Mutex
-	order [][2]string
-	all   map[[2]string]*made
+	mu     sync.Mutex
+	order  [][2]string
+	all    map[[2]string]*made
+	builds map[string]*made // by full name
+	made   int              // how many were published
+	known  cty.Value        // of all builds; NilVal: to be made anew
+	marked cty.Value        // the same with marks that name the builds
 }
 
 // made is what a build has made, or will make.
@@ -28,7 +33,19 @@ type made struct {
 	artifact *kiln.Artifact
 }
 
-func newArtifacts() *artifacts { return &artifacts{all: map[[2]string]*made{}} }
+func newArtifacts() *artifacts {
+	a := &artifacts{}
+	a.clear()
+	return a
+}
+
+// clear forgets all builds.
+func (a *artifacts) clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.order, a.all, a.builds = nil, map[[2]string]*made{}, map[string]*made{}
+	a.known, a.marked = cty.NilVal, cty.NilVal
+}
 
 // add names a build. One in a block without a name cannot be referred to.
 func (a *artifacts) add(block, source, build string) {
@@ -37,6 +54,7 @@ func (a *artifacts) add(block, source, build string) {
 		return
 	}
 	a.all[key] = &made{build: build}
+	a.builds[build] = a.all[key]
 	a.order = append(a.order, key)
 }
 
@@ -44,41 +62,68 @@ func (a *artifacts) add(block, source, build string) {
 func (a *artifacts) publish(build string, artifact *kiln.Artifact) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, m := range a.all {
-		if m.build == build {
-			m.artifact = artifact
-		}
+	if m := a.builds[build]; m != nil {
+		m.artifact, a.known = artifact, cty.NilVal
+		a.made++
 	}
+}
+
+// count is how often an artifact became known.
+func (a *artifacts) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.made
 }
 
 // needMark is on a value that comes from a build.
 type needMark struct{ build string }
 
-// value is what expressions see. Marked values tell which build they come from.
-func (a *artifacts) value(marked bool) cty.Value {
+// value is what expressions see.
+func (a *artifacts) value() cty.Value {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.known == cty.NilVal {
+		a.known = a.object(func(m *made) cty.Value { return m.value() })
+	}
+	return a.known
+}
+
+// probe is the same with values that tell which build they come from.
+func (a *artifacts) probe() cty.Value {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.marked == cty.NilVal {
+		a.marked = a.object(func(m *made) cty.Value { return m.value().Mark(needMark{m.build}) })
+	}
+	return a.marked
+}
+
+// object is all builds by block and source.
+func (a *artifacts) object(value func(*made) cty.Value) cty.Value {
 	blocks := map[string]map[string]cty.Value{}
 	for key, m := range a.all {
-		v := map[string]cty.Value{"id": cty.UnknownVal(cty.String), "builder": cty.UnknownVal(cty.String), "files": cty.UnknownVal(cty.List(cty.String)), "tags": cty.UnknownVal(cty.List(cty.String))}
-		if m.artifact != nil {
-			v["id"], v["builder"] = cty.StringVal(m.artifact.ID), cty.StringVal(m.artifact.Builder)
-			v["files"], v["tags"] = stringList(m.artifact.Files), stringList(m.artifact.Tags)
-		}
-		val := cty.ObjectVal(v)
-		if marked {
-			val = val.Mark(needMark{m.build})
-		}
 		if blocks[key[0]] == nil {
 			blocks[key[0]] = map[string]cty.Value{}
 		}
-		blocks[key[0]][key[1]] = val
+		blocks[key[0]][key[1]] = value(m)
 	}
 	out := map[string]cty.Value{}
 	for name, sources := range blocks {
 		out[name] = cty.ObjectVal(sources)
 	}
 	return cty.ObjectVal(out)
+}
+
+// pending is an artifact that does not exist yet.
+var pending = cty.ObjectVal(map[string]cty.Value{"id": cty.UnknownVal(cty.String), "builder": cty.UnknownVal(cty.String),
+	"files": cty.UnknownVal(cty.List(cty.String)), "tags": cty.UnknownVal(cty.List(cty.String))})
+
+func (m *made) value() cty.Value {
+	if m.artifact == nil {
+		return pending
+	}
+	return cty.ObjectVal(map[string]cty.Value{"id": cty.StringVal(m.artifact.ID), "builder": cty.StringVal(m.artifact.Builder),
+		"files": stringList(m.artifact.Files), "tags": stringList(m.artifact.Tags)})
 }
 
 func stringList(items []string) cty.Value {
@@ -95,7 +140,7 @@ func stringList(items []string) cty.Value {
 // needs lists the builds whose artifacts a body refers to.
 func (a *artifacts) needs(body hcl.Body, ctx *hcl.EvalContext) (builds []string, diags hcl.Diagnostics) {
 	probe := ctx.NewChild()
-	probe.Variables = map[string]cty.Value{"artifact": a.value(true)}
+	probe.Variables = map[string]cty.Value{"artifact": a.probe()}
 	for _, expr := range expressions(body) {
 		uses := false
 		for _, t := range expr.Variables() {
@@ -136,7 +181,7 @@ func (a *artifacts) needsOf(expr hcl.Expression, probe *hcl.EvalContext) (builds
 		}
 		found := a.named(t)
 		if len(found) == 0 {
-			diags = append(diags, errorf(t.SourceRange(), "Unknown artifact", "%s", a.hint(t)))
+			diags = append(diags, template.ErrorfAt(t.SourceRange(), "Unknown artifact", "%s", a.hint(t)))
 		}
 		builds = append(builds, found...)
 	}
@@ -198,39 +243,4 @@ func expressions(body hcl.Body) (all []hcl.Expression) {
 		all = append(all, a.Expr)
 	}
 	return all
-}
-
-// circle finds builds that need each other. The names are in the order of the
-// circle, the first one again at its end.
-func circle(builds map[string]*Build, order []string) []string {
-	state := map[string]int{}
-	var path, found []string
-	var visit func(name string) bool
-	visit = func(name string) bool {
-		switch state[name] {
-		case 2:
-			return false
-		case 1:
-			found = append(slices.Clone(path[slices.Index(path, name):]), name)
-			return true
-		}
-		state[name] = 1
-		path = append(path, name)
-		if b := builds[name]; b != nil {
-			for _, need := range b.Needs {
-				if visit(need) {
-					return true
-				}
-			}
-		}
-		path = path[:len(path)-1]
-		state[name] = 2
-		return false
-	}
-	for _, name := range order {
-		if visit(name) {
-			return found
-		}
-	}
-	return nil
 }

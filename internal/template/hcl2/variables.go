@@ -1,4 +1,4 @@
-package template
+package hcl2
 
 import (
 	"fmt"
@@ -14,12 +14,14 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 	ctyfunction "github.com/zclconf/go-cty/cty/function"
 
+	"kiln/internal/template"
 	"kiln/internal/template/function"
+	"kiln/internal/template/outside"
 	"kiln/schema"
 )
 
-// hclVariable is an input variable.
-type hclVariable struct {
+// variable is an input variable.
+type variable struct {
 	name        string
 	description string
 	typ         cty.Type // DynamicPseudoType: any
@@ -29,8 +31,14 @@ type hclVariable struct {
 	rules       []variableRule
 	rng         hcl.Range
 
+	env     []string // values of the environment that its default asked for
+	initial given
+}
+
+// given is the value of a variable.
+type given struct {
 	value cty.Value // NilVal: none
-	from  string    // default, env, varfile, cmd
+	from  string    // default, env, varfile, cmd, module
 	at    hcl.Range // where the value stands; zero: not in a file
 }
 
@@ -45,55 +53,51 @@ var variableSchema = &hcl.BodySchema{
 	Blocks:     []hcl.BlockHeaderSchema{{Type: "validation"}},
 }
 
-func (h *hclTemplate) declare(v *hclVariable) bool {
-	if old := h.variables[v.name]; old != nil {
-		h.problems = append(h.problems, errorf(v.rng, "Duplicate variable", "Duplicate %s variable definition found; the first is at %s.", v.name, old.rng))
+func (p *parsed) declare(v *variable) bool {
+	if old := p.variables[v.name]; old != nil {
+		p.problems = append(p.problems, template.ErrorfAt(v.rng, "Duplicate variable", "Duplicate %s variable definition found; the first is at %s.", v.name, old.rng))
 		return false
 	}
-	h.variables[v.name] = v
-	h.order = append(h.order, v.name)
+	p.variables[v.name] = v
+	p.order = append(p.order, v.name)
 	return true
 }
 
 // defaultContext is what a variable's default may use: the function env.
-func (h *hclTemplate) defaultContext() *hcl.EvalContext {
+func (p *parsed) defaultContext(v *variable) *hcl.EvalContext {
 	return &hcl.EvalContext{Functions: map[string]ctyfunction.Function{"env": function.Env(func(name string) string {
-		for i := len(h.Environ) - 1; i >= 0; i-- {
-			if v, ok := strings.CutPrefix(h.Environ[i], name+"="); ok {
-				return v
-			}
-		}
-		return ""
+		v.env = append(v.env, name)
+		return p.World.Env(name, p.Environ)
 	})}}
 }
 
-func (h *hclTemplate) readVariables(blk *hcl.Block) {
+func (p *parsed) readVariables(blk *hcl.Block) {
 	attrs, diags := blk.Body.JustAttributes()
-	h.problems = append(h.problems, diags...)
+	p.problems = append(p.problems, diags...)
 	for _, attr := range inOrder(attrs) {
-		v := &hclVariable{name: attr.Name, rng: attr.NameRange, typ: cty.DynamicPseudoType}
-		value, diags := attr.Expr.Value(h.defaultContext())
-		h.problems = append(h.problems, diags...)
+		v := &variable{name: attr.Name, rng: attr.NameRange, typ: cty.DynamicPseudoType}
+		value, diags := attr.Expr.Value(p.defaultContext(v))
+		p.problems = append(p.problems, diags...)
 		if diags.HasErrors() {
 			v.spoil()
 		} else {
 			v.setDefault(value, attr.Expr.Range())
 		}
-		h.declare(v)
+		p.declare(v)
 	}
 }
 
 // setDefault gives a variable its default, and its type where it has none.
-func (v *hclVariable) setDefault(value cty.Value, rng hcl.Range) {
-	v.value, v.from, v.at = value, "default", rng
+func (v *variable) setDefault(value cty.Value, rng hcl.Range) {
+	v.initial = given{value, "default", rng}
 	open := value.IsNull() || (value.Type().IsTupleType() || value.Type().IsObjectType()) && value.LengthInt() == 0
 	if !v.typed && !open {
 		v.typ = value.Type()
 	}
 }
 
-func (h *hclTemplate) readVariable(blk *hcl.Block) {
-	v := &hclVariable{name: blk.Labels[0], rng: blk.DefRange, typ: cty.DynamicPseudoType}
+func (p *parsed) readVariable(blk *hcl.Block) {
+	v := &variable{name: blk.Labels[0], rng: blk.DefRange, typ: cty.DynamicPseudoType}
 	content, diags := blk.Body.Content(variableSchema)
 	for _, d := range diags {
 		if name := quotedName(d.Detail); name != "" {
@@ -102,22 +106,22 @@ func (h *hclTemplate) readVariable(blk *hcl.Block) {
 			}
 		}
 	}
-	h.problems = append(h.problems, diags...)
-	if !h.declare(v) {
+	p.problems = append(p.problems, diags...)
+	if !p.declare(v) {
 		return
 	}
 	if attr := content.Attributes["description"]; attr != nil {
 		val, diags := attr.Expr.Value(nil)
-		h.problems = append(h.problems, diags...)
+		p.problems = append(p.problems, diags...)
 		v.description = stringOf(val)
 	}
 	if attr := content.Attributes["sensitive"]; attr != nil {
 		val, diags := attr.Expr.Value(nil)
-		h.problems = append(h.problems, diags...)
+		p.problems = append(p.problems, diags...)
 		if b, err := convert.Convert(val, cty.Bool); err == nil && !b.IsNull() && b.IsKnown() {
 			v.sensitive = b.True()
 		} else if !diags.HasErrors() {
-			h.problems = append(h.problems, errorAt(attr.Expr.Range(), "Unsuitable value type", "sensitive is true or false."))
+			p.problems = append(p.problems, template.ErrorAt(attr.Expr.Range(), "Unsuitable value type", "sensitive is true or false."))
 		}
 	}
 	if attr := content.Attributes["type"]; attr != nil {
@@ -125,20 +129,20 @@ func (h *hclTemplate) readVariable(blk *hcl.Block) {
 		for _, d := range diags {
 			d.Summary = "Invalid type specification"
 		}
-		h.problems = append(h.problems, diags...)
+		p.problems = append(p.problems, diags...)
 		if !diags.HasErrors() {
 			v.typ, v.typed, v.defaults = ty, ty != cty.DynamicPseudoType, defaults
 		}
 	}
 	if attr := content.Attributes["default"]; attr != nil {
-		val, diags := attr.Expr.Value(h.defaultContext())
-		h.problems = append(h.problems, diags...)
+		val, diags := attr.Expr.Value(p.defaultContext(v))
+		p.problems = append(p.problems, diags...)
 		if diags.HasErrors() {
 			v.spoil()
 		} else {
 			converted, err := v.convert(val)
 			if err != nil {
-				h.problems = append(h.problems, errorf(attr.Expr.Range(), "Invalid default value for variable",
+				p.problems = append(p.problems, template.ErrorfAt(attr.Expr.Range(), "Invalid default value for variable",
 					"This default value is not compatible with the variable's type constraint: %v.", err))
 				v.spoil()
 			} else {
@@ -147,15 +151,15 @@ func (h *hclTemplate) readVariable(blk *hcl.Block) {
 		}
 	}
 	for _, rule := range content.Blocks {
-		h.readRule(v, rule)
+		p.readRule(v, rule)
 	}
 }
 
 var ruleSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "condition", Required: true}, {Name: "error_message", Required: true}}}
 
-func (h *hclTemplate) readRule(v *hclVariable, blk *hcl.Block) {
+func (p *parsed) readRule(v *variable, blk *hcl.Block) {
 	content, diags := blk.Body.Content(ruleSchema)
-	h.problems = append(h.problems, diags...)
+	p.problems = append(p.problems, diags...)
 	cond, msg := content.Attributes["condition"], content.Attributes["error_message"]
 	if cond == nil || msg == nil {
 		return
@@ -168,24 +172,24 @@ func (h *hclTemplate) readRule(v *hclVariable, blk *hcl.Block) {
 				continue
 			}
 		}
-		h.problems = append(h.problems, errorf(t.SourceRange(), "Invalid reference in variable validation",
+		p.problems = append(p.problems, template.ErrorfAt(t.SourceRange(), "Invalid reference in variable validation",
 			"The condition for variable %q can only refer to the variable itself, using var.%s.", v.name, v.name))
 		return
 	}
 	if !own {
-		h.problems = append(h.problems, errorf(cond.Expr.Range(), "Invalid variable validation condition",
+		p.problems = append(p.problems, template.ErrorfAt(cond.Expr.Range(), "Invalid variable validation condition",
 			"The condition for variable %q must refer to var.%s in order to test incoming values.", v.name, v.name))
 		return
 	}
 	val, diags := msg.Expr.Value(nil)
-	h.problems = append(h.problems, diags...)
+	p.problems = append(p.problems, diags...)
 	text := stringOf(val)
 	if diags.HasErrors() {
 		return
 	}
 	first := []rune(text + " ")[0]
 	if text == "" || unicode.IsLetter(first) && !unicode.IsUpper(first) || !strings.ContainsAny(text[len(text)-1:], ".?!") {
-		h.problems = append(h.problems, errorAt(msg.Expr.Range(), "Invalid validation error message",
+		p.problems = append(p.problems, template.ErrorAt(msg.Expr.Range(), "Invalid validation error message",
 			"The message must be at least one full English sentence starting with an uppercase letter and ending with a period or question mark."))
 		return
 	}
@@ -194,14 +198,22 @@ func (h *hclTemplate) readRule(v *hclVariable, blk *hcl.Block) {
 
 // spoil gives a variable whose value is wrong an unknown one: what refers to it is
 // not wrong for the same reason.
-func (v *hclVariable) spoil() {
-	if v.value == cty.NilVal {
-		v.value = cty.UnknownVal(v.typ)
+func (v *variable) spoil() {
+	if v.initial.value == cty.NilVal {
+		v.initial.value = cty.UnknownVal(v.typ)
 	}
 }
 
+func (sc *scope) spoil(v *variable) {
+	g := sc.vars[v.name]
+	if g.value == cty.NilVal {
+		g.value = cty.UnknownVal(v.typ)
+	}
+	sc.vars[v.name] = g
+}
+
 // convert makes a value fit the variable's type.
-func (v *hclVariable) convert(val cty.Value) (cty.Value, error) {
+func (v *variable) convert(val cty.Value) (cty.Value, error) {
 	if v.defaults != nil && !val.IsNull() {
 		val = v.defaults.Apply(val)
 	}
@@ -209,7 +221,7 @@ func (v *hclVariable) convert(val cty.Value) (cty.Value, error) {
 }
 
 // parse reads a value from the text of -var or the environment.
-func (v *hclVariable) parse(text, where string) (cty.Value, hcl.Diagnostics) {
+func (v *variable) parse(text, where string) (cty.Value, hcl.Diagnostics) {
 	if v.typ == cty.DynamicPseudoType || v.typ == cty.String || v.typ == cty.Number {
 		val, err := convert.Convert(cty.StringVal(text), v.typ)
 		if err != nil {
@@ -229,7 +241,7 @@ func (v *hclVariable) parse(text, where string) (cty.Value, hcl.Diagnostics) {
 }
 
 // set gives a variable a value from outside. Problems name where it came from.
-func (h *hclTemplate) set(v *hclVariable, val cty.Value, from, summary, where string, rng hcl.Range) {
+func (sc *scope) set(v *variable, val cty.Value, from, summary, where string, rng hcl.Range) {
 	converted, err := v.convert(val)
 	if err != nil {
 		d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary,
@@ -237,149 +249,153 @@ func (h *hclTemplate) set(v *hclVariable, val cty.Value, from, summary, where st
 		if rng.Filename != "" {
 			d.Subject = rng.Ptr()
 		}
-		h.problems = append(h.problems, d)
-		v.spoil()
+		sc.problems = append(sc.problems, d)
+		sc.spoil(v)
 		return
 	}
-	v.value, v.from, v.at = converted, from, rng
+	sc.vars[v.name] = given{converted, from, rng}
 }
 
 // readValues gives variables their values, lowest precedence first: templates.md
 // 3.4.
-func (h *hclTemplate) readValues(folder bool) {
-	for _, kv := range h.Environ {
+func (sc *scope) readValues(folder bool) {
+	for _, kv := range sc.Environ {
 		rest, ok := strings.CutPrefix(kv, "PKR_VAR_")
 		name, text, _ := strings.Cut(rest, "=")
-		v := h.variables[name]
+		v := sc.variables[name]
 		if !ok || v == nil {
 			continue
 		}
-		h.fromText(v, text, "env", "Invalid value for variable", "environment variable PKR_VAR_"+name)
+		sc.fromText(v, text, "env", "Invalid value for variable", "environment variable PKR_VAR_"+name)
 	}
 	if folder {
 		for _, suffix := range []string{".auto.pkrvars.hcl", ".auto.pkrvars.json"} {
-			paths, err := matching(h.Path, suffix)
+			paths, err := template.Matching(sc.World, sc.Path, suffix)
 			if err != nil {
-				h.problems = append(h.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Cannot read the folder", Detail: err.Error()})
+				sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Cannot read the folder", Detail: err.Error()})
 			}
 			for _, path := range paths {
-				h.readVarFile(path)
+				sc.readVarFile(path, sc.World.ReadFile)
 			}
 		}
 	}
-	for _, path := range h.VarFiles {
-		h.readVarFile(path)
+	for _, path := range sc.VarFiles {
+		sc.readVarFile(path, outside.Supply)
 	}
-	for _, arg := range h.Vars {
+	for _, arg := range sc.Vars {
 		name, text, _ := strings.Cut(arg, "=")
-		v := h.variables[name]
+		v := sc.variables[name]
 		if v == nil {
-			h.problems = append(h.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Undefined -var variable",
+			sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Undefined -var variable",
 				Detail: fmt.Sprintf("A %q variable was passed in the command line but was not found in known variables. To declare variable %q, place a block in one of your .pkr files, such as variables.pkr.hcl.%s",
-					name, name, h.nearVariable(name))})
+					name, name, sc.nearVariable(name))})
 			continue
 		}
-		h.fromText(v, text, "cmd", "Invalid argument value for -var variable", "-var "+name)
+		sc.fromText(v, text, "cmd", "Invalid argument value for -var variable", "-var "+name)
+	}
+	if sc.From != nil {
+		sc.restore(sc.From)
 	}
 }
 
-func (h *hclTemplate) nearVariable(name string) string {
-	if near := schema.Suggest(name, h.order); near != "" {
+func (p *parsed) nearVariable(name string) string {
+	if near := schema.Suggest(name, p.order); near != "" {
 		return fmt.Sprintf(" Did you mean %q?", near)
 	}
 	return ""
 }
 
-func (h *hclTemplate) fromText(v *hclVariable, text, from, summary, where string) {
+func (sc *scope) fromText(v *variable, text, from, summary, where string) {
 	val, diags := v.parse(text, where)
 	if diags.HasErrors() {
 		for _, d := range diags {
-			h.problems = append(h.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary,
+			sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary,
 				Detail: fmt.Sprintf("%s: %s", where, strings.TrimPrefix(d.Detail, where+": "))})
 		}
-		v.spoil()
+		sc.spoil(v)
 		return
 	}
-	h.set(v, val, from, summary, where, hcl.Range{})
+	sc.set(v, val, from, summary, where, hcl.Range{})
 }
 
-func (h *hclTemplate) readVarFile(path string) {
+func (sc *scope) readVarFile(path string, read func(string) ([]byte, error)) {
 	if ext := filepath.Ext(path); ext != ".hcl" && ext != ".json" {
-		h.problems = append(h.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Could not guess format of " + path,
+		sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Could not guess format of " + path,
 			Detail: "A var file must be suffixed with `.hcl` or `.json`."})
 		return
 	}
-	f := h.parse(path)
+	f, diags := sc.parse(path, read)
+	sc.problems = append(sc.problems, diags...)
 	if f == nil {
 		return
 	}
 	content, rest, _ := f.Body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "variable", LabelNames: []string{"name"}}}})
 	if len(content.Blocks) > 0 {
-		h.problems = append(h.problems, errorf(content.Blocks[0].DefRange, "Variable declaration in a .pkrvar file",
+		sc.problems = append(sc.problems, template.ErrorfAt(content.Blocks[0].DefRange, "Variable declaration in a .pkrvar file",
 			"A .pkrvar file is used to assign values to variables that have already been declared in .pkr files, not to declare new variables. To declare variable %q, place this block in one of your .pkr files.",
 			content.Blocks[0].Labels[0]))
 		return
 	}
 	attrs, diags := rest.JustAttributes()
-	h.problems = append(h.problems, diags...)
+	sc.problems = append(sc.problems, diags...)
 	for _, attr := range inOrder(attrs) {
-		v := h.variables[attr.Name]
+		v := sc.variables[attr.Name]
 		if v == nil {
-			if h.WarnUndeclared {
-				h.problems = append(h.problems, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Undefined variable", Subject: attr.Range.Ptr(),
-					Detail: fmt.Sprintf("The variable %q was set but was not declared as an input variable.%s", attr.Name, h.nearVariable(attr.Name))})
+			if sc.WarnUndeclared {
+				sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Undefined variable", Subject: attr.Range.Ptr(),
+					Detail: fmt.Sprintf("The variable %q was set but was not declared as an input variable.%s", attr.Name, sc.nearVariable(attr.Name))})
 			}
 			continue
 		}
 		val, diags := attr.Expr.Value(nil)
-		h.problems = append(h.problems, diags...)
+		sc.problems = append(sc.problems, diags...)
 		if !diags.HasErrors() {
-			h.set(v, val, "varfile", "Invalid value for variable", "variable file", attr.Expr.Range())
+			sc.set(v, val, "varfile", "Invalid value for variable", "variable file", attr.Expr.Range())
 		}
 	}
 }
 
 // checkVariables reports variables without a value and values that break a rule.
-func (h *hclTemplate) checkVariables() (diags hcl.Diagnostics) {
-	for _, name := range h.order {
-		v := h.variables[name]
-		if v.value == cty.NilVal {
-			diags = append(diags, errorf(v.rng, fmt.Sprintf("Unset variable %q", name),
+func (sc *scope) checkVariables() (diags hcl.Diagnostics) {
+	for _, name := range sc.order {
+		v, g := sc.variables[name], sc.vars[name]
+		if g.value == cty.NilVal {
+			diags = append(diags, template.ErrorfAt(v.rng, fmt.Sprintf("Unset variable %q", name),
 				"A used variable must be set or have a default value; see https://packer.io/docs/templates/hcl_templates/syntax for details. Give it one with -var '%s=...', a -var-file or PKR_VAR_%s.", name, name))
 			continue
 		}
 		if v.sensitive {
-			hideAll(v.value, h.Hide)
+			hideAll(g.value, sc.Hide)
 		}
 		if len(v.rules) == 0 {
 			continue
 		}
-		ctx := &hcl.EvalContext{Functions: function.Functions(function.Options{Dir: ".", Start: h.Start, Secrets: h.Secrets}),
-			Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{name: v.value})}}
+		ctx := &hcl.EvalContext{Functions: function.Functions(function.Options{Dir: ".", Start: sc.Start, Secrets: sc.Secrets, World: sc.World}),
+			Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{name: g.value})}}
 		for _, rule := range v.rules {
-			diags = append(diags, v.check(rule, ctx)...)
+			diags = append(diags, v.check(g, rule, ctx)...)
 		}
 	}
 	return diags
 }
 
-func (v *hclVariable) check(rule variableRule, ctx *hcl.EvalContext) hcl.Diagnostics {
+func (v *variable) check(g given, rule variableRule, ctx *hcl.EvalContext) hcl.Diagnostics {
 	val, diags := rule.condition.Value(ctx)
 	if diags.HasErrors() {
 		return diags
 	}
 	ok, err := convert.Convert(val, cty.Bool)
 	if err != nil || ok.IsNull() {
-		return hcl.Diagnostics{errorAt(rule.condition.Range(), "Invalid variable validation result", "A validation condition is true or false.")}
+		return hcl.Diagnostics{template.ErrorAt(rule.condition.Range(), "Invalid variable validation result", "A validation condition is true or false.")}
 	}
 	if !ok.IsKnown() || ok.True() {
 		return nil
 	}
 	at := v.rng
-	if v.at.Filename != "" {
-		at = v.at
+	if g.at.Filename != "" {
+		at = g.at
 	}
-	return hcl.Diagnostics{errorf(at, fmt.Sprintf("Invalid value for %s variable", v.from),
+	return hcl.Diagnostics{template.ErrorfAt(at, fmt.Sprintf("Invalid value for %s variable", g.from),
 		"%s\n\nThis was checked by the validation rule at %s:%d.", rule.message, rule.rng.Filename, rule.rng.Start.Line)}
 }
 

@@ -1,4 +1,4 @@
-package template
+package hcl2
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ const maxRegistryText = 255
 
 // checkRegistry checks an hcp_packer_registry block, and says that builds are not
 // sent there.
-func (h *hclTemplate) checkRegistry(blk *hcl.Block, ctx *hcl.EvalContext, inside bool) hcl.Diagnostics {
+func (sc *scope) checkRegistry(blk *hcl.Block, ctx *hcl.EvalContext, inside bool) hcl.Diagnostics {
 	content, diags := blk.Body.Content(registrySchema)
 	m := meta{content.Attributes, ctx, &diags}
 	m.into("bucket_name", cty.String, func(v cty.Value) error {

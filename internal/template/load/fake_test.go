@@ -1,10 +1,11 @@
-package template
+package load
 
 import (
 	"context"
 	"time"
 
 	"kiln"
+	"kiln/internal/template"
 )
 
 // fake is a component of every kind, with a field of each shape.
@@ -46,8 +47,8 @@ func (f *fake) Process(_ context.Context, _ *kiln.Build, in *kiln.Artifact) (*ki
 func (f *fake) Read(context.Context) (any, error) { return map[string]any{"text": f.Text, "n": 5}, nil }
 func (f *fake) Traits() kiln.Traits               { return kiln.Traits{Generates: []string{"Extra"}} }
 
-func testOptions(path string) Options {
-	return Options{Path: path, PackerVersion: "1.16.0", KilnVersion: "0.1.0", Start: time.Unix(1700000000, 0), EvaluateData: true,
+func testOptions(path string) template.Options {
+	return template.Options{Path: path, PackerVersion: "1.16.0", KilnVersion: "0.1.0", Start: time.Unix(1700000000, 0), EvaluateData: true,
 		Components: kiln.Components{
 			Builders:       map[string]func() kiln.Builder{"fake": func() kiln.Builder { return new(fake) }},
 			Provisioners:   map[string]func() kiln.Provisioner{"fake": func() kiln.Provisioner { return new(fake) }},

@@ -1,9 +1,10 @@
-package template
+package legacy
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"sort"
@@ -11,12 +12,14 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"kiln/internal/template"
 	"kiln/internal/template/interpolate"
+	"kiln/internal/template/outside"
 )
 
 // readValues collects the values of var-files and -var, in that order: -var always
 // wins.
-func (j *jsonTemplate) readValues() {
+func (j *scope) readValues() {
 	for _, path := range j.VarFiles {
 		j.readVarFile(path)
 	}
@@ -24,16 +27,55 @@ func (j *jsonTemplate) readValues() {
 		name, value, _ := strings.Cut(v, "=")
 		j.supplied[name] = value
 	}
+	if j.From != nil {
+		j.restore(j.From)
+	}
 }
 
-func (j *jsonTemplate) readVarFile(path string) {
-	text, err := readTemplate(path)
+// restore gives variables the values of a bundle. Those that it does not hold must
+// have been given again.
+func (j *scope) restore(b *template.Bundle) {
+	given := j.supplied
+	j.supplied = map[string]string{}
+	for name, v := range b.Variables {
+		var text string
+		if err := json.Unmarshal(v.JSON, &text); err != nil {
+			j.problems = append(j.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid value in the plan", Detail: name + ": " + err.Error()})
+		}
+		j.supplied[name] = text
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if _, kept := b.Variables[name]; !kept && slices.Contains(j.sensitive, name) {
+			j.supplied[name] = given[name]
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.Secrets)) {
+		if text, ok := given[name]; ok {
+			j.supplied[name] = text
+		} else {
+			j.problems = append(j.problems, b.Missing(name))
+		}
+	}
+}
+
+// Bundle adds the values that variables were given.
+func (j *scope) Bundle(b *template.Bundle) {
+	for name, text := range j.supplied {
+		out, err := json.Marshal(text)
+		if err == nil {
+			b.SetVariable(name, template.Value{JSON: out}, slices.Contains(j.sensitive, name))
+		}
+	}
+}
+
+func (j *scope) readVarFile(path string) {
+	text, err := outside.Supply(path)
 	if err != nil {
 		j.problems = append(j.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Detail: err.Error()})
 		return
 	}
-	name := display(path)
-	j.files.text[name] = text
+	name := template.Display(path)
+	j.texts.Add(name, text)
 	n, diags := parseJSON(name, text)
 	j.problems = append(j.problems, diags...)
 	if n == nil {
@@ -57,10 +99,10 @@ func (j *jsonTemplate) readVarFile(path string) {
 }
 
 // required reports every variable that must be given and is not.
-func (j *jsonTemplate) required() (diags hcl.Diagnostics) {
+func (j *scope) required() (diags hcl.Diagnostics) {
 	for _, v := range j.variables {
 		if _, ok := j.supplied[v.name]; v.required && !ok {
-			diags = append(diags, errorf(v.rng, "", "required variable not set: %s. Give it a value with -var '%s=...' or in a -var-file.", v.name, v.name))
+			diags = append(diags, template.ErrorfAt(v.rng, "", "required variable not set: %s. Give it a value with -var '%s=...' or in a -var-file.", v.name, v.name))
 		}
 	}
 	return diags
@@ -72,7 +114,7 @@ var keepDots = regexp.MustCompile(`\{\{ ?\.([A-Za-z0-9_]+) ?\}\}`)
 const passes = 100
 
 // interpolateVars resolves variables that refer to each other: templates.md 2.3.
-func (j *jsonTemplate) interpolateVars() hcl.Diagnostics {
+func (j *scope) interpolateVars() hcl.Diagnostics {
 	source := map[string]string{}
 	for _, v := range j.variables {
 		if !v.required {
@@ -106,7 +148,7 @@ func (j *jsonTemplate) interpolateVars() hcl.Diagnostics {
 				failed[name] = err
 				pending = true
 			case err != nil:
-				return hcl.Diagnostics{errorf(j.variableRange(name), "", "error interpolating default value for '%s': %v", name, err)}
+				return hcl.Diagnostics{template.ErrorfAt(j.variableRange(name), "", "error interpolating default value for '%s': %v", name, err)}
 			default:
 				rendered = rendered || j.values[name] != out
 				j.values[name] = out
@@ -122,16 +164,16 @@ func (j *jsonTemplate) interpolateVars() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, name := range names {
 		if err := failed[name]; err != nil && !j.anyUser(names, source, failed) {
-			diags = append(diags, errorf(j.variableRange(name), "", "Failed to interpolate %q: %q; error: %v. "+
+			diags = append(diags, template.ErrorfAt(j.variableRange(name), "", "Failed to interpolate %q: %q; error: %v. "+
 				"A variable that is referenced must be defined, and variables must not refer to each other in a circle.", name, source[name], shortest(err)))
 		}
 	}
 	return diags
 }
 
-// anyUser tells whether some variable with a user call did resolve; an unresolved
+// anyUser reports whether some variable with a user call did resolve; an unresolved
 // one is then left out without an error, as Packer does.
-func (j *jsonTemplate) anyUser(names []string, source map[string]string, failed map[string]error) bool {
+func (j *scope) anyUser(names []string, source map[string]string, failed map[string]error) bool {
 	return slices.ContainsFunc(names, func(name string) bool {
 		return failed[name] == nil && len(interpolate.Users(source[name])) > 0
 	})
@@ -143,7 +185,7 @@ func shortest(err error) string {
 	return strings.TrimSuffix(line, " in:")
 }
 
-func (j *jsonTemplate) variableRange(name string) hcl.Range {
+func (j *scope) variableRange(name string) hcl.Range {
 	for _, v := range j.variables {
 		if v.name == name {
 			return v.rng
@@ -152,22 +194,21 @@ func (j *jsonTemplate) variableRange(name string) hcl.Range {
 	return hcl.Range{}
 }
 
-func (j *jsonTemplate) env(name string) string {
-	for i := len(j.Environ) - 1; i >= 0; i-- {
-		if v, ok := strings.CutPrefix(j.Environ[i], name+"="); ok {
-			return v
-		}
+// env is a value of the environment for a variable's default.
+func (j *scope) env(name string) string {
+	if b := j.From; b != nil && b.Lacks(name, j.Environ) {
+		j.lacking = append(j.lacking, name)
 	}
-	return ""
+	return j.World.Env(name, j.Environ)
 }
 
 // context is what text in a component's body may refer to.
-func (j *jsonTemplate) context(name, typ string) *interpolate.Context {
-	return &interpolate.Context{User: j.values, BuildName: name, BuildType: typ, TemplateDir: j.dir, PackerVersion: j.PackerVersion, Start: j.Start}
+func (j *scope) context(name, typ string) *interpolate.Context {
+	return &interpolate.Context{User: j.values, BuildName: name, BuildType: typ, TemplateDir: j.dir, PackerVersion: j.PackerVersion, Start: j.Start, World: j.World}
 }
 
 // describe fills in what inspect shows.
-func (j *jsonTemplate) describe() {
+func (j *scope) describe() {
 	var hidden []string
 	for _, v := range j.variables {
 		if slices.Contains(j.sensitive, v.name) {
@@ -179,23 +220,13 @@ func (j *jsonTemplate) describe() {
 		if !v.required {
 			text, _ = json.Marshal(v.value) // a string can always be written
 		}
-		j.t.Variables = append(j.t.Variables, Variable{Name: v.name, Required: v.required, Default: v.value,
+		j.t.Variables = append(j.t.Variables, template.Variable{Name: v.name, Required: v.required, Default: v.value,
 			Value: fmt.Sprintf("%q", v.value), JSON: text, Sensitive: slices.Contains(hidden, v.value)})
 	}
-	blk := Block{Description: j.t.Description}
+	var sources []template.Named
 	for _, b := range j.builders {
-		blk.Sources = append(blk.Sources, Named{b.typ, b.raw})
+		sources = append(sources, template.Named{Type: b.typ, Name: b.raw})
 	}
-	sort.Slice(blk.Sources, func(a, b int) bool { return blk.Sources[a].Name < blk.Sources[b].Name })
-	for _, s := range j.steps {
-		blk.Provisioners = append(blk.Provisioners, Named{Type: s.typ})
-	}
-	for _, chain := range j.chains {
-		var names []Named
-		for _, s := range chain {
-			names = append(names, Named{s.typ, s.name})
-		}
-		blk.Chains = append(blk.Chains, names)
-	}
-	j.t.Blocks = []Block{blk}
+	sort.Slice(sources, func(a, b int) bool { return sources[a].Name < sources[b].Name })
+	j.t.Blocks = []template.Block{template.Describe("", j.t.Description, sources, j.steps, nil, j.chains)}
 }

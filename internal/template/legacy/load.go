@@ -1,48 +1,49 @@
-package template
+// Package legacy parses templates in JSON as Packer had them first to the
+// specification of package template, and resolves their variables.
+package legacy
 
 import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
+	"kiln/internal/template"
 	"kiln/schema"
 )
 
-// jsonTemplate is a legacy template as it is written.
-type jsonTemplate struct {
-	Options
-	files *sources
+// parsed is a legacy template as it is written.
+type parsed struct {
+	template.Options
+	texts *template.Texts
 	path  string
 	dir   string // absolute, for template_dir
-	t     *Template
+	t     *template.Template
 
-	variables []jsonVariable
-	supplied  map[string]string // values of var-files and -var
-	values    map[string]string // final, after interpolation
+	variables []variable
 	sensitive []string
-	builders  []*jsonBuilder
-	steps     []*jsonStep
-	cleanup   *jsonStep
-	chains    [][]*jsonStep
+	builders  []*builder
+	steps     []*template.Step
+	cleanup   *template.Step
+	chains    [][]*template.Step
 	problems  hcl.Diagnostics
 	late      hcl.Diagnostics // found only when the template is resolved: inspect and -syntax-only do not see them
 }
 
-type jsonVariable struct {
+type variable struct {
 	name     string
 	value    string
 	required bool
 	rng      hcl.Range
 }
 
-type jsonBuilder struct {
+type builder struct {
 	node *node
 	typ  string
 	raw  string // name as written
-	name string // interpolated
 	rng  hcl.Range
 }
 
@@ -50,20 +51,22 @@ type jsonBuilder struct {
 var rootKeys = []string{"description", "min_packer_version", "variables", "sensitive-variables", "builders", "provisioners",
 	"error-cleanup-provisioner", "post-processors", "push", "comments"}
 
-func (j *jsonTemplate) errorf(rng hcl.Range, format string, args ...any) {
-	j.problems = append(j.problems, errorAt(rng, "", fmt.Sprintf(format, args...)))
+func (j *parsed) errorf(rng hcl.Range, format string, args ...any) {
+	j.problems = append(j.problems, template.ErrorAt(rng, "", fmt.Sprintf(format, args...)))
 }
 
-// loadJSON reads a legacy template: templates.md 2.
-func loadJSON(ctx context.Context, o Options, path string, text []byte) (*Template, Diagnostics) {
-	j := &jsonTemplate{Options: o, files: newSources(), path: display(path), supplied: map[string]string{}, values: map[string]string{}}
+// Load reads a legacy template: templates.md 2.
+func Load(ctx context.Context, o template.Options, path string, text []byte) (*template.Template, template.Diagnostics) {
+	j := &parsed{Options: o, texts: template.NewTexts(), path: template.Display(path)}
 	dir := "."
 	if path != "" && o.Path != "-" {
 		dir = filepath.Dir(path)
 	}
-	j.dir, _ = filepath.Abs(dir)
-	j.t = &Template{Path: o.Path, Dir: dir, Format: JSON, load: j, Sources: []SourceFile{{j.path, text}}}
-	j.files.text[j.path] = text
+	j.dir = o.World.Abs(dir)
+	sc := &scope{parsed: j, supplied: map[string]string{}, values: map[string]string{}}
+	j.t = template.New(o, sc, j.texts)
+	j.t.Dir, j.t.Format, j.t.Sources = dir, template.JSON, []template.SourceFile{{Name: j.path, Text: text}}
+	j.texts.Add(j.path, text)
 	root, diags := parseJSON(j.path, text)
 	if root == nil {
 		return nil, j.parseFailure(diags)
@@ -77,31 +80,24 @@ func loadJSON(ctx context.Context, o Options, path string, text []byte) (*Templa
 	if j.problems.HasErrors() {
 		diags := j.parseFailure(j.problems)
 		if o.Thorough && root.kind == '{' {
-			diags = append(diags, j.behind(ctx)...)
+			// What else is wrong is told in the same go.
+			j.problems = nil
+			sc.readValues()
+			diags = append(diags, j.t.Thorough(ctx)...)
+			diags = append(diags, j.texts.Convert(j.problems)...)
 		}
-		return nil, diags.tidy()
+		return nil, diags.Tidy()
 	}
-	j.readValues()
-	j.describe()
-	return j.t, j.files.convert(j.problems).tidy()
-}
-
-// behind looks for what else is wrong with a template that cannot be loaded.
-func (j *jsonTemplate) behind(ctx context.Context) Diagnostics {
-	j.problems = nil
-	j.readValues()
-	builds, diags := j.builds(ctx)
-	for _, b := range builds {
-		diags = append(diags, b.Check()...)
-	}
-	return append(j.files.convert(j.problems), diags...)
+	sc.readValues()
+	sc.describe()
+	return j.t, j.texts.Convert(j.problems).Tidy()
 }
 
 // parseFailure says around the problems that the file was taken for legacy JSON.
-func (j *jsonTemplate) parseFailure(diags hcl.Diagnostics) Diagnostics {
-	out := j.files.convert(diags).tidy()
+func (j *parsed) parseFailure(diags hcl.Diagnostics) template.Diagnostics {
+	out := j.texts.Convert(diags).Tidy()
 	for i := range out {
-		if out[i].Severity == Error && i == 0 {
+		if out[i].Severity == template.Error && i == 0 {
 			out[i].Detail = "Failed to parse file as legacy JSON template: if you are using an HCL template, check your file extensions; they should be either " +
 				"*.pkr.hcl or *.pkr.json.\nOriginal error: " + out[i].Detail
 		}
@@ -109,7 +105,7 @@ func (j *jsonTemplate) parseFailure(diags hcl.Diagnostics) Diagnostics {
 	return out
 }
 
-func (j *jsonTemplate) root(root *node) {
+func (j *parsed) root(root *node) {
 	for _, f := range root.fields {
 		key := ""
 		for _, k := range rootKeys {
@@ -134,12 +130,12 @@ func (j *jsonTemplate) root(root *node) {
 		}
 	}
 	if n := root.get("builders"); n == nil || n.kind == '[' && len(n.items) == 0 || n.kind == '0' {
-		j.late = append(j.late, errorAt(hcl.Range{Filename: j.path, Start: root.rng.Start, End: root.rng.Start}, "", "at least one builder must be defined"))
+		j.late = append(j.late, template.ErrorAt(hcl.Range{Filename: j.path, Start: root.rng.Start, End: root.rng.Start}, "", "at least one builder must be defined"))
 	}
 	j.checkNames()
 }
 
-func (j *jsonTemplate) section(key string, n *node) {
+func (j *parsed) section(key string, n *node) {
 	switch key {
 	case "description":
 		if j.want(n, 's', key) {
@@ -183,7 +179,7 @@ func (j *jsonTemplate) section(key string, n *node) {
 }
 
 // want checks the kind of a node.
-func (j *jsonTemplate) want(n *node, kind byte, what string) bool {
+func (j *parsed) want(n *node, kind byte, what string) bool {
 	if n.kind == kind {
 		return true
 	}
@@ -192,19 +188,19 @@ func (j *jsonTemplate) want(n *node, kind byte, what string) bool {
 	return false
 }
 
-func (j *jsonTemplate) minVersion(n *node) {
-	ok, err := versionAtLeast(j.PackerVersion, n.text)
+func (j *parsed) minVersion(n *node) {
+	ok, err := template.VersionAtLeast(j.PackerVersion, n.text)
 	switch {
 	case err != nil:
-		j.late = append(j.late, errorf(n.rng, "", "min_version is invalid: %v", err))
+		j.late = append(j.late, template.ErrorfAt(n.rng, "", "min_version is invalid: %v", err))
 	case !ok:
-		j.late = append(j.late, errorf(n.rng, "", "This template requires Packer version %s or higher; using %s", n.text, j.PackerVersion))
+		j.late = append(j.late, template.ErrorfAt(n.rng, "", "This template requires Packer version %s or higher; using %s", n.text, j.PackerVersion))
 	}
 }
 
-func (j *jsonTemplate) readVariables(n *node) {
+func (j *parsed) readVariables(n *node) {
 	for _, f := range n.fields {
-		v := jsonVariable{name: f.name, value: f.val.text, required: f.val.kind == '0', rng: f.rng}
+		v := variable{name: f.name, value: f.val.text, required: f.val.kind == '0', rng: f.rng}
 		if f.val.kind != 's' && f.val.kind != '0' {
 			j.errorf(f.val.rng, "variable %s: '' expected type 'string', got unconvertible type '%s'", f.name, f.val.kindName())
 			continue
@@ -213,14 +209,14 @@ func (j *jsonTemplate) readVariables(n *node) {
 	}
 }
 
-func (j *jsonTemplate) readBuilders(n *node) {
+func (j *parsed) readBuilders(n *node) {
 	seen := map[string]bool{}
 	for i, item := range n.items {
 		if item.kind != '{' {
 			j.errorf(item.rng, "builder %d: an object is required, got type '%s'", i+1, item.kindName())
 			continue
 		}
-		b := &jsonBuilder{node: item, rng: item.rng}
+		b := &builder{node: item, rng: item.rng}
 		typ := item.exact("type")
 		if typ == nil || typ.kind != 's' || typ.text == "" {
 			j.errorf(start(item), "builder %d: missing 'type'", i+1)
@@ -252,25 +248,25 @@ func start(n *node) hcl.Range {
 }
 
 // checkNames checks that only, except and override name builders that exist.
-func (j *jsonTemplate) checkNames() {
+func (j *parsed) checkNames() {
 	exists := map[string]bool{}
 	var names []string
 	for _, b := range j.builders {
 		exists[b.raw] = true
 		names = append(names, b.raw)
 	}
-	check := func(where, key string, refs []nameRef, text string) {
-		for _, ref := range refs {
-			if !exists[ref.name] {
+	check := func(where, key string, refs template.Names, text string) {
+		for name, rng := range refs {
+			if !exists[name] {
 				hint := ""
-				if near := schema.Suggest(ref.name, names); near != "" {
+				if near := schema.Suggest(name, names); near != "" {
 					hint = fmt.Sprintf(". Did you mean '%s'?", near)
 				}
-				j.late = append(j.late, errorf(ref.rng, "", where+": "+text+hint, key, ref.name))
+				j.late = append(j.late, template.ErrorfAt(rng, "", where+": "+text+hint, key, name))
 			}
 		}
 	}
-	steps := append([]*jsonStep(nil), j.steps...)
+	steps := slices.Clone(j.steps)
 	if j.cleanup != nil {
 		steps = append(steps, j.cleanup)
 	}
@@ -278,10 +274,12 @@ func (j *jsonTemplate) checkNames() {
 		steps = append(steps, chain...)
 	}
 	for _, s := range steps {
-		check(s.where, "only", s.only, "'%s' specified builder '%s' not found")
-		check(s.where, "except", s.except, "'%s' specified builder '%s' not found")
-		check(s.where, "override", s.overrides(), "%s '%s' doesn't exist")
+		overridden := template.Names{}
+		for name, o := range s.Override {
+			overridden[name] = o.Key
+		}
+		check(s.Where, "only", s.Only, "'%s' specified builder '%s' not found")
+		check(s.Where, "except", s.Except, "'%s' specified builder '%s' not found")
+		check(s.Where, "override", overridden, "%s '%s' doesn't exist")
 	}
 }
-
-func (j *jsonTemplate) validate() Diagnostics { return j.files.convert(j.late).tidy() }

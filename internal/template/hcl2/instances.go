@@ -1,4 +1,4 @@
-package template
+package hcl2
 
 import (
 	"fmt"
@@ -7,8 +7,11 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
+
+	"kiln/internal/template"
 )
 
 // instance is one of the things that a block with matrix or for_each stands for.
@@ -17,13 +20,13 @@ type instance struct {
 	vars map[string]cty.Value // each or matrix
 }
 
-// hclSource is a source, or one instance of it.
-type hclSource struct {
+// source is a source, or one instance of it.
+type source struct {
 	instance
 	typ, name string // the name with its key
 	blk       *hcl.Block
 	body      hcl.Body // without matrix and for_each
-	owner     *hclTemplate
+	owner     *scope
 }
 
 var instanceSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "matrix"}, {Name: "for_each"}}}
@@ -31,18 +34,27 @@ var instanceSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "m
 // maxInstances bounds what one block may stand for.
 const maxInstances = 10_000
 
-// instances evaluates matrix and for_each of a block.
-func instances(attrs hcl.Attributes, blk *hcl.Block, ctx *hcl.EvalContext) ([]instance, hcl.Diagnostics) {
-	matrix, forEach := attrs["matrix"], attrs["for_each"]
+// instancesOf evaluates matrix and for_each of a block, and gives the body without
+// them.
+func instancesOf(blk *hcl.Block, ctx *hcl.EvalContext) ([]instance, hcl.Body, hcl.Diagnostics) {
+	if b, ok := blk.Body.(*hclsyntax.Body); ok && b.Attributes["matrix"] == nil && b.Attributes["for_each"] == nil {
+		return []instance{{}}, blk.Body, nil // as nearly all blocks
+	}
+	content, rest, diags := blk.Body.PartialContent(instanceSchema)
+	matrix, forEach := content.Attributes["matrix"], content.Attributes["for_each"]
+	var all []instance
+	var more hcl.Diagnostics
 	switch {
 	case matrix != nil && forEach != nil:
-		return nil, hcl.Diagnostics{errorAt(forEach.Range, "Both matrix and for_each", "A block has one of them.")}
+		more = hcl.Diagnostics{template.ErrorAt(forEach.Range, "Both matrix and for_each", "A block has one of them.")}
 	case matrix != nil:
-		return matrixInstances(matrix, ctx)
+		all, more = matrixInstances(matrix, ctx)
 	case forEach != nil:
-		return eachInstances(forEach, ctx)
+		all, more = eachInstances(forEach, ctx)
+	default:
+		all, rest = []instance{{}}, blk.Body
 	}
-	return []instance{{}}, nil
+	return all, rest, append(diags, more...)
 }
 
 var keyText = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
@@ -60,16 +72,16 @@ func eachInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) (all []instance, d
 	}
 	ty := v.Type()
 	if v.IsNull() || !ty.IsMapType() && !ty.IsObjectType() && !ty.IsSetType() && !ty.IsListType() && !ty.IsTupleType() {
-		return nil, hcl.Diagnostics{errorAt(attr.Expr.Range(), "Invalid for_each argument", "for_each is a map, an object, or a list or set of strings.")}
+		return nil, hcl.Diagnostics{template.ErrorAt(attr.Expr.Range(), "Invalid for_each argument", "for_each is a map, an object, or a list or set of strings.")}
 	}
 	if v.LengthInt() > maxInstances {
-		return nil, hcl.Diagnostics{errorf(attr.Expr.Range(), "Invalid for_each argument", "It stands for more than %d instances.", maxInstances)}
+		return nil, hcl.Diagnostics{template.ErrorfAt(attr.Expr.Range(), "Invalid for_each argument", "It stands for more than %d instances.", maxInstances)}
 	}
 	for it := v.ElementIterator(); it.Next(); {
 		key, val := it.Element()
 		if !ty.IsMapType() && !ty.IsObjectType() {
 			if key = val; val.IsNull() || !val.IsKnown() || val.Type() != cty.String {
-				return nil, append(diags, errorAt(attr.Expr.Range(), "Invalid for_each argument", "The elements of a list or set in for_each are strings."))
+				return nil, append(diags, template.ErrorAt(attr.Expr.Range(), "Invalid for_each argument", "The elements of a list or set in for_each are strings."))
 			}
 		}
 		all = append(all, instance{instanceKey(key), map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"key": key, "value": val})}})
@@ -91,7 +103,7 @@ func matrixInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) ([]instance, hcl
 	}
 	v, _ = v.UnmarkDeep()
 	bad := func(format string, args ...any) ([]instance, hcl.Diagnostics) {
-		return nil, append(diags, errorf(attr.Expr.Range(), "Invalid matrix argument", format, args...))
+		return nil, append(diags, template.ErrorfAt(attr.Expr.Range(), "Invalid matrix argument", format, args...))
 	}
 	if !v.IsWhollyKnown() {
 		return []instance{{key: "unknown", vars: map[string]cty.Value{"matrix": cty.DynamicVal}}}, hcl.Diagnostics{unknownInstances(attr)}
@@ -215,7 +227,7 @@ func checkInstances(attr *hcl.Attribute, all []instance) (diags hcl.Diagnostics)
 	seen := map[string]bool{}
 	for _, i := range all {
 		if i.key == "" || seen[i.key] {
-			diags = append(diags, errorf(attr.Expr.Range(), "Duplicate instance", "Two instances would have the name %q: names keep letters, digits, dots, dashes and underscores.", i.key))
+			diags = append(diags, template.ErrorfAt(attr.Expr.Range(), "Duplicate instance", "Two instances would have the name %q: names keep letters, digits, dots, dashes and underscores.", i.key))
 		}
 		seen[i.key] = true
 	}
@@ -245,30 +257,25 @@ func (i instance) with(more map[string]cty.Value) map[string]cty.Value {
 }
 
 // expandSources makes the instances of every source block.
-func (h *hclTemplate) expandSources() (diags hcl.Diagnostics) {
-	h.expanded = map[[2]string][]*hclSource{}
-	ctx := h.context(nil)
-	for _, key := range h.sourceOrder {
-		blk := h.sources[key]
-		content, rest, more := blk.Body.PartialContent(instanceSchema)
+func (sc *scope) expandSources() (diags hcl.Diagnostics) {
+	sc.expanded = map[[2]string][]*source{}
+	ctx := sc.context(nil)
+	for _, key := range sc.sourceOrder {
+		blk := sc.sources[key]
+		all, rest, more := instancesOf(blk, ctx)
 		diags = append(diags, more...)
-		all, more := instances(content.Attributes, blk, ctx)
-		diags = append(diags, more...)
-		if len(content.Attributes) == 0 {
-			rest = blk.Body
-		}
 		for _, i := range all {
-			s := &hclSource{i, key[0], i.named(key[1]), blk, rest, h}
-			h.expanded[key] = append(h.expanded[key], s)
+			s := &source{i, key[0], i.named(key[1]), blk, rest, sc}
+			sc.expanded[key] = append(sc.expanded[key], s)
 			if i.key == "" {
 				continue
 			}
 			own := [2]string{s.typ, s.name}
-			if h.sources[own] != nil {
-				diags = append(diags, errorf(blk.DefRange, "Duplicate source block", "The instance %s.%s has the name of a source block at %s.", s.typ, s.name, h.sources[own].DefRange))
+			if sc.sources[own] != nil {
+				diags = append(diags, template.ErrorfAt(blk.DefRange, "Duplicate source block", "The instance %s.%s has the name of a source block at %s.", s.typ, s.name, sc.sources[own].DefRange))
 				continue
 			}
-			h.expanded[own] = append(h.expanded[own], s)
+			sc.expanded[own] = append(sc.expanded[own], s)
 		}
 	}
 	return diags

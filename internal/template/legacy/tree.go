@@ -1,4 +1,4 @@
-package template
+package legacy
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"kiln/internal/template"
 )
 
 // node is a JSON value with its place in the file.
@@ -29,8 +31,8 @@ type field struct {
 	val  *node
 }
 
-// jsonReader walks the tokens of a file that is known to be valid JSON.
-type jsonReader struct {
+// reader walks the tokens of a file that is known to be valid JSON.
+type reader struct {
 	file  string
 	text  []byte
 	dec   *json.Decoder
@@ -41,7 +43,7 @@ type jsonReader struct {
 // parseJSON reads JSON with positions. A key that stands twice in an object is a
 // diagnostic, the first one of each object's.
 func parseJSON(file string, text []byte) (*node, hcl.Diagnostics) {
-	r := &jsonReader{file: file, text: text, lines: []int{0}}
+	r := &reader{file: file, text: text, lines: []int{0}}
 	for i, c := range text {
 		if c == '\n' {
 			r.lines = append(r.lines, i+1)
@@ -61,7 +63,7 @@ func parseJSON(file string, text []byte) (*node, hcl.Diagnostics) {
 }
 
 // syntax describes a syntax error as templates.md 2.1 lays it out.
-func (r *jsonReader) syntax(err error) *hcl.Diagnostic {
+func (r *reader) syntax(err error) *hcl.Diagnostic {
 	offset := len(r.text)
 	var syn *json.SyntaxError
 	if errors.As(err, &syn) {
@@ -73,15 +75,15 @@ func (r *jsonReader) syntax(err error) *hcl.Diagnostic {
 	at := r.pos(offset)
 	detail := fmt.Sprintf("%v\nAt line %d, column %d (offset %d):\n", err, at.Line, at.Column, offset)
 	if at.Line > 1 {
-		detail += fmt.Sprintf("%5d: %s\n", at.Line-1, lineAt(r.text, at.Line-1))
+		detail += fmt.Sprintf("%5d: %s\n", at.Line-1, template.LineAt(r.text, at.Line-1))
 	}
-	line := lineAt(r.text, at.Line)
+	line := template.LineAt(r.text, at.Line)
 	cut := min(len(line), max(0, offset-r.lines[at.Line-1]))
 	detail += fmt.Sprintf("%5d: %s\n%s^", at.Line, line[:cut], strings.Repeat(" ", max(0, 7+cut-1)))
-	return errorAt(hcl.Range{Filename: r.file, Start: at, End: at}, "", detail)
+	return template.ErrorAt(hcl.Range{Filename: r.file, Start: at, End: at}, "", detail)
 }
 
-func (r *jsonReader) pos(offset int) hcl.Pos {
+func (r *reader) pos(offset int) hcl.Pos {
 	low, high := 0, len(r.lines)
 	for high-low > 1 {
 		if mid := (low + high) / 2; r.lines[mid] <= offset {
@@ -95,7 +97,7 @@ func (r *jsonReader) pos(offset int) hcl.Pos {
 }
 
 // token reads one token and tells where it stands.
-func (r *jsonReader) token() (json.Token, hcl.Range, error) {
+func (r *reader) token() (json.Token, hcl.Range, error) {
 	start := int(r.dec.InputOffset())
 	for start < len(r.text) && strings.IndexByte(" \t\r\n,:", r.text[start]) >= 0 {
 		start++
@@ -104,7 +106,7 @@ func (r *jsonReader) token() (json.Token, hcl.Range, error) {
 	return tok, hcl.Range{Filename: r.file, Start: r.pos(start), End: r.pos(int(r.dec.InputOffset()))}, err
 }
 
-func (r *jsonReader) value() (*node, error) {
+func (r *reader) value() (*node, error) {
 	tok, rng, err := r.token()
 	if err != nil {
 		return nil, err
@@ -139,7 +141,7 @@ func (r *jsonReader) value() (*node, error) {
 	return n, nil
 }
 
-func (r *jsonReader) object(n *node) error {
+func (r *reader) object(n *node) error {
 	seen := map[string]bool{}
 	for r.dec.More() {
 		tok, rng, err := r.token()
@@ -152,7 +154,7 @@ func (r *jsonReader) object(n *node) error {
 			return err
 		}
 		if seen[name] {
-			r.dup = append(r.dup, errorAt(rng, "", "template has duplicate field: "+name))
+			r.dup = append(r.dup, template.ErrorAt(rng, "", "template has duplicate field: "+name))
 		}
 		seen[name] = true
 		n.fields = append(n.fields, field{name, rng, val})
@@ -218,11 +220,11 @@ func (n *node) cty() cty.Value {
 	return cty.NullVal(cty.DynamicPseudoType)
 }
 
-// jsonBody lets the schema's decoder read a node.
-type jsonBody struct{ *node }
+// body lets the schema's decoder read a node.
+type body struct{ *node }
 
 // JustAttributes gives every field as an attribute.
-func (b jsonBody) JustAttributes() (hcl.Attributes, hcl.Diagnostics) {
+func (b body) JustAttributes() (hcl.Attributes, hcl.Diagnostics) {
 	attrs := hcl.Attributes{}
 	for _, f := range b.fields {
 		attrs[f.name] = &hcl.Attribute{Name: f.name, Expr: hcl.StaticExpr(f.val.cty(), f.val.rng), Range: f.rng, NameRange: f.rng}
@@ -231,16 +233,16 @@ func (b jsonBody) JustAttributes() (hcl.Attributes, hcl.Diagnostics) {
 }
 
 // Content is not how legacy JSON is read.
-func (b jsonBody) Content(*hcl.BodySchema) (*hcl.BodyContent, hcl.Diagnostics) {
+func (b body) Content(*hcl.BodySchema) (*hcl.BodyContent, hcl.Diagnostics) {
 	return &hcl.BodyContent{Attributes: hcl.Attributes{}}, nil
 }
 
 // PartialContent is not how legacy JSON is read.
-func (b jsonBody) PartialContent(*hcl.BodySchema) (*hcl.BodyContent, hcl.Body, hcl.Diagnostics) {
+func (b body) PartialContent(*hcl.BodySchema) (*hcl.BodyContent, hcl.Body, hcl.Diagnostics) {
 	return &hcl.BodyContent{Attributes: hcl.Attributes{}}, b, nil
 }
 
 // MissingItemRange is the object's beginning.
-func (b jsonBody) MissingItemRange() hcl.Range {
+func (b body) MissingItemRange() hcl.Range {
 	return hcl.Range{Filename: b.rng.Filename, Start: b.rng.Start, End: b.rng.Start}
 }

@@ -1,11 +1,10 @@
-package template
+package hcl2
 
 import (
 	"maps"
 	"slices"
 
-	"github.com/hashicorp/hcl/v2"
-
+	"kiln/internal/template"
 	"kiln/internal/template/function"
 	"kiln/internal/template/interpolate"
 )
@@ -20,9 +19,9 @@ type BlockSchema struct {
 	Blocks      []BlockSchema `json:"blocks,omitempty"`
 }
 
-// attributes are the names that a schema has.
-func attributes(s *hcl.BodySchema) (names []string) {
-	for _, a := range s.Attributes {
+// attributes are the names of what a kind of step has.
+func attributes(on template.On) (names []string) {
+	for _, a := range stepAttributes[on] {
 		names = append(names, a.Name)
 	}
 	return names
@@ -30,8 +29,8 @@ func attributes(s *hcl.BodySchema) (names []string) {
 
 // Blocks describes what may stand at the root of an HCL2 template.
 func Blocks() []BlockSchema {
-	stepAttributes, postAttributes := attributes(provisionerSchema), attributes(postProcessorSchema)
-	pp := BlockSchema{Name: "post-processor", Labels: []string{"type"}, Description: "a chain of one post-processor", Attributes: postAttributes, Component: "post-processor"}
+	steps, posts := attributes(template.OnProvisioner), attributes(template.OnPostProcessor)
+	pp := BlockSchema{Name: "post-processor", Labels: []string{"type"}, Description: "a chain of one post-processor", Attributes: posts, Component: "post-processor"}
 	versions := []string{"required_version"}
 	return []BlockSchema{
 		{Name: "packer", Description: "what the template needs", Attributes: versions, Blocks: []BlockSchema{{Name: "required_plugins", Description: "plugins: accessor = { source, version }"}}},
@@ -45,13 +44,13 @@ func Blocks() []BlockSchema {
 		{Name: "source", Labels: []string{"type", "name"}, Description: "a machine that an image is made of", Attributes: []string{"matrix", "for_each"}, Component: "builder"},
 		{Name: "build", Description: "what is done to sources", Attributes: []string{"name", "description", "sources", "matrix", "for_each"}, Blocks: []BlockSchema{
 			{Name: "source", Labels: []string{"reference"}, Description: "a source with more options, or another name", Attributes: []string{"name"}},
-			{Name: "provisioner", Labels: []string{"type"}, Description: "a step inside the machine", Attributes: stepAttributes, Component: "provisioner"},
-			{Name: "error-cleanup-provisioner", Labels: []string{"type"}, Description: "a step after a failure", Attributes: stepAttributes, Component: "provisioner"},
+			{Name: "provisioner", Labels: []string{"type"}, Description: "a step inside the machine", Attributes: steps, Component: "provisioner"},
+			{Name: "error-cleanup-provisioner", Labels: []string{"type"}, Description: "a step after a failure", Attributes: steps, Component: "provisioner"},
 			{Name: "steps", Labels: []string{"reference"}, Description: "the provisioners of a shared steps block, at this place"},
 			pp, {Name: "post-processors", Description: "a chain of post-processors", Blocks: []BlockSchema{pp}},
 		}},
 		{Name: "steps", Labels: []string{"name"}, Description: "provisioners that builds share", Blocks: []BlockSchema{
-			{Name: "provisioner", Labels: []string{"type"}, Description: "a step inside the machine", Attributes: stepAttributes, Component: "provisioner"}}},
+			{Name: "provisioner", Labels: []string{"type"}, Description: "a step inside the machine", Attributes: steps, Component: "provisioner"}}},
 		{Name: "output", Labels: []string{"name"}, Description: "a value for those that have this template as a module", Attributes: []string{"value", "sensitive", "description"}},
 		{Name: "module", Labels: []string{"name"}, Description: "another folder's blocks, with inputs", Attributes: []string{"source"}},
 	}

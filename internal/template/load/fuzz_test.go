@@ -1,10 +1,12 @@
-package template
+package load
 
 import (
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"kiln/internal/template"
 )
 
 // A template from outside may be anything: loading and checking it must end, and
@@ -55,8 +57,8 @@ func FuzzLoadHCL(f *testing.F) {
 }
 
 // exercise does with a template all that validate and inspect do.
-func exercise(t *testing.T, o Options) {
-	tmpl, diags := Load(t.Context(), o)
+func exercise(t *testing.T, o template.Options) {
+	tmpl, diags := Template(t.Context(), o)
 	for _, d := range diags {
 		if d.Summary == "" && d.Detail == "" {
 			t.Errorf("a diagnostic that says nothing: %+v", d)
@@ -73,5 +75,5 @@ func exercise(t *testing.T, o Options) {
 		diags = append(diags, b.Check()...)
 	}
 	var out strings.Builder
-	diags.Write(&out, WriteOptions{})
+	diags.Write(&out, template.WriteOptions{})
 }
