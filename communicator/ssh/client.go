@@ -33,8 +33,10 @@ func newClient(d *dialer, l *link) *client {
 	return c
 }
 
-// Terminal tells whether commands run under a pseudo terminal.
-func (c *client) Terminal() bool { return c.d.cfg.PTY }
+// Guest is what templates that use SSH count on: a POSIX shell.
+func (c *client) Guest() kiln.Guest {
+	return kiln.Guest{OS: kiln.OSUnix, Shell: kiln.ShellPOSIX, Terminal: c.d.cfg.PTY}
+}
 
 // session is one channel of a connection.
 type session struct {
