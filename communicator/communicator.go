@@ -81,7 +81,6 @@ type Target struct {
 // Connect connects to a machine with ssh or none, and gives templates what they
 // may know of the connection. ssh_host overrides the builder's address.
 func (c *Config) Connect(ctx context.Context, b *kiln.Build, t Target) (kiln.Communicator, error) {
-	b.Set("ConnType", c.Communicator)
 	if c.Communicator == "none" {
 		return none.Communicator{}, nil
 	}
@@ -116,13 +115,11 @@ func (c *Config) Connect(ctx context.Context, b *kiln.Build, t Target) (kiln.Com
 		way.Close()
 		return nil, fmt.Errorf("address of the machine: %w", err)
 	}
-	b.Set("Host", strings.Trim(host, "[]"))
-	b.Set("Port", port)
-	b.Set("User", c.Username)
-	b.Set("Password", c.Password)
+	a := kiln.Access{Type: c.Communicator, Host: strings.Trim(host, "[]"), Port: port, User: c.Username, Password: c.Password,
+		PublicKey: t.Public, PrivateKeyFile: c.PrivateKeyFile, AgentAuth: c.AgentAuth}
 	if len(t.Keys) > 0 {
-		b.Set("SSHPrivateKey", t.Keys[0])
-		b.Set("SSHPublicKey", t.Public)
+		a.PrivateKey = t.Keys[0]
 	}
+	b.SetAccess(a)
 	return way, nil
 }

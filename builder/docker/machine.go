@@ -59,8 +59,7 @@ func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
 		}})
 	}
 	m.b.Say("Using docker communicator to connect: %s", m.ip)
-	m.b.Set("ConnType", "docker")
-	m.b.Set("Host", m.ip)
+	m.b.SetAccess(kiln.Access{Type: "docker", Host: m.ip})
 	return way.New(m.engine, m.name, way.Options{User: m.cfg.ExecUser, Terminal: m.cfg.PTY, FixOwner: m.cfg.FixUploadOwner, Ready: m.ready}), nil
 }
 
