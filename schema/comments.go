@@ -28,7 +28,17 @@ func CommentsOf(sources fs.FS, module string, v any) (Comments, error) {
 		return c, err
 	}
 	c.Package = p.doc
-	return c, reader.fields(st.Type, c.Fields, "")
+	if err := reader.fields(st.Type, c.Fields, ""); err != nil {
+		return c, err
+	}
+	for _, at := range st.offers {
+		for _, t := range offered(reflect.Indirect(reflect.ValueOf(v)).FieldByIndex(at)) {
+			if err := reader.fields(t, c.Fields, ""); err != nil {
+				return c, err
+			}
+		}
+	}
+	return c, nil
 }
 
 type parsed struct {
@@ -110,7 +120,7 @@ func (r *commentReader) fields(t reflect.Type, out map[string]string, prefix str
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		tag, ok := sf.Tag.Lookup("kiln")
-		if !ok || tag == "-" {
+		if !ok || tag == "-" || tag == ",offered" {
 			continue
 		}
 		if tag == ",squash" {

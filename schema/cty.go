@@ -45,8 +45,8 @@ func toCty(v reflect.Value) cty.Value {
 		return cty.ObjectVal(items)
 	case reflect.Struct:
 		items := map[string]cty.Value{}
-		for _, f := range ofType(v.Type()).Fields {
-			items[f.Name] = toCty(v.FieldByIndex(f.Index))
+		for _, f := range of(v).Fields {
+			items[f.Name] = toCty(f.In(v))
 		}
 		return cty.ObjectVal(items)
 	}

@@ -39,7 +39,7 @@ type Positions map[string]hcl.Range
 func (d *Decoder) Body(body hcl.Body, dst any) (Positions, hcl.Diagnostics) {
 	v := reflect.ValueOf(dst).Elem()
 	pos := Positions{}
-	st := ofType(v.Type())
+	st := of(v)
 	defaults(st, v)
 	var diags hcl.Diagnostics
 	if d.Weak {
@@ -56,18 +56,18 @@ func (d *Decoder) Value(val cty.Value, rng hcl.Range, dst any) hcl.Diagnostics {
 	v := reflect.ValueOf(dst).Elem()
 	over := *d
 	over.overlay = true
-	return over.object(val, rng, ofType(v.Type()), v, nil, true)
+	return over.object(val, rng, of(v), v, nil, true)
 }
 
 // Defaults sets every zero field of dst that has a default.
 func Defaults(dst any) {
 	v := reflect.ValueOf(dst).Elem()
-	defaults(ofType(v.Type()), v)
+	defaults(of(v), v)
 }
 
 func defaults(st *Struct, v reflect.Value) {
 	for _, f := range st.Fields {
-		fv := v.FieldByIndex(f.Index)
+		fv := f.In(v)
 		if f.HasDefault && fv.IsZero() {
 			var val cty.Value
 			switch f.Kind {
@@ -236,14 +236,14 @@ func (d *Decoder) attribute(f *Field, v reflect.Value, val cty.Value, rng hcl.Ra
 	// The old name of a field may stand beside the new one: the later wins.
 	val, err := d.render(f, known(val))
 	if err == nil {
-		fv := v.FieldByIndex(f.Index)
+		fv := f.In(v)
 		if !d.overlay {
 			fv.SetZero() // a default goes as a whole
 		}
 		err = assign(fv, val, d.Weak)
 	}
 	if err == nil && len(f.OneOf) > 0 {
-		err = oneOf(f, v.FieldByIndex(f.Index))
+		err = oneOf(f, f.In(v))
 	}
 	if err == nil {
 		return nil
@@ -340,7 +340,7 @@ func (d *Decoder) object(val cty.Value, rng hcl.Range, st *Struct, v reflect.Val
 // blockTarget is the struct that a nested block fills: of a list the element at
 // index i, made if it does not exist, or a new last one for i < 0.
 func blockTarget(f *Field, v reflect.Value, i int) reflect.Value {
-	fv := v.FieldByIndex(f.Index)
+	fv := f.In(v)
 	switch fv.Kind() {
 	case reflect.Pointer:
 		if fv.IsNil() {

@@ -13,13 +13,17 @@
 //	render=MODE    when {{ }} is rendered: prepare (default), both, run, none
 //	refused=WHY    setting it is an error with this reason; always last
 //
-// kiln:",squash" puts the fields of an embedded struct on the same level.
+// kiln:",squash" puts the fields of an embedded struct on the same level, and
+// kiln:",offered" those of every component in a map from names to pointers to
+// structs, so that what they are called is known from the value only.
 // Nested blocks are struct or pointer fields, repeated blocks slices of structs.
 package schema
 
 import (
 	"fmt"
+	"iter"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -59,7 +63,7 @@ const (
 type Field struct {
 	Name       string
 	GoName     string
-	Index      []int // for reflect.Value.FieldByIndex
+	Offer      string // name of the component that was offered with the field; "": none
 	Type       reflect.Type
 	Kind       Kind
 	Was        []string
@@ -72,6 +76,17 @@ type Field struct {
 	OneOf      []string
 	Refused    string
 	Elem       *Struct // of Block and BlockSet
+
+	index   []int // for reflect.Value.FieldByIndex, in the component that was offered
+	offered []int // where that is found, if it was offered
+}
+
+// In is where the field's value lives in v, a component's struct.
+func (f *Field) In(v reflect.Value) reflect.Value {
+	if f.Offer != "" {
+		v = v.FieldByIndex(f.offered).MapIndex(reflect.ValueOf(f.Offer)).Elem().Elem()
+	}
+	return v.FieldByIndex(f.index)
 }
 
 // Struct is the configuration of one component or nested block.
@@ -81,10 +96,18 @@ type Struct struct {
 	names  map[string]*Field // current and old names
 	lower  map[string]*Field // the same in lower case
 	body   *hcl.BodySchema   // what HCL2 bodies are read with
+	offers [][]int           // fields that hold components which were offered
+}
+
+// shape is what the description of a struct depends on: its type, and the names and
+// types of the components that were offered to the value.
+type shape struct {
+	t       reflect.Type
+	offered string
 }
 
 var (
-	cache        sync.Map // reflect.Type -> *Struct
+	cache        sync.Map // shape -> *Struct
 	durationType = reflect.TypeFor[time.Duration]()
 	secretType   = reflect.TypeFor[kiln.Secret]()
 )
@@ -93,23 +116,44 @@ var (
 // it does not know: that is a mistake in the program, found by any test of the
 // component.
 func Of(v any) *Struct {
-	t := reflect.TypeOf(v)
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
+	rv := reflect.ValueOf(v)
+	for rv.Kind() == reflect.Pointer {
+		if rv.IsNil() {
+			return ofType(rv.Type().Elem())
+		}
+		rv = rv.Elem()
 	}
-	return ofType(t)
+	return of(rv)
 }
 
-func ofType(t reflect.Type) *Struct {
-	if s, ok := cache.Load(t); ok {
+// of describes a struct with what was offered to it.
+func of(v reflect.Value) *Struct {
+	s := ofType(v.Type())
+	if len(s.offers) == 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, at := range s.offers {
+		for name, t := range offered(v.FieldByIndex(at)) {
+			fmt.Fprintf(&b, "%s=%s.%s ", name, t.PkgPath(), t.Name())
+		}
+	}
+	return describe(shape{v.Type(), b.String()}, v)
+}
+
+// ofType describes a struct to which nothing was offered.
+func ofType(t reflect.Type) *Struct { return describe(shape{t: t}, reflect.Value{}) }
+
+func describe(key shape, v reflect.Value) *Struct {
+	if s, ok := cache.Load(key); ok {
 		return s.(*Struct)
 	}
-	s := &Struct{Type: t, names: map[string]*Field{}, lower: map[string]*Field{}}
-	s.collect(t, nil)
+	s := &Struct{Type: key.t, names: map[string]*Field{}, lower: map[string]*Field{}}
+	s.collect(key.t, v, nil)
 	for _, f := range s.Fields {
 		for _, n := range append([]string{f.Name}, f.Was...) {
 			if s.names[n] != nil {
-				panic(fmt.Sprintf("schema: %v has two fields named %s", t, n))
+				panic(fmt.Sprintf("schema: %v has two fields named %s", key.t, n))
 			}
 			s.names[n], s.lower[strings.ToLower(n)] = f, f
 		}
@@ -122,11 +166,27 @@ func ofType(t reflect.Type) *Struct {
 			s.body.Attributes = append(s.body.Attributes, hcl.AttributeSchema{Name: name})
 		}
 	}
-	actual, _ := cache.LoadOrStore(t, s)
+	actual, _ := cache.LoadOrStore(key, s)
 	return actual.(*Struct)
 }
 
-func (s *Struct) collect(t reflect.Type, index []int) {
+// offered are the types of the components in a field that holds offered ones, by
+// name and in the order of the names.
+func offered(field reflect.Value) iter.Seq2[string, reflect.Type] {
+	names := field.MapKeys()
+	slices.SortFunc(names, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	return func(yield func(string, reflect.Type) bool) {
+		for _, name := range names {
+			if !yield(name.String(), field.MapIndex(name).Elem().Type().Elem()) {
+				return
+			}
+		}
+	}
+}
+
+// collect adds the fields of a struct type. V is the whole value that is described,
+// or none.
+func (s *Struct) collect(t reflect.Type, v reflect.Value, index []int) {
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		tag, ok := sf.Tag.Lookup("kiln")
@@ -134,14 +194,32 @@ func (s *Struct) collect(t reflect.Type, index []int) {
 			continue
 		}
 		at := append(append([]int(nil), index...), i)
-		if tag == ",squash" {
-			s.collect(sf.Type, at)
+		switch tag {
+		case ",squash":
+			s.collect(sf.Type, v, at)
+			continue
+		case ",offered":
+			s.offers = append(s.offers, at)
+			s.collectOffered(v, at)
 			continue
 		}
-		f := &Field{GoName: sf.Name, Index: at, Type: sf.Type, Render: RenderPrepare}
+		f := &Field{GoName: sf.Name, index: at, Type: sf.Type, Render: RenderPrepare}
 		f.parseTag(t, tag)
 		f.setKind(t)
 		s.Fields = append(s.Fields, f)
+	}
+}
+
+func (s *Struct) collectOffered(v reflect.Value, at []int) {
+	if !v.IsValid() {
+		return
+	}
+	for name, t := range offered(v.FieldByIndex(at)) {
+		before := len(s.Fields)
+		s.collect(t, reflect.Value{}, nil)
+		for _, f := range s.Fields[before:] {
+			f.Offer, f.offered = name, at
+		}
 	}
 }
 
@@ -203,6 +281,17 @@ func (f *Field) setKind(t reflect.Type) {
 	default:
 		panic(fmt.Sprintf("schema: %v.%s: no configuration can have type %v", t, f.GoName, f.Type))
 	}
+}
+
+// Offers are the names of the components that were offered with their fields.
+func (s *Struct) Offers() []string {
+	var names []string
+	for _, f := range s.Fields {
+		if f.Offer != "" && !slices.Contains(names, f.Offer) {
+			names = append(names, f.Offer)
+		}
+	}
+	return names
 }
 
 // Field finds a field by its present or an earlier name, exactly.

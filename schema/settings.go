@@ -12,13 +12,13 @@ func Settings(component any) map[string]any {
 	for v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
-	return settings(ofType(v.Type()), v)
+	return settings(of(v), v)
 }
 
 func settings(st *Struct, v reflect.Value) map[string]any {
 	all := map[string]any{}
 	for _, f := range st.Fields {
-		fv := v.FieldByIndex(f.Index)
+		fv := f.In(v)
 		if fv.IsZero() {
 			continue
 		}

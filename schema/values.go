@@ -22,8 +22,8 @@ func Values(component any) []Value {
 		v = v.Elem()
 	}
 	var all []Value
-	for _, f := range ofType(v.Type()).Fields {
-		fv := v.FieldByIndex(f.Index)
+	for _, f := range of(v).Fields {
+		fv := f.In(v)
 		if fv.IsZero() {
 			continue
 		}

@@ -16,7 +16,6 @@ import (
 	"github.com/moby/moby/client"
 
 	"kiln"
-	"kiln/communicator"
 	way "kiln/communicator/docker"
 	"kiln/driver/docker"
 )
@@ -51,7 +50,7 @@ func randomHex() string {
 // Connect gives the way into the container.
 func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
 	if m.cfg.Communicator != "docker" {
-		return m.cfg.Config.Connect(ctx, m.b, communicator.Target{Host: func(context.Context) (string, error) {
+		return m.cfg.Config.Connect(ctx, m.b, kiln.Target{Host: func(context.Context) (string, error) {
 			if m.ip == "" {
 				return "", errNoAddress
 			}
@@ -60,7 +59,7 @@ func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
 	}
 	m.b.Say("Using docker communicator to connect: %s", m.ip)
 	m.b.SetAccess(kiln.Access{Type: "docker", Host: m.ip})
-	return way.New(m.engine, m.name, way.Options{User: m.cfg.ExecUser, Terminal: m.cfg.PTY, FixOwner: m.cfg.FixUploadOwner, Ready: m.ready}), nil
+	return way.New(m.engine, m.name, way.Options{User: m.cfg.ExecUser, Terminal: m.cfg.Terminal(), FixOwner: m.cfg.FixUploadOwner, Ready: m.ready}), nil
 }
 
 // Resumed is the number of steps that the layer stands for.

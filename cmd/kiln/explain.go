@@ -20,7 +20,7 @@ func (f *explainFlags) define(fs *flag.FlagSet) {
 
 var explainCommand = &command{
 	name: "explain", usage: "[options] [COMPONENT[.OPTION]]", synopsis: "show the options of a component",
-	about: "Shows what a builder, provisioner or post-processor does and each of its options.\nWithout a name: the list of components. A name that several kinds share is told apart\nby its kind: explain provisioner.shell-local.",
+	about: "Shows what a builder, communicator, provisioner or post-processor does and each of its options.\nWithout a name: the list of components. A name that several kinds share is told apart\nby its kind: explain provisioner.shell-local.",
 	run: func(_ context.Context, p *program, c *call) int {
 		var f explainFlags
 		if !c.parse(p, f.define, 0, 1) {
@@ -63,7 +63,10 @@ func described() []description {
 	var all []description
 	c := components()
 	for _, name := range slices.Sorted(maps.Keys(c.Builders)) {
-		all = append(all, description{"builder", name, c.Builders[name]()})
+		all = append(all, description{"builder", name, c.NewBuilder(name)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Communicators)) {
+		all = append(all, description{"communicator", name, c.Communicators[name]()})
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Provisioners)) {
 		all = append(all, description{"provisioner", name, c.Provisioners[name]()})
@@ -156,8 +159,36 @@ func (d description) page(markdown bool, option string) (string, error) {
 			b.WriteString("| option | type | default | meaning |\n|---|---|---|---|\n")
 		}
 	}
-	writeFields(&b, schema.Of(d.component), c, "", markdown, option)
+	st := schema.Of(d.component)
+	writeFields(&b, st, c, "", markdown, option)
+	if option == "" {
+		writeOffers(&b, st.Offers(), markdown)
+	}
 	return b.String(), nil
+}
+
+// writeOffers points to the pages of the communicators, whose options a builder
+// that connects takes too.
+func writeOffers(b *strings.Builder, names []string, markdown bool) {
+	if len(names) == 0 {
+		return
+	}
+	for i, name := range names {
+		if markdown {
+			names[i] = fmt.Sprintf("[%s](communicator-%s.md)", name, name)
+		} else {
+			names[i] = "communicator." + name
+		}
+	}
+	text := "The options of every communicator can be set here too: " + strings.Join(names, ", ") + "."
+	b.WriteString("\n")
+	if markdown {
+		b.WriteString(text + "\n")
+		return
+	}
+	for _, line := range wrap(text, 78) {
+		b.WriteString(line + "\n")
+	}
 }
 
 func writeFields(b *strings.Builder, st *schema.Struct, c schema.Comments, prefix string, markdown bool, option string) {
@@ -170,7 +201,7 @@ func writeFields(b *strings.Builder, st *schema.Struct, c schema.Comments, prefi
 	})
 	for _, f := range fields {
 		name := prefix + f.Name
-		if option == "" || option == name || strings.HasPrefix(name, option+".") {
+		if option == "" && f.Offer == "" || option == name || option != "" && strings.HasPrefix(name, option+".") {
 			writeField(b, f, name, c.Fields[name], markdown)
 		}
 		if f.Elem != nil {

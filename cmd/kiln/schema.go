@@ -80,6 +80,9 @@ func editorSchema() schemaDoc {
 	doc := schemaDoc{Version: schemaVersion, Kiln: kilnVersion, Packer: packerVersion, Blocks: template.Blocks(), Components: map[string]map[string]componentSchema{},
 		Functions: template.Functions(), Engine: template.EngineFunctions()}
 	for _, d := range described() {
+		if d.kind == "communicator" {
+			continue // their options are among those of the builders
+		}
 		if doc.Components[d.kind] == nil {
 			doc.Components[d.kind] = map[string]componentSchema{}
 		}

@@ -1,5 +1,5 @@
-// Package none is the communicator of machines that cannot be reached, or need not
-// be: every use of it is an error.
+// Package none leads nowhere, for machines that cannot be reached or need not be:
+// every use of it is an error.
 package none
 
 import (
@@ -8,6 +8,20 @@ import (
 
 	"kiln"
 )
+
+// Config has no options.
+type Config struct{}
+
+// Validate finds nothing wrong.
+func (*Config) Validate() error { return nil }
+
+// Alone misses nothing.
+func (*Config) Alone() error { return nil }
+
+// Connect connects to nothing.
+func (*Config) Connect(context.Context, *kiln.Build, kiln.Target) (kiln.Communicator, error) {
+	return Communicator{}, nil
+}
 
 // Communicator refuses everything.
 type Communicator struct{}

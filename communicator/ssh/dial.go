@@ -29,7 +29,7 @@ const (
 type dialer struct {
 	cfg    *Config
 	b      *kiln.Build
-	target Target
+	target kiln.Target
 }
 
 // link is a connection with what belongs to it.
@@ -63,12 +63,8 @@ func (d *dialer) dial(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := d.target.Port(ctx)
-	if err != nil {
-		return nil, err
-	}
 	l := &link{dead: make(chan struct{})}
-	addr := net.JoinHostPort(host, strconv.Itoa(port))
+	addr := net.JoinHostPort(host, strconv.Itoa(d.target.Port))
 	conn, err := d.reach(ctx, addr, l)
 	if err != nil {
 		l.closeAll()

@@ -183,19 +183,20 @@ func (h *hclTemplate) build(b *hclBuild, u hclUse, name string) (*Build, hcl.Dia
 	d := &hclDecoder{h: h, c: c, b: b, u: u, sourceOf: cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(u.alias), "type": cty.StringVal(u.typ)})}
 	var diags hcl.Diagnostics
 	typ := u.src.owner.resolve(u.typ)
-	make, ok := h.Components.Builders[typ]
+	_, ok := h.Components.Builders[typ]
 	blk := u.src.blk
 	if !ok {
 		diags = append(diags, errorf(blk.LabelRanges[0], "Unknown source type "+u.typ, "The builder %s is unknown by %s", u.typ, h.unknownType(u.typ, slices.Collect(maps.Keys(h.Components.Builders)))))
 	} else {
-		if g, is := make().(kiln.Generator); is {
+		if g, is := h.Components.NewBuilder(typ).(kiln.Generator); is {
 			d.keys = g.Generates()
 		}
 		body := u.src.body
 		if u.body != nil {
 			body = hcl.MergeBodies([]hcl.Body{body, u.body})
 		}
-		out.Builder = d.component("builder", typ, u.alias, body, blk.DefRange, u.src.owner, nil, func() any { return make() })
+		out.Builder = d.component("builder", typ, u.alias, body, blk.DefRange, u.src.owner, nil,
+			func() any { return h.Components.NewBuilder(typ) })
 		diags = append(diags, d.need(out, "builder", u.src.owner, u.src.body, u.body)...)
 	}
 	for _, s := range b.steps {

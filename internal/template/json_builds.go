@@ -85,19 +85,20 @@ func (j *jsonTemplate) build(b *jsonBuilder) (*Build, Diagnostics) {
 		return interpolate.RenderStable(text, &run)
 	}}
 	var diags hcl.Diagnostics
-	make, ok := j.Components.Builders[b.typ]
+	_, ok := j.Components.Builders[b.typ]
 	if !ok {
 		diags = append(diags, j.unknown(start(b.node), "builder", b.typ, slices.Collect(maps.Keys(j.Components.Builders))))
 	}
 	var generated []string
 	if ok {
-		if g, is := make().(kiln.Generator); is {
+		if g, is := j.Components.NewBuilder(b.typ).(kiln.Generator); is {
 			generated = g.Generates()
 		}
 	}
 	d := jsonDecoder{j: j, c: c, keys: append(slices.Clone(commonData), generated...)}
 	if ok {
-		out.Builder = d.component("builder", b.typ, b.raw, b.node, nil, []string{"type", "name"}, func() any { return make() })
+		out.Builder = d.component("builder", b.typ, b.raw, b.node, nil, []string{"type", "name"},
+			func() any { return j.Components.NewBuilder(b.typ) })
 	}
 	for _, s := range j.steps {
 		if s.runsFor(b.raw) {

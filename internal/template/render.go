@@ -96,7 +96,7 @@ func hide(component any, hide func(string)) {
 		if !f.Sensitive {
 			continue
 		}
-		fv := v.FieldByIndex(f.Index)
+		fv := f.In(v)
 		switch {
 		case fv.Kind() == reflect.String && fv.String() != "" && fv.String() != "<unknown>":
 			hide(fv.String())
