@@ -201,9 +201,7 @@ func (c *client) runOn(ctx context.Context, s session, cmd *kiln.Cmd, pty bool) 
 	if err == nil {
 		return unread(cmd, sent)
 	}
-	if errors.Is(err, kiln.ErrConnectionLost) && s.link.alive() {
-		// The channel went without a status while the connection stands: give the
-		// news of its end a moment to arrive.
+	if errors.Is(err, kiln.ErrConnectionLost) && !s.link.endsWithin(ctx, endWait) {
 		return fmt.Errorf("%w: the server ended the session without an exit status", kiln.ErrConnectionLost)
 	}
 	return err
