@@ -20,19 +20,19 @@ type Comments struct {
 
 // CommentsOf reads the doc comments of the component v.
 func CommentsOf(sources fs.FS, module string, v any) (Comments, error) {
-	st := Of(v)
+	rv := reflect.Indirect(reflect.ValueOf(v))
 	c := Comments{Fields: map[string]string{}}
 	reader := commentReader{sources: sources, module: module, packages: map[string]*parsed{}}
-	p, err := reader.load(st.Type.PkgPath())
+	p, err := reader.load(rv.Type().PkgPath())
 	if err != nil {
 		return c, err
 	}
 	c.Package = p.doc
-	if err := reader.fields(st.Type, c.Fields, ""); err != nil {
+	if err := reader.fields(rv.Type(), c.Fields, ""); err != nil {
 		return c, err
 	}
-	for _, at := range st.offers {
-		for _, t := range offered(reflect.Indirect(reflect.ValueOf(v)).FieldByIndex(at)) {
+	for _, at := range bind(rv).offers {
+		for _, t := range offered(rv.FieldByIndex(at)) {
 			if err := reader.fields(t, c.Fields, ""); err != nil {
 				return c, err
 			}

@@ -147,7 +147,7 @@ type offeredB struct {
 type taker struct {
 	Kind   string         `kiln:"kind"`
 	Offers map[string]any `kiln:",offered"`
-	Last   string         `kiln:"last"`
+	Last   string         `kiln:"last,late"`
 }
 
 // What is offered to a value is decoded, described and listed as its own.
@@ -173,6 +173,9 @@ func TestOffered(t *testing.T) {
 		if !strings.Contains(diags.Error(), want) {
 			t.Errorf("%s: got %v", text, diags)
 		}
+	}
+	if f := Of(c).Field("last"); !f.Late || Of(c).Field("kind").Late {
+		t.Errorf("late is %v of last alone", f.Late)
 	}
 	if len(Of(new(taker)).Fields) != 2 {
 		t.Error("a value to which nothing was offered has more fields than its own")

@@ -22,11 +22,11 @@ type Builder struct {
 	// Build a Dockerfile first, and start from what comes of it.
 	Build *Bootstrap `kiln:"build"`
 	// Commit the container as an image.
-	Commit bool `kiln:"commit"`
+	Commit bool `kiln:"commit,late"`
 	// Throw the container away.
-	Discard bool `kiln:"discard"`
+	Discard bool `kiln:"discard,late"`
 	// Export the container's files as this tar file.
-	ExportPath string `kiln:"export_path"`
+	ExportPath string `kiln:"export_path,late"`
 	// Pull the image before it is run.
 	Pull bool `kiln:"pull,default=true"`
 	// os/arch[/variant] of the image.
@@ -38,11 +38,11 @@ type Builder struct {
 	// User that commands run as.
 	ExecUser string `kiln:"exec_user"`
 	// Dockerfile instructions for the committed image, such as "CMD [\"nginx\"]".
-	Changes []string `kiln:"changes"`
+	Changes []string `kiln:"changes,late"`
 	// Author of the committed image.
-	Author string `kiln:"author"`
+	Author string `kiln:"author,late"`
 	// Message of the commit.
-	Message string `kiln:"message"`
+	Message string `kiln:"message,late"`
 	// Give the container every privilege.
 	Privileged bool `kiln:"privileged"`
 	// Capabilities to add.

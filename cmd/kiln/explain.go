@@ -191,7 +191,7 @@ func writeOffers(b *strings.Builder, names []string, markdown bool) {
 	}
 }
 
-func writeFields(b *strings.Builder, st *schema.Struct, c schema.Comments, prefix string, markdown bool, option string) {
+func writeFields(b *strings.Builder, st *schema.Block, c schema.Comments, prefix string, markdown bool, option string) {
 	fields := slices.Clone(st.Fields)
 	slices.SortStableFunc(fields, func(a, b *schema.Field) int {
 		if a.Required != b.Required {
@@ -204,8 +204,8 @@ func writeFields(b *strings.Builder, st *schema.Struct, c schema.Comments, prefi
 		if option == "" && f.Offer == "" || option == name || option != "" && strings.HasPrefix(name, option+".") {
 			writeField(b, f, name, c.Fields[name], markdown)
 		}
-		if f.Elem != nil {
-			writeFields(b, f.Elem, c, name+".", markdown, option)
+		if f.Block != nil {
+			writeFields(b, f.Block, c, name+".", markdown, option)
 		}
 	}
 }

@@ -92,13 +92,13 @@ func editorSchema() schemaDoc {
 	return doc
 }
 
-func options(st *schema.Struct, c schema.Comments, prefix string) []optionSchema {
+func options(st *schema.Block, c schema.Comments, prefix string) []optionSchema {
 	var all []optionSchema
 	for _, f := range st.Fields {
-		o := optionSchema{Name: f.Name, Type: f.TypeName(), Block: f.Elem != nil, Description: strings.Join(strings.Fields(c.Fields[prefix+f.Name]), " "),
+		o := optionSchema{Name: f.Name, Type: f.TypeName(), Block: f.Block != nil, Description: strings.Join(strings.Fields(c.Fields[prefix+f.Name]), " "),
 			Required: f.Required, Default: f.Default, OneOf: f.OneOf, Sensitive: f.Sensitive, Earlier: f.Was, Refused: f.Refused}
-		if f.Elem != nil {
-			o.Options = options(f.Elem, c, prefix+f.Name+".")
+		if f.Block != nil {
+			o.Options = options(f.Block, c, prefix+f.Name+".")
 		}
 		all = append(all, o)
 	}
@@ -166,7 +166,7 @@ func variants(kind string) []any {
 
 // properties of a component: the legacy format also takes texts for numbers and
 // the like.
-func properties(st *schema.Struct, c schema.Comments, prefix string) object {
+func properties(st *schema.Block, c schema.Comments, prefix string) object {
 	props := object{}
 	for _, f := range st.Fields {
 		p := object{}
@@ -174,7 +174,7 @@ func properties(st *schema.Struct, c schema.Comments, prefix string) object {
 			p["description"] = text
 		}
 		switch f.Kind {
-		case schema.Number:
+		case schema.Number, schema.Integer:
 			p["type"] = []string{"number", "string"}
 		case schema.Bool:
 			p["type"] = []string{"boolean", "string"}
@@ -182,10 +182,10 @@ func properties(st *schema.Struct, c schema.Comments, prefix string) object {
 			p["type"] = []string{"array", "string"}
 		case schema.Map:
 			p["type"] = "object"
-		case schema.Block:
-			p["type"], p["properties"] = "object", properties(f.Elem, c, prefix+f.Name+".")
-		case schema.BlockSet:
-			p["type"], p["items"] = "array", object{"type": "object", "properties": properties(f.Elem, c, prefix+f.Name+".")}
+		case schema.Single:
+			p["type"], p["properties"] = "object", properties(f.Block, c, prefix+f.Name+".")
+		case schema.Repeated:
+			p["type"], p["items"] = "array", object{"type": "object", "properties": properties(f.Block, c, prefix+f.Name+".")}
 		default:
 			p["type"] = []string{"string", "number", "boolean"}
 		}
@@ -202,7 +202,7 @@ func properties(st *schema.Struct, c schema.Comments, prefix string) object {
 
 func jsonDefault(f *schema.Field) any {
 	switch f.Kind {
-	case schema.Number:
+	case schema.Number, schema.Integer:
 		if n, err := strconv.ParseFloat(f.Default, 64); err == nil {
 			return n
 		}

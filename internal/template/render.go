@@ -3,7 +3,6 @@ package template
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -91,20 +90,8 @@ func validate(component any, pos schema.Positions, body hcl.Range, before hcl.Di
 
 // hide makes the values of sensitive fields unreadable.
 func hide(component any, hide func(string)) {
-	v := reflect.ValueOf(component).Elem()
-	for _, f := range schema.Of(component).Fields {
-		if !f.Sensitive {
-			continue
-		}
-		fv := f.In(v)
-		switch {
-		case fv.Kind() == reflect.String && fv.String() != "" && fv.String() != "<unknown>":
-			hide(fv.String())
-		case fv.Kind() == reflect.Slice && fv.Type().Elem().Kind() == reflect.String:
-			for i := range fv.Len() {
-				hide(fv.Index(i).String())
-			}
-		}
+	for _, secret := range schema.Secrets(component) {
+		hide(secret)
 	}
 }
 
