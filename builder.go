@@ -92,7 +92,26 @@ type Reaper interface {
 // a pointer to a struct with kiln tags.
 type Components struct {
 	Builders       map[string]func() Builder
+	Communicators  map[string]func() Connector
 	Provisioners   map[string]func() Provisioner
 	PostProcessors map[string]func() PostProcessor
 	DataSources    map[string]func() DataSource
+}
+
+// NewBuilder returns a new builder, with a connector of every communicator in it
+// where it connects to its machine; nil: none has this name.
+func (c Components) NewBuilder(name string) Builder {
+	newBuilder := c.Builders[name]
+	if newBuilder == nil {
+		return nil
+	}
+	b := newBuilder()
+	if o, ok := b.(interface{ Offer(map[string]Connector) }); ok {
+		connectors := map[string]Connector{}
+		for name, newConnector := range c.Communicators {
+			connectors[name] = newConnector()
+		}
+		o.Offer(connectors)
+	}
+	return b
 }

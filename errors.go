@@ -35,7 +35,10 @@ func (e *ExitError) Error() string {
 
 // StartError is a command that was not started: nothing of it ran, so trying it
 // again is safe.
-type StartError struct{ Err error }
+type StartError struct {
+	Err   error
+	Final bool // trying again cannot help: the machine answered, and refused
+}
 
 func (e *StartError) Error() string { return "start command: " + e.Err.Error() }
 func (e *StartError) Unwrap() error { return e.Err }

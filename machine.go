@@ -42,15 +42,43 @@ type Communicator interface {
 	// Download brings one file or one tree from the machine. A missing source
 	// is ErrNotFound.
 	Download(ctx context.Context, down *Download) error
+	// Guest describes what is on the other side. It is the same for the whole
+	// life of the communicator.
+	Guest() Guest
 	// Close ends the connection. The machine stays.
 	Close() error
 }
 
-// A Terminal is a communicator that may run commands under a pseudo terminal,
-// where standard input is not a clean byte stream.
-type Terminal interface {
-	Terminal() bool
+// Guest is what whoever writes commands for a machine must know of it. The zero
+// value is a machine on which nothing can be run.
+type Guest struct {
+	OS    OS
+	Shell Shell // that reads the command lines of Run
+	// Terminal: commands run under a pseudo terminal, where standard input is not a
+	// clean byte stream.
+	Terminal bool
 }
+
+// OS is a family of operating systems.
+type OS string
+
+// The families that differ in paths and programs.
+const (
+	OSUnknown OS = ""
+	OSUnix    OS = "unix" // slashes in paths, and the programs of POSIX
+	OSWindows OS = "windows"
+)
+
+// Shell is a language of command lines.
+type Shell string
+
+// The shells that a communicator may lead to.
+const (
+	ShellNone       Shell = "" // nothing can be run
+	ShellPOSIX      Shell = "sh"
+	ShellPowerShell Shell = "powershell"
+	ShellCmd        Shell = "cmd"
+)
 
 // Cmd is a command to run on a machine.
 type Cmd struct {

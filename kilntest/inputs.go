@@ -62,8 +62,7 @@ func (l *inputsTest) sum(p kiln.Provisioner, b *kiln.Build) string {
 func (l *inputsTest) field(f *schema.Field) {
 	l.t.Helper()
 	plain, changed := l.make(), l.make()
-	fv := reflect.ValueOf(changed).Elem().FieldByIndex(f.Index)
-	paths := fill(l.t, fv)
+	paths := fill(l.t, schema.Place(changed, f.Name))
 	before, after := l.sum(plain, l.b), l.sum(changed, l.b)
 	if before == after {
 		l.t.Errorf("%s: another value, and the layer key stays the same", f.Name)

@@ -135,7 +135,7 @@ func (c *Builder) Validate() error {
 			errs = append(errs, kiln.Invalid("platform", "%v", err))
 		}
 	}
-	return errors.Join(append(errs, c.Login.Check(), c.Config.Check(true, "docker"))...)
+	return errors.Join(append(errs, c.Login.Check(), c.Config.Check(false, "docker"))...)
 }
 
 func contains(list []string, s string) bool {

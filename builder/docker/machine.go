@@ -17,7 +17,6 @@ import (
 	"github.com/moby/moby/client"
 
 	"kiln"
-	"kiln/communicator"
 	way "kiln/communicator/docker"
 	"kiln/driver/docker"
 )
@@ -53,7 +52,7 @@ func randomHex() string {
 // Connect gives the way into the container.
 func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
 	if m.cfg.Communicator != "docker" {
-		return m.cfg.Config.Connect(ctx, m.b, communicator.Target{Host: func(context.Context) (string, error) {
+		return m.cfg.Config.Connect(ctx, m.b, kiln.Target{Host: func(context.Context) (string, error) {
 			if m.ip == "" {
 				return "", errNoAddress
 			}
@@ -61,9 +60,10 @@ func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
 		}})
 	}
 	m.b.Say("Using docker communicator to connect: %s", m.ip)
-	m.b.Set("ConnType", "docker")
-	m.b.Set("Host", m.ip)
-	m.docker = way.New(m.engine, m.name, way.Options{User: m.cfg.ExecUser, Terminal: m.cfg.PTY, FixOwner: m.cfg.FixUploadOwner, Ready: m.ready})
+	m.b.SetAccess(kiln.Access{Type: "docker", Host: m.ip})
+	m.docker = way.New(m.engine, m.name, way.Options{
+		User: m.cfg.ExecUser, Terminal: m.cfg.Terminal(), FixOwner: m.cfg.FixUploadOwner, Ready: m.ready,
+	})
 	return m.docker, nil
 }
 

@@ -91,10 +91,10 @@ func (p *program) readTemplate(path string) ([]byte, error) {
 }
 
 // configuration is the schema of a component that is built in; nil: it is not.
-func configuration(kind, typ string) *schema.Struct {
+func configuration(kind, typ string) *schema.Block {
 	for _, d := range described() {
-		if d.kind == kind && d.name == typ {
-			return schema.Of(d.component)
+		if d.Kind == kind && d.Name == typ {
+			return d.Block
 		}
 	}
 	return nil

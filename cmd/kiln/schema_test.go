@@ -9,12 +9,18 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"kiln/schema/docs"
 )
 
 // compiled is the JSON Schema for legacy templates.
 func compiled(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	text, err := json.Marshal(jsonSchema())
+	all, err := docs.JSONSchema(described())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +74,10 @@ func TestJSONSchema(t *testing.T) {
 }
 
 func TestEditorSchema(t *testing.T) {
-	doc := editorSchema()
+	doc, err := editorSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for kind, name := range map[string]string{"builder": "docker", "provisioner": "shell",
 		"post-processor": "manifest", "data": "http"} {
 		c := doc.Components[kind][name]

@@ -127,6 +127,7 @@ type nowhere struct{}
 func (nowhere) Run(context.Context, *kiln.Cmd) error           { return nil }
 func (nowhere) Upload(context.Context, *kiln.Upload) error     { return nil }
 func (nowhere) Download(context.Context, *kiln.Download) error { return nil }
+func (nowhere) Guest() kiln.Guest                              { return kiln.Guest{} }
 func (nowhere) Close() error                                   { return nil }
 
 type provisioner struct {

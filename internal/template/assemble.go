@@ -272,7 +272,10 @@ func (m *maker) factory(s *Step) (make func() any, known []string) {
 	all := m.options.Components
 	switch s.Kind {
 	case KindBuilder:
-		return factory(all.Builders, s.Type)
+		if all.Builders[s.Type] != nil {
+			return func() any { return all.NewBuilder(s.Type) }, nil
+		}
+		return nil, slices.Collect(maps.Keys(all.Builders))
 	case KindProvisioner:
 		return factory(all.Provisioners, s.Type)
 	}

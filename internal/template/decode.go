@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -67,11 +66,8 @@ func (d *decoding) first() *decoded {
 func (d *decoding) again(old *decoded, data map[string]any) *decoded {
 	c := d.reader(data)
 	c.Only = old.options()
-	dst, fresh := clone(old.base), d.make()
-	for name := range c.Only {
-		index := schema.Of(dst).Field(name).Index
-		reflect.ValueOf(dst).Elem().FieldByIndex(index).Set(reflect.ValueOf(fresh).Elem().FieldByIndex(index))
-	}
+	dst := schema.Clone(old.base)
+	schema.CopyOptions(dst, d.make(), c.Only)
 	more, diags := c.Body(c.body, dst)
 	pos := maps.Clone(old.pos)
 	maps.Copy(pos, more)
@@ -85,19 +81,12 @@ func (d *decoding) finish(c *reader, dst any, pos schema.Positions, diags hcl.Di
 	}
 	out := &decoded{value: dst, pos: pos, unknown: c.unknown(pos, d.Range), learned: c.learned}
 	if len(out.unknown) > 0 {
-		out.base = clone(dst)
+		out.base = schema.Clone(dst)
 	}
 	diags = append(diags, validate(dst, pos, d.Range, diags, c.unsure)...)
 	hide(dst, d.hide)
 	out.diags = d.texts.Convert(d.spec.Scope.Explain(d.Step, diags))
 	return out
-}
-
-// clone is a copy of the struct that v points to.
-func clone(v any) any {
-	c := reflect.New(reflect.TypeOf(v).Elem())
-	c.Elem().Set(reflect.ValueOf(v).Elem())
-	return c.Interface()
 }
 
 // reader decodes a body once and notes what is not known of it.
@@ -268,20 +257,8 @@ func validate(component any, pos schema.Positions, body hcl.Range, before hcl.Di
 
 // hide makes the values of sensitive fields unreadable.
 func hide(component any, hide func(string)) {
-	v := reflect.ValueOf(component).Elem()
-	for _, f := range schema.Of(component).Fields {
-		if !f.Sensitive {
-			continue
-		}
-		fv := v.FieldByIndex(f.Index)
-		switch {
-		case fv.Kind() == reflect.String && fv.String() != "" && fv.String() != schema.Placeholder:
-			hide(fv.String())
-		case fv.Kind() == reflect.Slice && fv.Type().Elem().Kind() == reflect.String:
-			for i := range fv.Len() {
-				hide(fv.Index(i).String())
-			}
-		}
+	for _, secret := range schema.Secrets(component) {
+		hide(secret)
 	}
 }
 
