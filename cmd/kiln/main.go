@@ -94,7 +94,7 @@ func (p *program) warn(err error) {
 	fmt.Fprintf(p.errs, "Warning: %s\n", p.redactor.Mask(err.Error()))
 }
 
-// record prints a machine-readable line, see cli.md 3.
+// record prints a machine-readable line, see docs/compat/cli.md 3.
 func (p *program) record(target, kind string, data ...string) {
 	esc := strings.NewReplacer(",", "%!(PACKER_COMMA)", "\r", `\r`, "\n", `\n`)
 	line := fmt.Sprintf("%d,%s,%s", time.Now().Unix(), esc.Replace(target), kind)

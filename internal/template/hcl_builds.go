@@ -57,7 +57,7 @@ func (h *hclTemplate) candidates(prefix string, t *Template) (all []candidate, d
 }
 
 // builds resolves everything and makes the selected builds: phases 8 to 11 of
-// templates.md 3.2.
+// docs/compat/templates.md 3.2.
 func (h *hclTemplate) builds(ctx context.Context) ([]*Build, Diagnostics) {
 	diags := h.resolveAll(ctx)
 	h.describeValues()

@@ -59,7 +59,7 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 
 var rootNames = []string{"packer", "kiln", "variable", "variables", "locals", "local", "data", "source", "build", "hcp_packer_registry", "communicator", "module", "output", "steps"}
 
-// loadHCL reads an HCL2 template from its files: phases 1 to 6 of templates.md 3.2.
+// loadHCL reads an HCL2 template from its files: phases 1 to 6 of docs/compat/templates.md 3.2.
 func loadHCL(ctx context.Context, o Options, paths []string) (*Template, Diagnostics) {
 	folder := len(paths) > 0 && !IsHCL(o.Path)
 	dir := "."

@@ -244,7 +244,7 @@ func (h *hclTemplate) set(v *hclVariable, val cty.Value, from, summary, where st
 	v.value, v.from, v.at = converted, from, rng
 }
 
-// readValues gives variables their values, lowest precedence first: templates.md
+// readValues gives variables their values, lowest precedence first: docs/compat/templates.md
 // 3.4.
 func (h *hclTemplate) readValues(folder bool) {
 	for _, kv := range h.Environ {

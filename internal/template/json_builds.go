@@ -16,7 +16,7 @@ import (
 )
 
 // builds resolves the variables and makes the selected builds, in the order of
-// their names: templates.md 2.11.
+// their names: docs/compat/templates.md 2.11.
 func (j *jsonTemplate) builds(context.Context) ([]*Build, Diagnostics) {
 	diags := append(slices.Clone(j.late), j.required()...)
 	if diags.HasErrors() {

@@ -46,7 +46,7 @@ type jsonBuilder struct {
 	rng  hcl.Range
 }
 
-// rootKeys are the keys a template may have, see templates.md 2.2.
+// rootKeys are the keys a template may have, see docs/compat/templates.md 2.2.
 var rootKeys = []string{"description", "min_packer_version", "variables", "sensitive-variables", "builders", "provisioners",
 	"error-cleanup-provisioner", "post-processors", "push", "comments"}
 
@@ -54,7 +54,7 @@ func (j *jsonTemplate) errorf(rng hcl.Range, format string, args ...any) {
 	j.problems = append(j.problems, errorAt(rng, "", fmt.Sprintf(format, args...)))
 }
 
-// loadJSON reads a legacy template: templates.md 2.
+// loadJSON reads a legacy template: docs/compat/templates.md 2.
 func loadJSON(ctx context.Context, o Options, path string, text []byte) (*Template, Diagnostics) {
 	j := &jsonTemplate{Options: o, files: newSources(), path: display(path), supplied: map[string]string{}, values: map[string]string{}}
 	dir := "."

@@ -60,7 +60,7 @@ func parseJSON(file string, text []byte) (*node, hcl.Diagnostics) {
 	return n, r.dup
 }
 
-// syntax describes a syntax error as templates.md 2.1 lays it out.
+// syntax describes a syntax error as docs/compat/templates.md 2.1 lays it out.
 func (r *jsonReader) syntax(err error) *hcl.Diagnostic {
 	offset := len(r.text)
 	var syn *json.SyntaxError

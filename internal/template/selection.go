@@ -52,7 +52,7 @@ func (s *selection) unmatched(patterns []string, flag string) (diags hcl.Diagnos
 	return diags
 }
 
-// glob is a pattern of templates.md 3.9 as a regular expression: * also fits dots.
+// glob is a pattern of docs/compat/templates.md 3.9 as a regular expression: * also fits dots.
 func glob(pattern string) (*regexp.Regexp, error) {
 	var b strings.Builder
 	b.WriteString(`(?s)^`)

@@ -32,7 +32,7 @@ type PostProcessor struct {
 // Keep keeps the input, which is handed on.
 func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true, Forced: true} }
 
-// The file's form is Packer's, see post-processors.md 2. The order of keys counts.
+// The file's form is Packer's, see docs/compat/post-processors.md 2. The order of keys counts.
 type file struct {
 	Builds  []json.RawMessage `json:"builds"`
 	LastRun string            `json:"last_run_uuid"`
