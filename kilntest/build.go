@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"kiln/internal/download"
 	"kiln/internal/journal"
 	"maps"
 	"os"
@@ -45,7 +46,7 @@ func (r *Recorder) Build(t testing.TB) *kiln.Build {
 	run := "test" + kiln.RandomName(8)
 	r.dir = t.TempDir()
 	r.journal = journal.New(r.dir, run, "test")
-	host := kiln.Host{Emit: r.emit, Journal: r, Hide: func(string) {}, Render: render}
+	host := kiln.Host{Emit: r.emit, Journal: r, Hide: func(string) {}, Render: render, Fetch: download.New(t.TempDir()).Fetch}
 	if r.Keys != nil {
 		host.Layers = func(*kiln.Build, string) []kiln.LayerKey { return r.Keys }
 	}

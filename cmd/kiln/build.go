@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/internal/download"
 	"kiln/internal/engine"
 	"kiln/internal/journal"
 	"kiln/internal/template"
@@ -139,7 +140,7 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 	o := engine.Options{
 		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Parallel: f.parallel, OnError: f.onError.value,
 		Debug: f.debug, Force: f.force, Version: kilnVersion, Journal: j, Redactor: &p.redactor, Sink: sinks.Event,
-		Ask: p.asker(sinks, f), Reaper: reaper, Hard: hard,
+		Ask: p.asker(sinks, f), Reaper: reaper, Hard: hard, Fetch: download.New(filepath.Join(dir, "downloads")).Fetch,
 	}
 	if p.asPacker() {
 		o.Version = packerVersion

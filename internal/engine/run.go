@@ -28,6 +28,7 @@ type Options struct {
 	Redactor  *kiln.Redactor
 	Sink      func(kiln.Event)
 	Ask       func(ctx context.Context, build, question string) (string, error)
+	Fetch     func(ctx context.Context, b *kiln.Build, r kiln.Remote) (string, error)
 	Reaper    func(owner string) (kiln.Reaper, bool)
 	CloseTime time.Duration // bound on cleaning up after one build; 0: five minutes
 	// Hard is cancelled when even cleaning up has to stop. Nil: never.
@@ -175,7 +176,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	begin := time.Now()
 	t := job.Template
 	w := &work{runner: r, job: job}
-	host := kiln.Host{Emit: func(e kiln.Event) { r.Sink(r.Redactor.MaskEvent(e)) }, Journal: r.Journal, Ask: r.Ask, Hide: r.Redactor.Add,
+	host := kiln.Host{Emit: func(e kiln.Event) { r.Sink(r.Redactor.MaskEvent(e)) }, Journal: r.Journal, Ask: r.Ask, Hide: r.Redactor.Add, Fetch: r.Fetch,
 		Render: func(b *kiln.Build, text string, vars map[string]any) (string, error) {
 			data := b.Data()
 			for k, v := range vars {
