@@ -53,6 +53,9 @@ func (b *Build) TempDir(name string) (string, Resource, error) {
 func (b *Build) WriteFile(
 	ctx context.Context, path string, mode fs.FileMode, write func(w io.Writer) error,
 ) (Resource, error) {
+	if ctx.Err() != nil {
+		return Resource{}, context.Cause(ctx)
+	}
 	target, err := filepath.Abs(path)
 	if err != nil {
 		return Resource{}, err
