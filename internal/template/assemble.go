@@ -14,7 +14,7 @@ import (
 	"kiln/internal/template/interpolate"
 )
 
-// commonData are the keys that every build may generate: templates.md 2.8.
+// commonData are the keys that every build may generate: docs/compat/templates.md 2.8.
 var commonData = []string{"ID", "Host", "Port", "User", "Password", "ConnType", "PackerRunUUID",
 	"PackerHTTPAddr", "PackerHTTPIP", "PackerHTTPPort", "SSHPublicKey", "SSHPrivateKey", "WinRMPassword"}
 

@@ -82,7 +82,7 @@ type WriteOptions struct {
 	Width int // columns at which details are wrapped; 0: 80
 }
 
-// Write shows diagnostics in the layout of cli.md 1.5, with a mark under what is
+// Write shows diagnostics in the layout of docs/compat/cli.md 1.5, with a mark under what is
 // to blame.
 func (ds Diagnostics) Write(w io.Writer, o WriteOptions) {
 	if o.Width == 0 {

@@ -66,7 +66,7 @@ func (s *selection) unmatched(builds []*BuildSpec) (diags hcl.Diagnostics) {
 	return diags
 }
 
-// glob is a pattern of templates.md 3.9 as a regular expression: * also fits dots.
+// glob is a pattern of docs/compat/templates.md 3.9 as a regular expression: * also fits dots.
 func glob(pattern string) (*regexp.Regexp, error) {
 	var b strings.Builder
 	b.WriteString(`(?s)^`)

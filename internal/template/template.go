@@ -23,7 +23,7 @@ type Options struct {
 	ConfigType string    // "json" or "hcl2", where the path does not decide; default json
 	Vars       []string  // "name=value" of -var, in order
 	VarFiles   []string  // of -var-file, in order
-	Only       []string  // selection of builds, see templates.md 3.9
+	Only       []string  // selection of builds, see docs/compat/templates.md 3.9
 	Except     []string
 	Environ    []string // as of os.Environ
 

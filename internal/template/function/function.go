@@ -1,4 +1,4 @@
-// Package function holds the functions of HCL2 templates (templates.md 3.10),
+// Package function holds the functions of HCL2 templates (docs/compat/templates.md 3.10),
 // with the behaviour that Packer gives them.
 package function
 

@@ -64,7 +64,7 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 var rootNames = []string{"packer", "kiln", "variable", "variables", "locals", "local", "data", "source", "build", "hcp_packer_registry", "communicator", "module", "output", "steps"}
 
 // Load reads an HCL2 template, a file or all files of a folder: phases 1 to 6 of
-// templates.md 3.2.
+// docs/compat/templates.md 3.2.
 func Load(ctx context.Context, o template.Options, folder bool) (*template.Template, template.Diagnostics) {
 	dir := "."
 	var paths []string

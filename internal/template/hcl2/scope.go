@@ -119,7 +119,7 @@ func (sc *scope) resolveAll(ctx context.Context) hcl.Diagnostics {
 	return append(diags, sc.expandSources()...)
 }
 
-// Spec resolves everything and lists the builds: phases 8 to 11 of templates.md 3.2.
+// Spec resolves everything and lists the builds: phases 8 to 11 of docs/compat/templates.md 3.2.
 func (sc *scope) Spec(ctx context.Context) (*template.Spec, hcl.Diagnostics) {
 	diags := sc.resolveAll(ctx)
 	sc.describeValues()

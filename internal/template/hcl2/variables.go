@@ -256,7 +256,7 @@ func (sc *scope) set(v *variable, val cty.Value, from, summary, where string, rn
 	sc.vars[v.name] = given{converted, from, rng}
 }
 
-// readValues gives variables their values, lowest precedence first: templates.md
+// readValues gives variables their values, lowest precedence first: docs/compat/templates.md
 // 3.4.
 func (sc *scope) readValues(folder bool) {
 	for _, kv := range sc.Environ {

@@ -1,5 +1,5 @@
 // Package interpolate renders the {{ }} text of templates: Go's text/template
-// with Packer's functions (templates.md 2.7).
+// with Packer's functions (docs/compat/templates.md 2.7).
 package interpolate
 
 import (

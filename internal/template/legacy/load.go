@@ -47,7 +47,7 @@ type builder struct {
 	rng  hcl.Range
 }
 
-// rootKeys are the keys a template may have, see templates.md 2.2.
+// rootKeys are the keys a template may have, see docs/compat/templates.md 2.2.
 var rootKeys = []string{"description", "min_packer_version", "variables", "sensitive-variables", "builders", "provisioners",
 	"error-cleanup-provisioner", "post-processors", "push", "comments"}
 
@@ -55,7 +55,7 @@ func (j *parsed) errorf(rng hcl.Range, format string, args ...any) {
 	j.problems = append(j.problems, template.ErrorAt(rng, "", fmt.Sprintf(format, args...)))
 }
 
-// Load reads a legacy template: templates.md 2.
+// Load reads a legacy template: docs/compat/templates.md 2.
 func Load(ctx context.Context, o template.Options, path string, text []byte) (*template.Template, template.Diagnostics) {
 	j := &parsed{Options: o, texts: template.NewTexts(), path: template.Display(path)}
 	dir := "."

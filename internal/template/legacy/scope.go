@@ -27,7 +27,7 @@ type scope struct {
 func (j *scope) Validate() hcl.Diagnostics { return j.late }
 
 // Spec resolves the variables and lists the builds in the order of their names:
-// templates.md 2.11.
+// docs/compat/templates.md 2.11.
 func (j *scope) Spec(context.Context) (*template.Spec, hcl.Diagnostics) {
 	diags := append(slices.Clone(j.late), j.required()...)
 	if diags.HasErrors() {

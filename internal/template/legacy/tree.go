@@ -62,7 +62,7 @@ func parseJSON(file string, text []byte) (*node, hcl.Diagnostics) {
 	return n, r.dup
 }
 
-// syntax describes a syntax error as templates.md 2.1 lays it out.
+// syntax describes a syntax error as docs/compat/templates.md 2.1 lays it out.
 func (r *reader) syntax(err error) *hcl.Diagnostic {
 	offset := len(r.text)
 	var syn *json.SyntaxError

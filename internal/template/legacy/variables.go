@@ -113,7 +113,7 @@ var keepDots = regexp.MustCompile(`\{\{ ?\.([A-Za-z0-9_]+) ?\}\}`)
 
 const passes = 100
 
-// interpolateVars resolves variables that refer to each other: templates.md 2.3.
+// interpolateVars resolves variables that refer to each other: docs/compat/templates.md 2.3.
 func (j *scope) interpolateVars() hcl.Diagnostics {
 	source := map[string]string{}
 	for _, v := range j.variables {
