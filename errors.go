@@ -13,6 +13,9 @@ var (
 	ErrDenied         = errors.New("denied")
 	ErrCancelled      = errors.New("cancelled")
 	ErrConnectionLost = errors.New("connection to the machine was lost")
+	// ErrNotKept is a state of a machine that a layer cannot hold; the text around it
+	// says why.
+	ErrNotKept = errors.New("a layer cannot hold the machine's state")
 	// ErrNoPrompt is returned by Build.Ask where nobody can be asked.
 	ErrNoPrompt = errors.New("no terminal to ask on")
 )

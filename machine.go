@@ -20,14 +20,6 @@ type Machine interface {
 // A LayerKey names the state of a machine by everything that led to it.
 type LayerKey string
 
-// A Foreseer is a builder that can tell what a build would start from, for a plan.
-type Foreseer interface {
-	// Foresee asks b for the layer keys of the start state, as Start does, and returns
-	// how many provisioners a kept layer stands for. It makes and changes nothing. An
-	// error says why it cannot be told.
-	Foresee(ctx context.Context, b *Build) (resumed int, err error)
-}
-
 // A Checkpointer is a machine whose state can be kept and started from again.
 type Checkpointer interface {
 	// Resumed is the number of leading provisioners whose effect the machine
@@ -132,11 +124,16 @@ type Layer struct {
 	Created time.Time
 }
 
-// A LayerStore is a builder whose machines are Checkpointers. It needs no
-// configuration for this.
+// A LayerStore is a builder whose machines are Checkpointers.
 type LayerStore interface {
-	// KeptLayers lists all layers.
+	// FindLayer asks b for the layer keys of the start state, as Start does, and
+	// returns how many provisioners a kept layer stands for. It makes and changes
+	// nothing. An error says why that is not known.
+	FindLayer(ctx context.Context, b *Build) (resumed int, err error)
+	// KeptLayers lists all layers. Configuration counts only as far as it says where
+	// layers are.
 	KeptLayers(ctx context.Context) ([]Layer, error)
-	// RemoveLayer removes one. That it does not exist is success.
+	// RemoveLayer removes one. That it does not exist is success; one that others
+	// stand on is an ErrConflict.
 	RemoveLayer(ctx context.Context, key LayerKey) error
 }

@@ -3,6 +3,7 @@ package kilntest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"kiln/driver/local"
 	"kiln/internal/journal"
 	"testing"
@@ -135,7 +136,13 @@ func (o BuilderOptions) clean(t *testing.T, r *Recorder) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r.journal.Crash()
-	cleaner := journal.Cleaner{Dir: r.dir, Reaper: o.reaper}
+	cleaner := journal.Cleaner{Dir: r.dir, Reaper: func(_, _, owner string) (kiln.Reaper, error) {
+		reaper, ok := o.reaper(owner)
+		if !ok {
+			return nil, fmt.Errorf("no component %q is a Reaper", owner)
+		}
+		return reaper, nil
+	}}
 	if err := cleaner.Clean(ctx, ""); err != nil {
 		t.Errorf("clean up: %v", err)
 	}

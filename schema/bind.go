@@ -65,6 +65,12 @@ func Of(v any) *Block {
 	return bind(rv).Block
 }
 
+// Place is where the value of a field of [Of] lives in a component that is a struct.
+func Place(component any, f *Field) reflect.Value {
+	v := reflect.Indirect(reflect.ValueOf(component))
+	return bind(v).places[f].in(v, f)
+}
+
 // bind describes a struct with what was offered to it.
 func bind(v reflect.Value) *binding {
 	b := bindType(v.Type())
@@ -183,6 +189,8 @@ func (f *Field) parseTag(t reflect.Type, goName, tag string) {
 			f.File = true
 		case "sensitive":
 			f.Sensitive = true
+		case "origin":
+			f.Origin = true
 		case "late":
 			f.Late = true
 		case "render":

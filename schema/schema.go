@@ -14,8 +14,9 @@
 //	oneof=a|b      the only values allowed
 //	was=old        an earlier name that is still accepted
 //	file           names local files or folders whose content matters
+//	origin         says what a machine starts from, whose identity counts in its place
+//	late           is used only after the machine is done
 //	sensitive      the value is hidden in every sink
-//	late           used only after the machine is done: it shapes no step
 //	render=MODE    when {{ }} is rendered: prepare (default), both, run, none
 //	refused=WHY    setting it is an error with this reason; always last
 //
@@ -81,7 +82,8 @@ type Field struct {
 	Required   bool
 	File       bool
 	Sensitive  bool
-	Late       bool
+	Origin     bool // names the source, whose identity stands for it in layer keys
+	Late       bool // used only after the machine is done: no part of layer keys
 	Render     Render
 	OneOf      []string
 	Refused    string

@@ -36,7 +36,8 @@ func TestKill(t *testing.T) {
 	if err := os.MkdirAll(tmp, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	other := command(t, dir, "docker", "run", "-d", "--network=none", "--name", "kiln-not-ours-"+fmt.Sprint(os.Getpid()), kilntest.BusyboxImage, "sleep", "1000")
+	other := command(t, dir, "docker", "run", "-d", "--network=none", "--name",
+		"kiln-not-ours-"+fmt.Sprint(os.Getpid()), kilntest.BusyboxImage, "sleep", "1000")
 	t.Cleanup(func() { exec.Command("docker", "rm", "-f", strings.TrimSpace(other)).Run() })
 
 	command(t, dir, program, "cache", "prune", "-all")
@@ -55,7 +56,8 @@ func TestKill(t *testing.T) {
 		}
 		command(t, dir, program, "cleanup")
 		if now := state(t, dir, tmp); !slices.Equal(now, before) {
-			t.Fatalf("crash %d (%s after %s) left something:\nbefore %q\nafter  %q\nimages:\n%s", n, template, after, before, now, command(t, dir, "docker", "images", "-a"))
+			t.Fatalf("crash %d (%s after %s) left something:\nbefore %q\nafter  %q\nimages:\n%s", n, template, after,
+				before, now, command(t, dir, "docker", "images", "-a"))
 		}
 	}
 	t.Logf("%d crashes, %d builds were quicker than their end", crashes, finished)
@@ -64,12 +66,13 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// crash kills a build after a while and tells whether it had finished by then: one
+// crash kills a build after a while and reports whether it had finished by then: one
 // that was killed when it had reported its image has an image.
 func crash(t *testing.T, dir, tmp, template string, after time.Duration) (finished bool) {
 	t.Helper()
 	cmd := exec.Command(program, "build", template)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "KILN_HOME="+filepath.Join(dir, "home"), "TMPDIR="+tmp, "GORACE=atexit_sleep_ms=0")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "KILN_HOME="+filepath.Join(dir, "home"), "TMPDIR="+tmp,
+		"GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out bytes.Buffer
 	cmd.Stdout = &out
@@ -79,7 +82,8 @@ func crash(t *testing.T, dir, tmp, template string, after time.Duration) (finish
 	timer := time.AfterFunc(after, func() { cmd.Process.Kill() })
 	defer timer.Stop()
 	err := cmd.Wait()
-	return err == nil || strings.Contains(out.String(), "Build 'docker.x' finished") || strings.Contains(out.String(), "Build 'null.x' finished")
+	return err == nil || strings.Contains(out.String(), "Build 'docker.x' finished") ||
+		strings.Contains(out.String(), "Build 'null.x' finished")
 }
 
 // writeCrashTemplates writes a template of each kind that is killed, and a tree that

@@ -18,9 +18,9 @@ type Builder struct {
 	communicator.Config `kiln:",squash"`
 	docker.Login        `kiln:",squash"`
 	// The image to start from.
-	Image string `kiln:"image"`
+	Image string `kiln:"image,origin"`
 	// Build a Dockerfile first, and start from what comes of it.
-	Build *Bootstrap `kiln:"build"`
+	Build *Bootstrap `kiln:"build,origin"`
 	// Commit the container as an image.
 	Commit bool `kiln:"commit,late"`
 	// Throw the container away.
@@ -28,7 +28,7 @@ type Builder struct {
 	// Export the container's files as this tar file.
 	ExportPath string `kiln:"export_path,late"`
 	// Pull the image before it is run.
-	Pull bool `kiln:"pull,default=true"`
+	Pull bool `kiln:"pull,default=true,origin"`
 	// os/arch[/variant] of the image.
 	Platform string `kiln:"platform"`
 	// Arguments of docker run; {{.Image}} is the image.
@@ -147,7 +147,7 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-// Generates are the keys that this builder sets beside the common ones.
-func (c *Builder) Generates() []string {
-	return []string{"ImageSha256", "SourceImageDigest", "SourceImageSha256"}
+// Traits: the keys that this builder sets beside the common ones.
+func (c *Builder) Traits() kiln.Traits {
+	return kiln.Traits{Generates: []string{"ImageSha256", "SourceImageDigest", "SourceImageSha256"}}
 }

@@ -78,16 +78,16 @@ func reaper(owner string) (kiln.Reaper, bool) {
 	case "":
 		return local.Reaper{}, true
 	case "builder":
-		if make := all.Builders[name]; make != nil {
-			component = make()
+		if build := all.Builders[name]; build != nil {
+			component = build()
 		}
 	case "provisioner":
-		if make := all.Provisioners[name]; make != nil {
-			component = make()
+		if build := all.Provisioners[name]; build != nil {
+			component = build()
 		}
 	case "post-processor":
-		if make := all.PostProcessors[name]; make != nil {
-			component = make()
+		if build := all.PostProcessors[name]; build != nil {
+			component = build()
 		}
 	}
 	r, ok := component.(kiln.Reaper)

@@ -19,28 +19,28 @@ func (f *explainFlags) define(fs *flag.FlagSet) {
 
 var explainCommand = &command{
 	name: "explain", usage: "[options] [COMPONENT[.OPTION]]", synopsis: "show the options of a component",
-	about: "Shows what a builder, communicator, provisioner or post-processor does and each of its options.\nWithout a name: the list of components. A name that several kinds share is told apart\nby its kind: explain provisioner.shell-local.",
-	run: func(_ context.Context, p *program, c *call) int {
+	about: "Shows what a builder, communicator, provisioner or post-processor does and each of its\n" +
+		"options. Without a name: the list of components. A name that several kinds share is told\n" +
+		"apart by its kind: explain provisioner.shell-local.",
+	run: func(_ context.Context, p *program, c *call) error {
 		var f explainFlags
-		if !c.parse(p, f.define, 0, 1) {
-			return exitFailed
+		if err := c.parse(p, f.define, 0, 1); err != nil {
+			return err
 		}
 		all := described()
 		if len(c.args) == 0 {
 			for _, c := range all {
 				c, err := c.Documented()
 				if err != nil {
-					p.fail("Error: %v", err)
-					return exitFailed
+					return err
 				}
 				p.say("%-16s %-16s %s", c.Kind, c.Name, c.Synopsis())
 			}
-			return exitOK
+			return nil
 		}
 		found, option := docs.Find(all, c.args[0])
 		if len(found) == 0 {
-			p.noComponent(all, c.args[0])
-			return exitFailed
+			return p.noComponent(all, c.args[0])
 		}
 		for i, d := range found {
 			if i > 0 {
@@ -48,19 +48,18 @@ var explainCommand = &command{
 			}
 			text, err := d.Page(f.markdown, option)
 			if err != nil {
-				p.fail("Error: %v", err)
-				return exitFailed
+				return err
 			}
 			p.say("%s", strings.TrimRight(text, "\n"))
 		}
-		return exitOK
+		return nil
 	},
 }
 
 // described lists the components of the program.
 func described() []docs.Component { return docs.Of(components(), kiln.Sources, "kiln") }
 
-func (p *program) noComponent(all []docs.Component, word string) {
+func (p *program) noComponent(all []docs.Component, word string) error {
 	var names []string
 	for _, d := range all {
 		names = append(names, d.Name)
@@ -69,13 +68,11 @@ func (p *program) noComponent(all []docs.Component, word string) {
 			if near := schema.Suggest(rest, d.Block.Names()); near != "" {
 				hint = fmt.Sprintf(" Did you mean %q?", near)
 			}
-			p.fail("Error: %s %s has no option %q.%s", d.Kind, d.Name, rest, hint)
-			return
+			return wordedf("Error: %s %s has no option %q.%s", d.Kind, d.Name, rest, hint)
 		}
 	}
 	if near := schema.Suggest(word, names); near != "" {
-		p.fail("Error: there is no component %q. Did you mean %q?", word, near)
-		return
+		return wordedf("Error: there is no component %q. Did you mean %q?", word, near)
 	}
-	p.fail("Error: there is no component %q. `%s explain` lists all.", word, p.name)
+	return wordedf("Error: there is no component %q. `%s explain` lists all.", word, p.name)
 }

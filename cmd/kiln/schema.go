@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 
 	"kiln/internal/template"
@@ -18,10 +17,10 @@ func (f *schemaFlags) define(fs *flag.FlagSet) {
 var schemaCommand = &command{
 	name: "schema", usage: "[options]", synopsis: "print the schema of templates, for editors",
 	about: "Prints every block, component, option and function that a template can have as JSON.",
-	run: func(_ context.Context, p *program, c *call) int {
+	run: func(_ context.Context, p *program, c *call) error {
 		var f schemaFlags
-		if !c.parse(p, f.define, 0, 0) {
-			return exitFailed
+		if err := c.parse(p, f.define, 0, 0); err != nil {
+			return err
 		}
 		var doc any
 		var err error
@@ -31,23 +30,10 @@ var schemaCommand = &command{
 			doc, err = editorSchema()
 		}
 		if err != nil {
-			p.fail("Error: %v", err)
-			return exitFailed
+			return err
 		}
 		return p.json(doc)
 	},
-}
-
-// json prints a value as JSON.
-func (p *program) json(v any) int {
-	enc := json.NewEncoder(p.out)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
-	}
-	return exitOK
 }
 
 func editorSchema() (*docs.Editor, error) {
@@ -55,5 +41,3 @@ func editorSchema() (*docs.Editor, error) {
 		Blocks: template.Blocks(), Functions: template.Functions(), Engine: template.EngineFunctions()}
 	return docs.EditorSchema(language, described())
 }
-
-type object = map[string]any

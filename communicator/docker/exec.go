@@ -46,6 +46,11 @@ func (c *Communicator) Guest() kiln.Guest {
 	return kiln.Guest{OS: kiln.OSUnix, Shell: kiln.ShellPOSIX, Terminal: c.o.Terminal}
 }
 
+// Switch makes another container the one to work on. Nothing may run meanwhile.
+func (c *Communicator) Switch(container string) {
+	c.container, c.owner = container, owner{}
+}
+
 // Close leaves the container as it is.
 func (c *Communicator) Close() error { return nil }
 

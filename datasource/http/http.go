@@ -90,4 +90,6 @@ func (d *DataSource) Read(ctx context.Context) (any, error) {
 }
 
 // Shape is what Read gives.
-func (d *DataSource) Shape() any { return Output{Headers: map[string]string{}} }
+func (d *DataSource) Traits() kiln.Traits {
+	return kiln.Traits{Shape: Output{Headers: map[string]string{}}}
+}

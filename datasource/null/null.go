@@ -31,4 +31,4 @@ func (d *DataSource) Validate() error {
 func (d *DataSource) Read(context.Context) (any, error) { return Output{d.Input}, nil }
 
 // Shape is what Read gives.
-func (d *DataSource) Shape() any { return Output{} }
+func (d *DataSource) Traits() kiln.Traits { return kiln.Traits{Shape: Output{}} }

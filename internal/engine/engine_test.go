@@ -74,7 +74,7 @@ func (f *builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 	here.put(r.ID)
 	keys := b.Layers("source")
 	for n := len(keys) - 1; n > 0 && m.resumed == 0; n-- {
-		if here.has("layer-" + string(keys[n])) {
+		if keys[n] != "" && here.has("layer-"+string(keys[n])) {
 			m.resumed = n
 		}
 	}
@@ -149,7 +149,9 @@ type postProcessor struct {
 	Force bool   `kiln:"force"`
 }
 
-func (p *postProcessor) Keep() kiln.Keep { return kiln.Keep{Default: p.Force, Forced: p.Force} }
+func (p *postProcessor) Traits() kiln.Traits {
+	return kiln.Traits{Keep: kiln.Keep{Default: p.Force, Forced: p.Force}}
+}
 
 func (p *postProcessor) Process(_ context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
 	if p.Fail {
@@ -191,7 +193,7 @@ func bake(t *testing.T, text string, change func(*Options)) ([]Result, string, i
 	j := journal.New(dir, "run", "-")
 	var mu sync.Mutex
 	var said []string
-	o := Options{Run: "run", Dir: ".", OnError: "cleanup", Journal: j, Redactor: new(kiln.Redactor),
+	o := Options{Run: "run", Dir: ".", OnError: "cleanup", Journal: j,
 		Reaper: func(owner string) (kiln.Reaper, bool) {
 			if owner == "" {
 				return local.Reaper{}, true
@@ -312,7 +314,7 @@ func TestCancelled(t *testing.T) {
 	builds, _ := tmpl.Builds(t.Context())
 	plan, _ := NewPlan(builds)
 	var end kiln.Event
-	results := Run(ctx, plan, Options{Journal: journal.New(t.TempDir(), "r", ""), Redactor: new(kiln.Redactor), Sink: func(e kiln.Event) { end = e }})
+	results := Run(ctx, plan, Options{Journal: journal.New(t.TempDir(), "r", ""), Sink: func(e kiln.Event) { end = e }})
 	if len(results) != 0 || end.Result != kiln.OutcomeCancelled {
 		t.Errorf("%v, %+v", results, end)
 	}

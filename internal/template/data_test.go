@@ -25,7 +25,7 @@ type slowOutput struct {
 	Text string `kiln:"text"`
 }
 
-func (s *slow) Shape() any { return slowOutput{} }
+func (s *slow) Traits() kiln.Traits { return kiln.Traits{Shape: slowOutput{}} }
 
 func (s *slow) Read(ctx context.Context) (any, error) {
 	s.all.reads.Add(1)

@@ -44,7 +44,7 @@ func (f *fake) Process(_ context.Context, _ *kiln.Build, in *kiln.Artifact) (*ki
 	return in, nil
 }
 func (f *fake) Read(context.Context) (any, error) { return map[string]any{"text": f.Text, "n": 5}, nil }
-func (f *fake) Generates() []string               { return []string{"Extra"} }
+func (f *fake) Traits() kiln.Traits               { return kiln.Traits{Generates: []string{"Extra"}} }
 
 func testOptions(path string) Options {
 	return Options{Path: path, PackerVersion: "1.16.0", KilnVersion: "0.1.0", Start: time.Unix(1700000000, 0), EvaluateData: true,

@@ -188,9 +188,7 @@ func (h *hclTemplate) build(b *hclBuild, u hclUse, name string) (*Build, hcl.Dia
 	if !ok {
 		diags = append(diags, errorf(blk.LabelRanges[0], "Unknown source type "+u.typ, "The builder %s is unknown by %s", u.typ, h.unknownType(u.typ, slices.Collect(maps.Keys(h.Components.Builders)))))
 	} else {
-		if g, is := h.Components.NewBuilder(typ).(kiln.Generator); is {
-			d.keys = g.Generates()
-		}
+		d.keys = kiln.TraitsOf(h.Components.NewBuilder(typ)).Generates
 		body := u.src.body
 		if u.body != nil {
 			body = hcl.MergeBodies([]hcl.Body{body, u.body})

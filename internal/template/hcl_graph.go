@@ -228,8 +228,8 @@ func (g *graph) readAll(names []string) {
 // shape is the value of a data source that is not read: of its type, where that is
 // known.
 func shape(src kiln.DataSource) cty.Value {
-	if s, ok := src.(kiln.Shaper); ok {
-		return cty.UnknownVal(schema.ToCty(s.Shape()).Type())
+	if shape := kiln.TraitsOf(src).Shape; shape != nil {
+		return cty.UnknownVal(schema.ToCty(shape).Type())
 	}
 	return cty.DynamicVal
 }

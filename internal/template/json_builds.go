@@ -91,9 +91,7 @@ func (j *jsonTemplate) build(b *jsonBuilder) (*Build, Diagnostics) {
 	}
 	var generated []string
 	if ok {
-		if g, is := j.Components.NewBuilder(b.typ).(kiln.Generator); is {
-			generated = g.Generates()
-		}
+		generated = kiln.TraitsOf(j.Components.NewBuilder(b.typ)).Generates
 	}
 	d := jsonDecoder{j: j, c: c, keys: append(slices.Clone(commonData), generated...)}
 	if ok {

@@ -41,8 +41,10 @@ func (p *PostProcessor) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Keep keeps the input, whose files are part of the result.
-func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true, Forced: true} }
+// Traits: the input is kept.
+func (p *PostProcessor) Traits() kiln.Traits {
+	return kiln.Traits{Keep: kiln.Keep{Default: true, Forced: true}}
+}
 
 // Process reads each file once for all types.
 func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {

@@ -71,8 +71,10 @@ func (p *Provisioner) sources() []string {
 	return all
 }
 
-// Volatile is true for downloads, whose effect is on this machine.
-func (p *Provisioner) Volatile() bool { return p.Direction == "download" }
+// Traits: the effect of a download is on this machine.
+func (p *Provisioner) Traits() kiln.Traits {
+	return kiln.Traits{Outside: p.Direction == "download", NoScript: true}
+}
 
 // Provision copies.
 func (p *Provisioner) Provision(ctx context.Context, b *kiln.Build, c kiln.Communicator) error {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
-	"github.com/zclconf/go-cty-yaml"
+	yaml "github.com/zclconf/go-cty-yaml"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"

@@ -52,6 +52,19 @@ func cancelled(err error) error {
 	return fmt.Errorf("build was cancelled: %w: %w", context.Canceled, err)
 }
 
+// ask puts a question to a person, who may have worked on the machine by hand before
+// answering. Questions while connecting are about the way in.
+func (w *work) ask(ctx context.Context, build, question string) (string, error) {
+	if w.Ask == nil {
+		return "", kiln.ErrNoPrompt
+	}
+	answer, err := w.Ask(ctx, build, question)
+	if err == nil && w.phase != "connect" {
+		w.stopKeeping(w.b, "somebody was asked, and may have worked on the machine by hand")
+	}
+	return answer, err
+}
+
 // askAfter asks what to do about a failed step.
 func (w *work) askAfter(ctx context.Context, step string, err error) (again, abort bool) {
 	w.b.Error("%v", err)

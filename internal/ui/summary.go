@@ -11,18 +11,18 @@ import (
 // tail is how many lines of a failed step's output are shown again.
 const tail = 20
 
-// story follows a run and tells what is to be said at its end. Every sink for
+// runState follows a run and knows what is to be said at its end. Every sink for
 // people has one.
-type story struct {
+type runState struct {
 	start  time.Time
 	order  []string
-	builds map[string]*chapter
+	builds map[string]*buildState
 	result kiln.BuildOutcome
 	hints  []string
 }
 
-// chapter is what a story knows of one build.
-type chapter struct {
+// buildState is what a runState knows of one build.
+type buildState struct {
 	name        string
 	index       int
 	started     time.Time
@@ -44,32 +44,32 @@ type chapter struct {
 	left        []kiln.Resource
 }
 
-func newStory() *story { return &story{builds: map[string]*chapter{}} }
+func newRunState() *runState { return &runState{builds: map[string]*buildState{}} }
 
-func (s *story) chapter(name string) *chapter {
+func (s *runState) build(name string) *buildState {
 	c := s.builds[name]
 	if c == nil {
-		c = &chapter{name: name, index: len(s.order)}
+		c = &buildState{name: name, index: len(s.order)}
 		s.builds[name] = c
 		s.order = append(s.order, name)
 	}
 	return c
 }
 
-// chapters are all builds in their order, those that never began last.
-func (s *story) chapters() []*chapter {
-	var all []*chapter
+// states are all builds in their order, those that never began last.
+func (s *runState) states() []*buildState {
+	var all []*buildState
 	for _, name := range s.order {
 		all = append(all, s.builds[name])
 	}
 	return all
 }
 
-func (s *story) event(e kiln.Event) {
+func (s *runState) event(e kiln.Event) {
 	if e.Kind == kiln.EventRunStart {
 		s.start = e.Time
 		for _, name := range e.Data {
-			s.chapter(name)
+			s.build(name)
 		}
 		return
 	}
@@ -80,7 +80,7 @@ func (s *story) event(e kiln.Event) {
 	if e.Build == "" {
 		return
 	}
-	c := s.chapter(e.Build)
+	c := s.build(e.Build)
 	switch e.Kind {
 	case kiln.EventBuildStart:
 		c.started = e.Time
@@ -124,8 +124,8 @@ func (s *story) event(e kiln.Event) {
 }
 
 // failed lists the builds that failed, in order.
-func (s *story) failed() (all []*chapter) {
-	for _, c := range s.chapters() {
+func (s *runState) failed() (all []*buildState) {
+	for _, c := range s.states() {
 		if c.ended && c.outcome != kiln.OutcomeSuccess {
 			all = append(all, c)
 		}
@@ -141,7 +141,7 @@ type line struct {
 }
 
 // summary is what is said after all builds have ended.
-func (s *story) summary(took time.Duration) []line {
+func (s *runState) summary(took time.Duration) []line {
 	say := func(format string, args ...any) line { return line{text: fmt.Sprintf(format, args...), colour: -1} }
 	bad := func(format string, args ...any) line {
 		return line{text: fmt.Sprintf(format, args...), error: true, colour: -1}
@@ -158,7 +158,7 @@ func (s *story) summary(took time.Duration) []line {
 		}
 	}
 	made := false
-	for _, c := range s.chapters() {
+	for _, c := range s.states() {
 		for _, a := range c.artifacts {
 			if !made {
 				out = append(out, say("\n==> Builds finished. The artifacts of successful builds are:"))
@@ -177,7 +177,7 @@ func (s *story) summary(took time.Duration) []line {
 }
 
 // failure tells where a build failed and what was printed last.
-func (c *chapter) failure() []line {
+func (c *buildState) failure() []line {
 	var out []line
 	if c.failedPhase == "wait" {
 		return nil // it never began: the build that it needs tells why
@@ -194,9 +194,9 @@ func (c *chapter) failure() []line {
 }
 
 // leftovers tells what is left behind, and what to type next.
-func (s *story) leftovers() []line {
+func (s *runState) leftovers() []line {
 	var out []line
-	for _, c := range s.chapters() {
+	for _, c := range s.states() {
 		for _, r := range c.left {
 			out = append(out, line{text: fmt.Sprintf("Left behind by %s: %s", c.name, r), error: true, colour: -1})
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"kiln"
 )
@@ -11,25 +12,29 @@ import (
 // MachineReadable writes comma separated records: cli.md 3.
 type MachineReadable struct {
 	out   io.Writer
-	story *story
+	state *runState
 	err   error
 }
 
 // NewMachineReadable makes a machine-readable sink.
 func NewMachineReadable(out io.Writer) *MachineReadable {
-	return &MachineReadable{out: out, story: newStory()}
+	return &MachineReadable{out: out, state: newRunState()}
 }
 
 var recordEscapes = strings.NewReplacer(",", "%!(PACKER_COMMA)", "\r", `\r`, "\n", `\n`)
 
-func (m *MachineReadable) record(e kiln.Event, target, kind string, data ...string) {
+// Record is a line of the machine-readable output.
+func Record(t time.Time, target, kind string, data ...string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d,%s,%s", e.Time.Unix(), recordEscapes.Replace(target), kind)
+	fmt.Fprintf(&b, "%d,%s,%s", t.Unix(), recordEscapes.Replace(target), kind)
 	for _, d := range data {
 		b.WriteString("," + recordEscapes.Replace(d))
 	}
-	b.WriteString("\n")
-	if _, err := io.WriteString(m.out, b.String()); err != nil && m.err == nil {
+	return b.String() + "\n"
+}
+
+func (m *MachineReadable) record(e kiln.Event, target, kind string, data ...string) {
+	if _, err := io.WriteString(m.out, Record(e.Time, target, kind, data...)); err != nil && m.err == nil {
 		m.err = fmt.Errorf("write output: %w", err)
 	}
 }
@@ -44,10 +49,8 @@ func (m *MachineReadable) ui(e kiln.Event, bad bool, text string) {
 
 // Event writes one event.
 func (m *MachineReadable) Event(e kiln.Event) {
-	m.story.event(e)
+	m.state.event(e)
 	switch e.Kind {
-	case kiln.EventMachine:
-		m.record(e, e.Build, e.Text, e.Data...)
 	case kiln.EventBuildEnd:
 		text, bad := ending(e)
 		m.ui(e, bad, text)
@@ -72,7 +75,7 @@ func (m *MachineReadable) end(e kiln.Event) {
 		m.ui(e, false, "Cleanly cancelled builds after being interrupted.")
 		return
 	}
-	if failed := m.story.failed(); len(failed) > 0 {
+	if failed := m.state.failed(); len(failed) > 0 {
 		m.record(e, "", "error-count", fmt.Sprint(len(failed)))
 		m.ui(e, true, "\n==> Some builds didn't complete successfully and had errors:")
 		for _, c := range failed {
@@ -81,7 +84,7 @@ func (m *MachineReadable) end(e kiln.Event) {
 		}
 	}
 	made := false
-	for _, c := range m.story.chapters() {
+	for _, c := range m.state.states() {
 		if len(c.artifacts) == 0 {
 			continue
 		}

@@ -2,10 +2,8 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"kiln"
@@ -96,7 +94,7 @@ func foresee(ctx context.Context, job *Job, layers *Layers, dir string, done map
 			remade = append(remade, need)
 		}
 	}
-	w := &work{runner: &runner{Options{Dir: dir, Layers: layers, Redactor: new(kiln.Redactor)}}, job: job}
+	w := &work{runner: &runner{Options{Dir: dir, Layers: layers}}, job: job}
 	resumed, err := w.foreseeStart(ctx, f, remade)
 	if err != nil {
 		return nil, err
@@ -142,7 +140,7 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 	if err := diagError(diags); err != nil {
 		return 0, err
 	}
-	seer, ok := component.(kiln.Foreseer)
+	store, ok := component.(kiln.LayerStore)
 	switch {
 	case !ok:
 		f.Start = "its source; this builder keeps no layers"
@@ -154,9 +152,9 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 		f.Start = "the artifact of " + strings.Join(remade, ", ") + ", which is made again"
 		return -1, nil
 	}
-	host := kiln.Host{Emit: func(kiln.Event) {}, Layers: w.layerKeys}
-	b := kiln.NewBuild(kiln.Build{Name: w.job.Template.Name, Source: w.job.Template.Source, Type: w.job.Template.Builder.Type, Dir: w.Dir}, host)
-	resumed, err := seer.Foresee(ctx, b)
+	host := kiln.Host{Emit: func(kiln.Event) {}, Layers: w.layerKeys, Render: w.render}
+	w.b = kiln.NewBuild(kiln.Build{Name: w.job.Template.Name, Source: w.job.Template.Source, Type: w.job.Template.Builder.Type, Dir: w.Dir}, host)
+	resumed, err := store.FindLayer(ctx, w.b)
 	if err != nil {
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
@@ -177,7 +175,7 @@ func (w *work) foreseeSteps(f *Forecast, resumed int, remade []string) {
 		component, _ := p.Decode(nil)
 		s := plannedAs(p.Component, component)
 		switch {
-		case volatile(component):
+		case kiln.TraitsOf(component).Outside:
 			s.Layer = LayerAlways
 		case i < resumed:
 			s.Layer = LayerHit
@@ -189,7 +187,7 @@ func (w *work) foreseeSteps(f *Forecast, resumed int, remade []string) {
 			case len(remade) > 0:
 				s.Reason = "the start state changes"
 			case !missed:
-				s.Reason = w.Layers.reason(w, i)
+				s.Reason = w.reason(i)
 			default:
 				s.Reason = "an earlier step runs"
 			}
@@ -199,33 +197,5 @@ func (w *work) foreseeSteps(f *Forecast, resumed int, remade []string) {
 			f.Runs++
 		}
 		f.Steps = append(f.Steps, s)
-	}
-}
-
-// recall reads what is remembered of a build's last run; nil: nothing.
-func (l *Layers) recall(w *work) *memory {
-	text, err := os.ReadFile(l.path(w))
-	var last memory
-	if err != nil || json.Unmarshal(text, &last) != nil {
-		return nil
-	}
-	return &last
-}
-
-// made keeps with the memory of a run what it made.
-func (l *Layers) made(w *work, a *kiln.Artifact) {
-	last := l.recall(w)
-	if last == nil {
-		return
-	}
-	last.Artifact = a
-	l.save(w, last)
-}
-
-// save keeps a memory. Not being able to costs only the reason of the next miss.
-func (l *Layers) save(w *work, m *memory) {
-	text, err := json.Marshal(m)
-	if err == nil {
-		_ = kiln.WriteFile(l.path(w), text, 0o600)
 	}
 }
