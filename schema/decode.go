@@ -23,8 +23,7 @@ type Decoder struct {
 	Render func(f *Field, text string) (string, error)
 	// Skip tells names on the top level that are not the component's own.
 	Skip func(name string) bool
-	// Unknown is told of each option whose value is not wholly known yet. Nil: it is
-	// not asked for.
+	// Unknown, if set, is called for each option whose value is not wholly known yet.
 	Unknown func(option string, attr *hcl.Attribute)
 
 	overlay bool // lists are laid over those that are there
