@@ -36,8 +36,8 @@ func TestDataSource(t *testing.T, o DataSourceOptions) {
 		t.Errorf("the data source was written to while it was read: it was\n%s\nand is\n%s", config, after)
 	}
 	value := schema.ToCty(first)
-	if shaper, ok := source.(kiln.Shaper); ok {
-		if shape := schema.ToCty(shaper.Shape()); !shape.Type().Equals(value.Type()) {
+	if given := kiln.TraitsOf(source).Shape; given != nil {
+		if shape := schema.ToCty(given); !shape.Type().Equals(value.Type()) {
 			t.Errorf("it says that it gives %#v, and gives %#v", shape.Type(), value.Type())
 		}
 	}
