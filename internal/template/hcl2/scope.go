@@ -169,8 +169,7 @@ func (sc *scope) spec(b *build, u use) *template.BuildSpec {
 		body = hcl.MergeBodies([]hcl.Body{body, u.body})
 	}
 	blk := u.src.blk
-	bs := &buildScope{sc: sc, text: sc.interpolation(u.name, u.typ), b: b, u: u,
-		source: cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(u.alias), "type": cty.StringVal(u.typ)})}
+	bs := &buildScope{sc: sc, text: sc.interpolation(u.name, u.typ), b: b, u: u}
 	return &template.BuildSpec{Name: name, Source: u.name, Alias: u.alias, Select: name, Only: id, Own: u.alias,
 		Builder: &template.Step{Kind: template.KindBuilder, Type: owner.resolve(u.typ), Written: u.typ, Name: u.alias,
 			TypeRange: blk.LabelRanges[0], Body: body, Range: blk.DefRange, Of: newOrigin(owner, u.src.body, u.body)},
@@ -251,7 +250,6 @@ type buildScope struct {
 	text    *interpolate.Context
 	b       *build
 	u       use
-	source  cty.Value
 	once    sync.Once
 	unknown cty.Value // what the build generates, while nothing is known
 }
@@ -266,7 +264,8 @@ func (bs *buildScope) Open(s *template.Step, keys []string, data map[string]any)
 // sees what the build generates.
 func (bs *buildScope) context(s *template.Step, keys []string, data map[string]any) *hcl.EvalContext {
 	o := s.Of.(*origin)
-	more := bs.b.with(map[string]cty.Value{"source": bs.source})
+	source := map[string]cty.Value{"name": cty.StringVal(bs.u.alias), "type": cty.StringVal(bs.u.typ)}
+	more := bs.b.with(map[string]cty.Value{"source": cty.ObjectVal(source)})
 	if o.artifacts {
 		more["artifact"] = bs.sc.artifacts.value()
 	}
