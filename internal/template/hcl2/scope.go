@@ -50,13 +50,14 @@ func newScope(p *parsed, a *artifacts, place string) *scope {
 	return sc
 }
 
-// values are the values of all names, as far as they are known.
-func (sc *scope) values() map[string]cty.Value {
+// values are the values of all names, as far as they are known; of those that an
+// expression refers to where its references are given.
+func (sc *scope) values(refs ...hcl.Traversal) map[string]cty.Value {
 	vars, locals, modules := map[string]cty.Value{}, map[string]cty.Value{}, map[string]cty.Value{}
-	for name, v := range sc.variables {
-		vars[name] = orUnknown(sc.vars[name].value, v.typ)
+	for _, name := range wanted(sc.variables, "var", refs) {
+		vars[name] = orUnknown(sc.vars[name].value, sc.variables[name].typ)
 	}
-	for name := range sc.locals {
+	for _, name := range wanted(sc.locals, "local", refs) {
 		locals[name] = orUnknown(sc.computed[name], cty.DynamicPseudoType)
 	}
 	data := map[string]map[string]cty.Value{}
@@ -83,6 +84,28 @@ func (sc *scope) values() map[string]cty.Value {
 		all["module"] = cty.ObjectVal(modules)
 	}
 	return all
+}
+
+// wanted are the names of a map that references beginning with root refer to; all of
+// them where there are no references, or one to the whole.
+func wanted[T any](all map[string]T, root string, refs []hcl.Traversal) []string {
+	var names []string
+	for _, t := range refs {
+		if t.RootName() != root {
+			continue
+		}
+		name := step(t, 1)
+		if name == "" {
+			return slices.Collect(maps.Keys(all))
+		}
+		if _, ok := all[name]; ok {
+			names = append(names, name)
+		}
+	}
+	if refs == nil {
+		return slices.Collect(maps.Keys(all))
+	}
+	return names
 }
 
 func orUnknown(v cty.Value, ty cty.Type) cty.Value {
