@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command bench times Kiln beside Debian's packer and the plain tools, in one run,
 // and prints ratios: make bench. It asserts nothing; the aims stand beside the
 // figures.
