@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command bench times Kiln against Debian's packer and the plain tools, in one run,
 // and prints ratios: make bench. It asserts nothing; the aims are next to the
 // figures.
