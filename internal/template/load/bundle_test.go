@@ -55,7 +55,8 @@ func write(t *testing.T, files map[string]string) string {
 
 // bundled loads a template, makes it a bundle and reads that from its JSON in an
 // empty folder.
-func bundled(t *testing.T, o template.Options, secrets ...string) (*template.Bundle, map[string][]map[string]any) {
+func bundled(t *testing.T, o template.Options, secrets ...string) (*template.Bundle,
+	map[string][]map[string]any) {
 	t.Helper()
 	tpl, diags := Template(t.Context(), o)
 	if diags.HasErrors() {
@@ -165,7 +166,8 @@ const token = "very-secret-token"
 func TestBundleHCL(t *testing.T) {
 	dir := write(t, bundleFiles)
 	o := testOptions("t")
-	o.Vars, o.VarFiles, o.Environ = []string{"name=given", "token=" + token}, []string{"v.pkrvars.hcl"}, []string{"HERE=of the environment", "OTHER=x"}
+	o.Vars, o.VarFiles, o.Environ = []string{"name=given",
+		"token=" + token}, []string{"v.pkrvars.hcl"}, []string{"HERE=of the environment", "OTHER=x"}
 	o.Except = []string{"b.fake.two-b-2"}
 	b, want := bundled(t, o, token, "OTHER")
 	if len(want) != 5 {
@@ -191,7 +193,8 @@ func TestBundleJSON(t *testing.T) {
 		"post-processors": ["fake"]}`,
 		"v.json": `{"n": "2"}`})
 	o := testOptions("t.json")
-	o.Vars, o.VarFiles, o.Environ = []string{"name=given", "token=" + token}, []string{"v.json"}, []string{"HERE=there", "PASS=pass-word-1"}
+	o.Vars, o.VarFiles, o.Environ = []string{"name=given",
+		"token=" + token}, []string{"v.json"}, []string{"HERE=there", "PASS=pass-word-1"}
 	b, want := bundled(t, o, token, "pass-word-1")
 	if len(want) != 2 || !strings.Contains(want["fake.b"][0]["text"].(string), dir) {
 		t.Fatal(want)
