@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -260,11 +261,11 @@ build { sources = ["fake.a"] }
 // counter is a data source that counts how often it is asked.
 type counter struct {
 	Text  string `kiln:"text"`
-	asked *int
+	asked *atomic.Int32
 }
 
 func (c *counter) Read(_ context.Context) (any, error) {
-	*c.asked++
+	c.asked.Add(1)
 	return map[string]any{"text": c.Text}, nil
 }
 
@@ -280,7 +281,7 @@ source "fake" "a" {
 }
 build { sources = ["fake.a"] }
 `})
-	asked := 0
+	var asked atomic.Int32
 	with := func(path string) template.Options {
 		o := testOptions(path)
 		o.Vars = []string{"token=" + token}
@@ -289,14 +290,14 @@ build { sources = ["fake.a"] }
 	}
 	b, want := bundled(t, with("t.pkr.hcl"), token)
 	gone(t, dir)
-	if asked = 0; len(b.Data) != 1 {
+	if asked.Store(0); len(b.Data) != 1 {
 		t.Error(b.Data)
 	}
 	tpl, diags := FromBundle(t.Context(), b, with(""))
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	if diff := cmp.Diff(want, settings(t, tpl)); diff != "" || asked != 1 {
-		t.Errorf("asked %d times: %s", asked, diff)
+	if diff := cmp.Diff(want, settings(t, tpl)); diff != "" || asked.Load() != 1 {
+		t.Errorf("asked %d times: %s", asked.Load(), diff)
 	}
 }
