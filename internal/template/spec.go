@@ -173,7 +173,8 @@ type Scope interface {
 }
 
 // Describe is a build block, for inspect.
-func Describe(name, description string, sources []Named, steps []*Step, cleanup *Step, chains [][]*Step) Block {
+func Describe(name, description string, sources []Named, steps []*Step, cleanup *Step,
+	chains [][]*Step) Block {
 	named := func(steps []*Step) (names []Named) {
 		for _, s := range steps {
 			names = append(names, Named{s.Written, s.Name})
