@@ -35,6 +35,7 @@ type buildFlags struct {
 	output         choice
 	junit          string
 	properties     string
+	path           string // of the template or plan, as it is given again
 }
 
 // optionalBool is a boolean flag that knows whether it was given.
@@ -101,12 +102,16 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) error {
 	}
 	o := f.options(ctx, p, path)
 	o.WarnUndeclared, o.EvaluateData, o.Thorough = f.warnUndeclared, true, true
+	f.path = path
 	file, err := readPlan(path)
 	if err != nil {
 		return err
 	}
 	var t *template.Template
 	if file != nil {
+		if f.path, err = filepath.Abs(path); err != nil {
+			return err
+		}
 		t, err = p.loadPlan(ctx, file, o)
 	} else {
 		t, err = p.load(ctx, o)
@@ -164,7 +169,7 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 		o.Version = packerVersion
 	}
 	if !f.debug && f.onError.value == "cleanup" {
-		o.Hint = []string{p.name + " build -on-error=ask " + shellQuote(t.Path) + "   # stops at the failing step and asks"}
+		o.Hint = []string{p.name + " build -on-error=ask " + shellQuote(f.path) + "   # stops at the failing step and asks"}
 	}
 	if o.Layers, err = p.openLayers(f.noCache, f.cacheMaxAge); err != nil {
 		p.say("Warning: layers are not used: %v", err)
