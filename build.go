@@ -47,6 +47,7 @@ type state struct {
 	ledger ledger
 	mu     sync.Mutex
 	data   map[string]any
+	access Access
 }
 
 // NewBuild makes a build with its identity as in id, which lives in host.
@@ -72,11 +73,13 @@ func (b *Build) Set(key string, value any) {
 	b.state.data[key] = value
 }
 
-// Data is a copy of all that was Set.
+// Data is a copy of all that was Set, with what follows from the build's [Access].
 func (b *Build) Data() map[string]any {
 	b.state.mu.Lock()
 	defer b.state.mu.Unlock()
-	return maps.Clone(b.state.data)
+	data := maps.Clone(b.state.data)
+	maps.Copy(data, b.state.access.data())
+	return data
 }
 
 // GuestVars are the variables that every script of the build is given, on the

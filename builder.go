@@ -30,13 +30,6 @@ type DataSource interface {
 	Read(ctx context.Context) (any, error)
 }
 
-// A Shaper is a data source that says what it would give without asking: so that
-// what uses it can be checked before it is read.
-type Shaper interface {
-	// Shape is a value of the type that Read gives; what is in it does not matter.
-	Shape() any
-}
-
 // A Validator is a component that can tell what is wrong with its
 // configuration. It reports every problem at once, joined with [errors.Join],
 // each a [*FieldError] where one field is to blame. It has no side effects,
@@ -51,10 +44,35 @@ type Keep struct {
 	Forced  bool // the template may not turn a default of true off
 }
 
-// A Keeper is a post-processor that says what happens to its input. One that is
-// not a Keeper lets its input be destroyed.
-type Keeper interface {
-	Keep() Keep
+// Traits are facts about a component that others plan with. The zero value is what
+// holds for a component that says nothing.
+type Traits struct {
+	// Outside: the effect of a provisioner is, or may be, outside the machine, so that
+	// it runs even where a kept layer already holds the state after it.
+	Outside bool
+	// NoScript: a provisioner gives the machine none of [Build.GuestVars], so that its
+	// effect does not depend on them.
+	NoScript bool
+	// Keep: what happens to a post-processor's input. By default it is destroyed.
+	Keep Keep
+	// Generates: the keys that a builder Sets beside those that all builders do.
+	Generates []string
+	// Shape: a value of the type that a data source gives; what is in it does not
+	// matter. With it, what uses the data source can be checked before it is read.
+	Shape any
+}
+
+// A Describer is a component with Traits.
+type Describer interface {
+	Traits() Traits
+}
+
+// TraitsOf are the traits of any component.
+func TraitsOf(component any) Traits {
+	if d, ok := component.(Describer); ok {
+		return d.Traits()
+	}
+	return Traits{}
 }
 
 // A Reaper is a component that makes things outside the process. It is asked by
@@ -69,23 +87,31 @@ type Reaper interface {
 	Owned(ctx context.Context, run string, example Resource) ([]Resource, error)
 }
 
-// Volatile is a provisioner whose effect is, or may be, outside the machine, so
-// that it runs even when a kept layer already holds the state after it.
-type Volatile interface {
-	Volatile() bool
-}
-
 // Components is the one list of what a program can build with. The keys are the
 // type names that a template uses. Each function returns a new zero component,
 // a pointer to a struct with kiln tags.
 type Components struct {
 	Builders       map[string]func() Builder
+	Communicators  map[string]func() Connector
 	Provisioners   map[string]func() Provisioner
 	PostProcessors map[string]func() PostProcessor
 	DataSources    map[string]func() DataSource
 }
 
-// A Generator is a builder that Sets data of its own beside what all builders do.
-type Generator interface {
-	Generates() []string // the keys
+// NewBuilder returns a new builder, with a connector of every communicator in it
+// where it connects to its machine; nil: none has this name.
+func (c Components) NewBuilder(name string) Builder {
+	newBuilder := c.Builders[name]
+	if newBuilder == nil {
+		return nil
+	}
+	b := newBuilder()
+	if o, ok := b.(interface{ Offer(map[string]Connector) }); ok {
+		connectors := map[string]Connector{}
+		for name, newConnector := range c.Communicators {
+			connectors[name] = newConnector()
+		}
+		o.Offer(connectors)
+	}
+	return b
 }

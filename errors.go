@@ -13,6 +13,9 @@ var (
 	ErrDenied         = errors.New("denied")
 	ErrCancelled      = errors.New("cancelled")
 	ErrConnectionLost = errors.New("connection to the machine was lost")
+	// ErrNotKept is a state of a machine that a layer cannot hold; the text around it
+	// says why.
+	ErrNotKept = errors.New("a layer cannot hold the machine's state")
 	// ErrNoPrompt is returned by Build.Ask where nobody can be asked.
 	ErrNoPrompt = errors.New("no terminal to ask on")
 )
@@ -32,7 +35,10 @@ func (e *ExitError) Error() string {
 
 // StartError is a command that was not started: nothing of it ran, so trying it
 // again is safe.
-type StartError struct{ Err error }
+type StartError struct {
+	Err   error
+	Final bool // trying again cannot help: the machine answered, and refused
+}
 
 func (e *StartError) Error() string { return "start command: " + e.Err.Error() }
 func (e *StartError) Unwrap() error { return e.Err }

@@ -28,7 +28,6 @@ const (
 	EventBuildEnd   EventKind = "build_end"   // Seconds, Error
 	EventRunEnd     EventKind = "run_end"     // Seconds, Error
 	EventLeft       EventKind = "left"        // Resource: made and not destroyed
-	EventMachine    EventKind = "machine"     // Text: type; Data: fields, for -machine-readable only
 	EventPrompt     EventKind = "prompt"      // Text: the question
 )
 

@@ -20,14 +20,6 @@ type Machine interface {
 // A LayerKey names the state of a machine by everything that led to it.
 type LayerKey string
 
-// A Foreseer is a builder that can tell what a build would start from, for a plan.
-type Foreseer interface {
-	// Foresee asks b for the layer keys of the start state, as Start does, and returns
-	// how many provisioners a kept layer stands for. It makes and changes nothing. An
-	// error says why it cannot be told.
-	Foresee(ctx context.Context, b *Build) (resumed int, err error)
-}
-
 // A Checkpointer is a machine whose state can be kept and started from again.
 type Checkpointer interface {
 	// Resumed is the number of leading provisioners whose effect the machine
@@ -50,15 +42,43 @@ type Communicator interface {
 	// Download brings one file or one tree from the machine. A missing source
 	// is ErrNotFound.
 	Download(ctx context.Context, down *Download) error
+	// Guest describes what is on the other side. It is the same for the whole
+	// life of the communicator.
+	Guest() Guest
 	// Close ends the connection. The machine stays.
 	Close() error
 }
 
-// A Terminal is a communicator that may run commands under a pseudo terminal,
-// where standard input is not a clean byte stream.
-type Terminal interface {
-	Terminal() bool
+// Guest is what whoever writes commands for a machine must know of it. The zero
+// value is a machine on which nothing can be run.
+type Guest struct {
+	OS    OS
+	Shell Shell // that reads the command lines of Run
+	// Terminal: commands run under a pseudo terminal, where standard input is not a
+	// clean byte stream.
+	Terminal bool
 }
+
+// OS is a family of operating systems.
+type OS string
+
+// The families that differ in paths and programs.
+const (
+	OSUnknown OS = ""
+	OSUnix    OS = "unix" // slashes in paths, and the programs of POSIX
+	OSWindows OS = "windows"
+)
+
+// Shell is a language of command lines.
+type Shell string
+
+// The shells that a communicator may lead to.
+const (
+	ShellNone       Shell = "" // nothing can be run
+	ShellPOSIX      Shell = "sh"
+	ShellPowerShell Shell = "powershell"
+	ShellCmd        Shell = "cmd"
+)
 
 // Cmd is a command to run on a machine.
 type Cmd struct {
@@ -104,11 +124,16 @@ type Layer struct {
 	Created time.Time
 }
 
-// A LayerStore is a builder whose machines are Checkpointers. It needs no
-// configuration for this.
+// A LayerStore is a builder whose machines are Checkpointers.
 type LayerStore interface {
-	// KeptLayers lists all layers.
+	// FindLayer asks b for the layer keys of the start state, as Start does, and
+	// returns how many provisioners a kept layer stands for. It makes and changes
+	// nothing. An error says why that is not known.
+	FindLayer(ctx context.Context, b *Build) (resumed int, err error)
+	// KeptLayers lists all layers. Configuration counts only as far as it says where
+	// layers are.
 	KeptLayers(ctx context.Context) ([]Layer, error)
-	// RemoveLayer removes one. That it does not exist is success.
+	// RemoveLayer removes one. That it does not exist is success; one that others
+	// stand on is an ErrConflict.
 	RemoveLayer(ctx context.Context, key LayerKey) error
 }

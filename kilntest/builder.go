@@ -3,6 +3,7 @@ package kilntest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"kiln/driver/local"
 	"kiln/internal/journal"
 	"testing"
@@ -139,7 +140,13 @@ func (r *Recorder) clean(t *testing.T, reaper func(owner string) (kiln.Reaper, b
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r.journal.Crash()
-	cleaner := journal.Cleaner{Dir: r.dir, Reaper: reaper}
+	cleaner := journal.Cleaner{Dir: r.dir, Reaper: func(_, _, owner string) (kiln.Reaper, error) {
+		one, ok := reaper(owner)
+		if !ok {
+			return nil, fmt.Errorf("no component %q is a Reaper", owner)
+		}
+		return one, nil
+	}}
 	if err := cleaner.Clean(ctx, ""); err != nil {
 		t.Errorf("clean up: %v", err)
 	}

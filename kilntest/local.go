@@ -20,8 +20,10 @@ type Local struct {
 	Before func(command string) error
 }
 
-// Terminal says what PTY says.
-func (l *Local) Terminal() bool { return l.PTY }
+// Guest is this machine.
+func (l *Local) Guest() kiln.Guest {
+	return kiln.Guest{OS: kiln.OSUnix, Shell: kiln.ShellPOSIX, Terminal: l.PTY}
+}
 
 // Run runs a command with /bin/sh.
 func (l *Local) Run(ctx context.Context, cmd *kiln.Cmd) error {

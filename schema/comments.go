@@ -10,25 +10,47 @@ import (
 	"strings"
 )
 
-// Comments are the doc comments of a component's source: of its package, and of
-// each field by its present name. Sources is the tree of the module's source
-// files, whose package paths begin with module.
-type Comments struct {
-	Package string
-	Fields  map[string]string
+// Documented describes the component v with the doc comments of its source: its
+// block, whose fields have their Doc, and the comment of its package. Sources is the
+// tree of the module's source files, whose package paths begin with module.
+func Documented(sources fs.FS, module string, v any) (block *Block, about string, err error) {
+	rv := reflect.Indirect(reflect.ValueOf(v))
+	reader := commentReader{sources: sources, module: module, packages: map[string]*parsed{}}
+	p, err := reader.load(rv.Type().PkgPath())
+	if err != nil {
+		return nil, "", err
+	}
+	comments := map[string]string{} // of each field, by its present name
+	if err := reader.fields(rv.Type(), comments, ""); err != nil {
+		return nil, "", err
+	}
+	b := bind(rv)
+	for _, at := range b.offers {
+		for _, t := range offered(rv.FieldByIndex(at)) {
+			if err := reader.fields(t, comments, ""); err != nil {
+				return nil, "", err
+			}
+		}
+	}
+	block, err = b.documented(comments, "")
+	return block, p.doc, err
 }
 
-// CommentsOf reads the doc comments of the component v.
-func CommentsOf(sources fs.FS, module string, v any) (Comments, error) {
-	st := Of(v)
-	c := Comments{Fields: map[string]string{}}
-	reader := commentReader{sources: sources, module: module, packages: map[string]*parsed{}}
-	p, err := reader.load(st.Type.PkgPath())
-	if err != nil {
-		return c, err
+// documented is a copy of the block whose fields have their comments.
+func (b *Block) documented(comments map[string]string, prefix string) (*Block, error) {
+	var fields []*Field
+	for _, f := range b.Fields {
+		c := *f
+		c.Doc = comments[prefix+f.Name]
+		if f.Block != nil {
+			var err error
+			if c.Block, err = f.Block.documented(comments, prefix+f.Name+"."); err != nil {
+				return nil, err
+			}
+		}
+		fields = append(fields, &c)
 	}
-	c.Package = p.doc
-	return c, reader.fields(st.Type, c.Fields, "")
+	return NewBlock(fields...)
 }
 
 type parsed struct {
@@ -110,7 +132,7 @@ func (r *commentReader) fields(t reflect.Type, out map[string]string, prefix str
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		tag, ok := sf.Tag.Lookup("kiln")
-		if !ok || tag == "-" {
+		if !ok || tag == "-" || tag == ",offered" {
 			continue
 		}
 		if tag == ",squash" {

@@ -58,8 +58,9 @@ func toCty(v reflect.Value) cty.Value {
 		return cty.MapVal(items)
 	case reflect.Struct:
 		items := map[string]cty.Value{}
-		for _, f := range ofType(v.Type()).Fields {
-			items[f.Name] = toCty(v.FieldByIndex(f.Index))
+		b := bind(v)
+		for _, f := range b.Fields {
+			items[f.Name] = toCty(b.places[f].in(v, f))
 		}
 		return cty.ObjectVal(items)
 	}

@@ -2,7 +2,6 @@ package schema
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"sort"
 	"strings"
@@ -24,9 +23,14 @@ type Decoder struct {
 	Render func(f *Field, text string) (string, error)
 	// Skip tells names on the top level that are not the component's own.
 	Skip func(name string) bool
-	// Unknown is told of each option whose value is not wholly known yet. Nil: it is
-	// not asked for.
-	Unknown func(option string, attr *hcl.Attribute)
+	// Unknown, if set, is called for each option whose value is not wholly known yet.
+	// Options of nested blocks are named block.option. Expr is nil for a plain value.
+	Unknown func(option string, expr hcl.Expression, rng hcl.Range)
+	// Option, if set, is called before each option of the top level is decoded.
+	Option func(name string)
+	// Only, if set, names the options of the top level that are decoded. The others
+	// stay as they are, and nothing is said about names or about what is missing.
+	Only map[string]bool
 
 	overlay bool // lists are laid over those that are there
 }
@@ -34,64 +38,70 @@ type Decoder struct {
 // Positions tells where each field was set, by its present name.
 type Positions map[string]hcl.Range
 
-// Body decodes an HCL body, native or JSON syntax, over dst, a pointer to a
-// struct. Fields that the body does not set get their default if they are zero.
+// Body decodes an HCL body, native or JSON syntax, over dst, a pointer to a struct or
+// a [*Record]. Fields that the body does not set get their default if they are zero.
 func (d *Decoder) Body(body hcl.Body, dst any) (Positions, hcl.Diagnostics) {
-	v := reflect.ValueOf(dst).Elem()
+	r, done := open(dst)
+	defer done()
 	pos := Positions{}
-	st := ofType(v.Type())
-	defaults(st, v)
+	r.defaults(d.Only)
 	var diags hcl.Diagnostics
 	if d.Weak {
-		diags = d.weakBody(body, st, v, pos)
+		diags = d.weakBody(body, r, pos)
 	} else {
-		diags = d.strictBody(body, st, v, pos, true)
+		diags = d.strictBody(body, r, pos, true)
 	}
-	return pos, append(diags, missing(st, pos, body.MissingItemRange())...)
+	if d.Only != nil {
+		return pos, diags
+	}
+	return pos, append(diags, missing(r.Block, pos, body.MissingItemRange())...)
+}
+
+// wants reports whether an option of the top level is to be decoded.
+func (d *Decoder) wants(f *Field, top bool) bool {
+	if !top {
+		return true
+	}
+	if d.Only != nil && !d.Only[f.Name] {
+		return false
+	}
+	if d.Option != nil {
+		d.Option(f.Name)
+	}
+	return true
+}
+
+// within is the decoder of a nested block.
+func (d *Decoder) within(block *Field) *Decoder {
+	if d.Unknown == nil {
+		return d
+	}
+	sub := *d
+	sub.Unknown = func(option string, expr hcl.Expression, rng hcl.Range) {
+		d.Unknown(block.Name+"."+option, expr, rng)
+	}
+	return &sub
 }
 
 // Value decodes an object value over dst, as provisioner overrides do: scalars
 // are replaced, maps merged by key, lists overlaid by index.
 func (d *Decoder) Value(val cty.Value, rng hcl.Range, dst any) hcl.Diagnostics {
-	v := reflect.ValueOf(dst).Elem()
+	r, done := open(dst)
+	defer done()
 	over := *d
 	over.overlay = true
-	return over.object(val, rng, ofType(v.Type()), v, nil, true)
+	return over.object(val, rng, r, nil, true)
 }
 
 // Defaults sets every zero field of dst that has a default.
 func Defaults(dst any) {
-	v := reflect.ValueOf(dst).Elem()
-	defaults(ofType(v.Type()), v)
+	r, done := open(dst)
+	r.defaults(nil)
+	done()
 }
 
-func defaults(st *Struct, v reflect.Value) {
-	for _, f := range st.Fields {
-		fv := v.FieldByIndex(f.Index)
-		if f.HasDefault && fv.IsZero() {
-			var val cty.Value
-			switch f.Kind {
-			case List:
-				var items []cty.Value
-				for part := range strings.SplitSeq(f.Default, "|") {
-					items = append(items, cty.StringVal(part))
-				}
-				val = cty.TupleVal(items)
-			default:
-				val = cty.StringVal(f.Default)
-			}
-			if err := assign(fv, val, true); err != nil {
-				panic(fmt.Sprintf("schema: %v.%s: bad default: %v", st.Type, f.GoName, err))
-			}
-		}
-		if f.Kind == Block && fv.Kind() == reflect.Struct {
-			defaults(f.Elem, fv)
-		}
-	}
-}
-
-func missing(st *Struct, pos Positions, rng hcl.Range) (diags hcl.Diagnostics) {
-	for _, f := range st.Fields {
+func missing(b *Block, pos Positions, rng hcl.Range) (diags hcl.Diagnostics) {
+	for _, f := range b.Fields {
 		if f.Required && pos != nil {
 			if _, ok := pos[f.Name]; !ok {
 				diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing required argument",
@@ -103,11 +113,17 @@ func missing(st *Struct, pos Positions, rng hcl.Range) (diags hcl.Diagnostics) {
 }
 
 // strictBody decodes HCL2: exact names, blocks as blocks.
-func (d *Decoder) strictBody(body hcl.Body, st *Struct, v reflect.Value, pos Positions, top bool) hcl.Diagnostics {
-	content, rest, diags := body.PartialContent(st.body)
-	diags = append(diags, d.unknown(rest, st, top)...)
+func (d *Decoder) strictBody(body hcl.Body, r *Record, pos Positions, top bool) hcl.Diagnostics {
+	b := r.Block
+	content, rest, diags := body.PartialContent(b.body)
+	if d.Only == nil || !top {
+		diags = append(diags, d.unknown(rest, b, top)...)
+	}
 	for _, attr := range sorted(content.Attributes) {
-		f := st.names[attr.Name]
+		f := b.names[attr.Name]
+		if !d.wants(f, top) {
+			continue
+		}
 		if f.Refused != "" {
 			diags = append(diags, refused(attr.Name, f, attr.NameRange))
 			continue
@@ -124,18 +140,21 @@ func (d *Decoder) strictBody(body hcl.Body, st *Struct, v reflect.Value, pos Pos
 		}
 		pos[f.Name] = attr.Expr.Range()
 		if d.Unknown != nil && !val.IsWhollyKnown() {
-			d.Unknown(f.Name, attr)
+			d.Unknown(f.Name, attr.Expr, attr.Range)
 		}
-		diags = append(diags, d.attribute(f, v, val, attr.Expr.Range())...)
+		diags = append(diags, d.attribute(f, r, val, attr.Expr.Range())...)
 	}
 	seen := map[string]bool{}
 	for _, blk := range content.Blocks {
-		f := st.names[blk.Type]
+		f := b.names[blk.Type]
+		if !d.wants(f, top) {
+			continue
+		}
 		if f.Refused != "" {
 			diags = append(diags, refused(blk.Type, f, blk.DefRange))
 			continue
 		}
-		if f.Kind == Block && seen[f.Name] {
+		if f.Kind == Single && seen[f.Name] {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: fmt.Sprintf("Duplicate %s block", blk.Type),
 				Detail: fmt.Sprintf("Only one %s block is allowed.", blk.Type), Subject: &blk.DefRange})
 			continue
@@ -143,10 +162,10 @@ func (d *Decoder) strictBody(body hcl.Body, st *Struct, v reflect.Value, pos Pos
 		seen[f.Name] = true
 		pos[f.Name] = blk.DefRange
 		inner := Positions{}
-		target := blockTarget(f, v, -1)
-		defaults(f.Elem, target)
-		diags = append(diags, d.strictBody(blk.Body, f.Elem, target, inner, false)...)
-		diags = append(diags, missing(f.Elem, inner, blk.Body.MissingItemRange())...)
+		target := r.nested(f, -1)
+		target.defaults(nil)
+		diags = append(diags, d.within(f).strictBody(blk.Body, target, inner, false)...)
+		diags = append(diags, missing(f.Block, inner, blk.Body.MissingItemRange())...)
 	}
 	return diags
 }
@@ -155,15 +174,15 @@ var nothing = &hcl.BodySchema{}
 
 // unknown reports what the schema does not know, each with the name that was
 // probably meant.
-func (d *Decoder) unknown(rest hcl.Body, st *Struct, top bool) (diags hcl.Diagnostics) {
+func (d *Decoder) unknown(rest hcl.Body, b *Block, top bool) (diags hcl.Diagnostics) {
 	if top && d.Skip != nil {
 		rest = skipBody(rest, d.Skip)
 	}
 	_, left := rest.Content(nothing)
 	for _, diag := range left {
 		if name := quoted(diag.Detail); name != "" {
-			if s := Suggest(name, st.Names()); s != "" {
-				if f := st.names[s]; f != nil && (f.Kind == Block || f.Kind == BlockSet) {
+			if s := Suggest(name, b.Names()); s != "" {
+				if f := b.names[s]; f != nil && f.Block != nil {
 					diag.Detail += fmt.Sprintf(" Did you mean the block %q?", s)
 				} else if !strings.Contains(diag.Detail, "Did you mean") {
 					diag.Detail += fmt.Sprintf(" Did you mean %q?", s)
@@ -175,26 +194,22 @@ func (d *Decoder) unknown(rest hcl.Body, st *Struct, top bool) (diags hcl.Diagno
 	return diags
 }
 
-// Names are the present names of all fields, sorted.
-func (s *Struct) Names() []string {
-	var names []string
-	for _, f := range s.Fields {
-		names = append(names, f.Name)
-	}
-	sort.Strings(names)
-	return names
-}
-
 // weakBody decodes a legacy JSON object.
-func (d *Decoder) weakBody(body hcl.Body, st *Struct, v reflect.Value, pos Positions) hcl.Diagnostics {
+func (d *Decoder) weakBody(body hcl.Body, r *Record, pos Positions) hcl.Diagnostics {
+	b := r.Block
 	attrs, diags := body.JustAttributes()
 	for _, attr := range sorted(attrs) {
 		if d.Skip != nil && d.Skip(attr.Name) {
 			continue
 		}
-		f := st.FieldFold(attr.Name)
+		f := b.FieldFold(attr.Name)
 		if f == nil {
-			diags = append(diags, unknownKey(attr.Name, st, attr.NameRange))
+			if d.Only == nil {
+				diags = append(diags, unknownKey(attr.Name, b, attr.NameRange))
+			}
+			continue
+		}
+		if !d.wants(f, true) {
 			continue
 		}
 		if f.Refused != "" {
@@ -208,16 +223,16 @@ func (d *Decoder) weakBody(body hcl.Body, st *Struct, v reflect.Value, pos Posit
 		}
 		pos[f.Name] = attr.Expr.Range()
 		if d.Unknown != nil && !val.IsWhollyKnown() {
-			d.Unknown(f.Name, attr)
+			d.Unknown(f.Name, attr.Expr, attr.Range)
 		}
-		diags = append(diags, d.attribute(f, v, val, attr.Expr.Range())...)
+		diags = append(diags, d.attribute(f, r, val, attr.Expr.Range())...)
 	}
 	return diags
 }
 
-func unknownKey(name string, st *Struct, rng hcl.Range) *hcl.Diagnostic {
+func unknownKey(name string, b *Block, rng hcl.Range) *hcl.Diagnostic {
 	diag := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: fmt.Sprintf(`unknown configuration key: '"%s"'`, name), Subject: &rng}
-	if s := Suggest(name, st.Names()); s != "" {
+	if s := Suggest(name, b.Names()); s != "" {
 		diag.Detail = fmt.Sprintf("Did you mean %q?", s)
 	}
 	return diag
@@ -229,41 +244,36 @@ func refused(name string, f *Field, rng hcl.Range) *hcl.Diagnostic {
 }
 
 // attribute sets one field from a value.
-func (d *Decoder) attribute(f *Field, v reflect.Value, val cty.Value, rng hcl.Range) hcl.Diagnostics {
-	if f.Kind == Block || f.Kind == BlockSet {
-		return d.blocks(f, v, val, rng)
+func (d *Decoder) attribute(f *Field, r *Record, val cty.Value, rng hcl.Range) hcl.Diagnostics {
+	if f.Block != nil {
+		return d.blocks(f, r, val, rng)
 	}
 	// The old name of a field may stand beside the new one: the later wins.
 	val, err := d.render(f, known(val))
 	if err == nil {
-		fv := v.FieldByIndex(f.Index)
-		if !d.overlay {
-			fv.SetZero() // a default goes as a whole
+		old := cty.NilVal // a default goes as a whole
+		if d.overlay {
+			if have, ok := r.values[f.Name]; ok {
+				old = have
+			}
 		}
-		err = assign(fv, val, d.Weak)
+		val, err = f.convert(val, old, d.Weak)
+		r.put(f, val)
 	}
 	if err == nil && len(f.OneOf) > 0 {
-		err = oneOf(f, v.FieldByIndex(f.Index))
+		err = oneOf(f, r.values[f.Name])
 	}
 	if err == nil {
 		return nil
 	}
 	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Incorrect attribute value type",
-		Detail: fmt.Sprintf("Inappropriate value for attribute %q: %s.", f.Name, strings.TrimSuffix(err.Error(), ".")), Subject: &rng}}
+		Detail:  fmt.Sprintf("Inappropriate value for attribute %q: %s.", f.Name, strings.TrimSuffix(err.Error(), ".")),
+		Subject: &rng}}
 }
 
-func oneOf(f *Field, fv reflect.Value) error {
-	vals := []string{}
-	switch {
-	case fv.Kind() == reflect.String:
-		vals = []string{fv.String()}
-	case fv.Kind() == reflect.Slice && fv.Type().Elem().Kind() == reflect.String:
-		for i := range fv.Len() {
-			vals = append(vals, fv.Index(i).String())
-		}
-	}
-	for _, s := range vals {
-		if s != "" && s != unknownText && !slices.Contains(f.OneOf, s) {
+func oneOf(f *Field, val cty.Value) error {
+	for _, s := range texts(val) {
+		if s != "" && s != Placeholder && !slices.Contains(f.OneOf, s) {
 			err := fmt.Errorf("%q is not one of %s", s, strings.Join(f.OneOf, ", "))
 			if near := Suggest(s, f.OneOf); near != "" {
 				err = fmt.Errorf("%w (did you mean %q?)", err, near)
@@ -275,23 +285,23 @@ func oneOf(f *Field, fv reflect.Value) error {
 }
 
 // blocks sets a nested block, or a list of them, from an object value or a list.
-func (d *Decoder) blocks(f *Field, v reflect.Value, val cty.Value, rng hcl.Range) (diags hcl.Diagnostics) {
+func (d *Decoder) blocks(f *Field, r *Record, val cty.Value, rng hcl.Range) (diags hcl.Diagnostics) {
 	val = known(val)
 	items := []cty.Value{val}
 	if ty := val.Type(); ty.IsTupleType() || ty.IsListType() || ty.IsSetType() {
 		items = val.AsValueSlice()
 	}
-	if f.Kind == Block && len(items) > 1 {
+	if f.Kind == Single && len(items) > 1 {
 		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Incorrect attribute value type",
 			Detail: fmt.Sprintf("Inappropriate value for %q: one object is required, not a list.", f.Name), Subject: &rng}}
 	}
 	for i, item := range items {
-		target := blockTarget(f, v, i)
-		defaults(f.Elem, target)
+		target := r.nested(f, i)
+		target.defaults(nil)
 		inner := Positions{}
-		more := d.object(item, rng, f.Elem, target, inner, false)
+		more := d.object(item, rng, target, inner, false)
 		if !more.HasErrors() {
-			more = append(more, missing(f.Elem, inner, rng)...)
+			more = append(more, missing(f.Block, inner, rng)...)
 		}
 		diags = append(diags, more...)
 	}
@@ -299,7 +309,8 @@ func (d *Decoder) blocks(f *Field, v reflect.Value, val cty.Value, rng hcl.Range
 }
 
 // object sets the fields of a struct from an object value.
-func (d *Decoder) object(val cty.Value, rng hcl.Range, st *Struct, v reflect.Value, pos Positions, top bool) (diags hcl.Diagnostics) {
+func (d *Decoder) object(val cty.Value, rng hcl.Range, r *Record, pos Positions, top bool) (diags hcl.Diagnostics) {
+	b := r.Block
 	if !val.Type().IsObjectType() && !val.Type().IsMapType() {
 		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Incorrect attribute value type", Detail: "An object is required.", Subject: &rng}}
 	}
@@ -312,16 +323,17 @@ func (d *Decoder) object(val cty.Value, rng hcl.Range, st *Struct, v reflect.Val
 		if top && d.Skip != nil && d.Skip(name) {
 			continue
 		}
-		f := st.names[name]
+		f := b.names[name]
 		if d.Weak {
-			f = st.FieldFold(name)
+			f = b.FieldFold(name)
 		}
 		switch {
+		case top && f == nil && d.Only != nil || f != nil && !d.wants(f, top):
 		case f == nil && d.Weak:
-			diags = append(diags, unknownKey(name, st, rng))
+			diags = append(diags, unknownKey(name, b, rng))
 		case f == nil:
 			detail := fmt.Sprintf("An argument named %q is not expected here.", name)
-			if s := Suggest(name, st.Names()); s != "" {
+			if s := Suggest(name, b.Names()); s != "" {
 				detail += fmt.Sprintf(" Did you mean %q?", s)
 			}
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unsupported argument", Detail: detail, Subject: &rng})
@@ -331,32 +343,13 @@ func (d *Decoder) object(val cty.Value, rng hcl.Range, st *Struct, v reflect.Val
 			if pos != nil {
 				pos[f.Name] = rng
 			}
-			diags = append(diags, d.attribute(f, v, item, rng)...)
+			if top && d.Unknown != nil && !item.IsWhollyKnown() {
+				d.Unknown(f.Name, nil, rng)
+			}
+			diags = append(diags, d.attribute(f, r, item, rng)...)
 		}
 	}
 	return diags
-}
-
-// blockTarget is the struct that a nested block fills: of a list the element at
-// index i, made if it does not exist, or a new last one for i < 0.
-func blockTarget(f *Field, v reflect.Value, i int) reflect.Value {
-	fv := v.FieldByIndex(f.Index)
-	switch fv.Kind() {
-	case reflect.Pointer:
-		if fv.IsNil() {
-			fv.Set(reflect.New(fv.Type().Elem()))
-		}
-		return fv.Elem()
-	case reflect.Slice:
-		if i < 0 {
-			i = fv.Len()
-		}
-		for fv.Len() <= i {
-			fv.Set(reflect.Append(fv, reflect.Zero(fv.Type().Elem())))
-		}
-		return fv.Index(i)
-	}
-	return fv
 }
 
 func sorted(attrs hcl.Attributes) []*hcl.Attribute {
@@ -381,4 +374,66 @@ func quoted(s string) string {
 	}
 	name, _, _ := strings.Cut(rest, `"`)
 	return name
+}
+
+// render renders every string of a value, and the keys of maps.
+func (d *Decoder) render(f *Field, val cty.Value) (cty.Value, error) {
+	if d.Render == nil || f.Render == RenderNone || val.IsNull() {
+		return val, nil
+	}
+	ty := val.Type()
+	switch {
+	case ty == cty.String:
+		text := val.AsString()
+		if !strings.Contains(text, "{{") {
+			return val, nil
+		}
+		out, err := d.Render(f, text)
+		return cty.StringVal(out), err
+	case ty.IsTupleType() || ty.IsListType() || ty.IsSetType():
+		var items []cty.Value
+		for it := val.ElementIterator(); it.Next(); {
+			_, item := it.Element()
+			out, err := d.render(f, item)
+			if err != nil {
+				return val, err
+			}
+			items = append(items, out)
+		}
+		return cty.TupleVal(items), nil
+	case ty.IsObjectType() || ty.IsMapType():
+		items := map[string]cty.Value{}
+		for it := val.ElementIterator(); it.Next(); {
+			k, item := it.Element()
+			key, err := d.render(f, k)
+			if err != nil {
+				return val, err
+			}
+			if items[key.AsString()], err = d.render(f, item); err != nil {
+				return val, err
+			}
+		}
+		return cty.ObjectVal(items), nil
+	}
+	return val, nil
+}
+
+// skipBody hides attributes and blocks that are not the component's own.
+type skippedBody struct {
+	hcl.Body
+	skip func(string) bool
+}
+
+func skipBody(b hcl.Body, skip func(string) bool) hcl.Body { return skippedBody{b, skip} }
+
+// Content leaves out the diagnostics about names that are skipped.
+func (b skippedBody) Content(s *hcl.BodySchema) (*hcl.BodyContent, hcl.Diagnostics) {
+	content, diags := b.Body.Content(s)
+	kept := diags[:0:0]
+	for _, d := range diags {
+		if name := quoted(d.Detail); name == "" || !b.skip(name) {
+			kept = append(kept, d)
+		}
+	}
+	return content, kept
 }

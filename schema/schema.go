@@ -1,32 +1,40 @@
-// Package schema turns the tagged struct that a component is into everything
-// that is known of its configuration: the decoding of HCL2 and of legacy JSON,
-// defaults, checks, documentation and the editor's schema.
+// Package schema turns the description of a configuration into everything that is
+// known of it: the decoding of HCL2 and of legacy JSON, defaults, checks,
+// documentation and the schema for editors.
 //
-// A field has one tag, kiln:"name,option,...". The options:
+// A [Block] is the description. That of a component is read from the tagged struct
+// that the component is; one that is only known at run time, such as a plugin's, is
+// put together by [NewBlock]. The values of the one live in its struct, those of the
+// other in a [Record].
+//
+// A field of a struct has one tag, kiln:"name,option,...". The options:
 //
 //	default=X      value where the template says nothing; lists with |
 //	required       must be set
 //	oneof=a|b      the only values allowed
 //	was=old        an earlier name that is still accepted
 //	file           names local files or folders whose content matters
+//	origin         says what a machine starts from, whose identity counts in its place
+//	late           is used only after the machine is done
 //	sensitive      the value is hidden in every sink
+//	late           used only after the machine is done: it shapes no step
 //	render=MODE    when {{ }} is rendered: prepare (default), both, run, none
 //	refused=WHY    setting it is an error with this reason; always last
 //
-// kiln:",squash" puts the fields of an embedded struct on the same level.
+// kiln:",squash" puts the fields of an embedded struct on the same level, and
+// kiln:",offered" those of every component in a map from names to pointers to
+// structs, so that what they are called is known from the value only.
 // Nested blocks are struct or pointer fields, repeated blocks slices of structs.
 package schema
 
 import (
 	"fmt"
-	"reflect"
+	"slices"
+	"sort"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/hashicorp/hcl/v2"
-
-	"kiln"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // Render tells when the {{ }} text of a field is rendered.
@@ -40,209 +48,186 @@ const (
 	RenderNone    Render = "none"    // never
 )
 
-// Kind is the shape of a field's value.
+// Kind is the shape of a value.
 type Kind int
 
-// Kinds of fields.
+// Kinds of values.
 const (
 	String Kind = iota
 	Number
+	Integer
 	Bool
 	Duration
-	List     // of strings, numbers, or lists
-	Map      // of strings
-	Block    // nested struct
-	BlockSet // repeated nested struct
+	List
+	Map      // from strings
+	Single   // a nested block
+	Repeated // nested blocks, any number
 )
 
-// Field is one option of a component.
+// Type is what a field holds.
+type Type struct {
+	Kind  Kind
+	Item  *Type  // of List and Map
+	Block *Block // of Single and Repeated
+}
+
+// Field is one option of a block.
 type Field struct {
-	Name       string
-	GoName     string
-	Index      []int // for reflect.Value.FieldByIndex
-	Type       reflect.Type
-	Kind       Kind
+	Name string
+	Type
+	Nullable   bool // being unset is not the same as the zero value
+	Doc        string
 	Was        []string
 	Default    string
 	HasDefault bool
 	Required   bool
 	File       bool
+	Origin     bool // names the source, whose identity stands for it in layer keys
+	Late       bool // used only after the machine is done: no part of layer keys
 	Sensitive  bool
 	Render     Render
 	OneOf      []string
 	Refused    string
-	Elem       *Struct // of Block and BlockSet
+	Offer      string // name of the component that was offered with the field; "": none
+
+	initial cty.Value // the default; NilVal: none
 }
 
-// Struct is the configuration of one component or nested block.
-type Struct struct {
-	Type   reflect.Type
+// Block describes the configuration of one component, or a nested block.
+type Block struct {
 	Fields []*Field
 	names  map[string]*Field // current and old names
 	lower  map[string]*Field // the same in lower case
 	body   *hcl.BodySchema   // what HCL2 bodies are read with
 }
 
-var (
-	cache        sync.Map // reflect.Type -> *Struct
-	durationType = reflect.TypeFor[time.Duration]()
-	secretType   = reflect.TypeFor[kiln.Secret]()
-)
-
-// Of describes the struct that v points to or is. It panics on a tag or type that
-// it does not know: that is a mistake in the program, found by any test of the
-// component.
-func Of(v any) *Struct {
-	t := reflect.TypeOf(v)
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return ofType(t)
-}
-
-func ofType(t reflect.Type) *Struct {
-	if s, ok := cache.Load(t); ok {
-		return s.(*Struct)
-	}
-	s := &Struct{Type: t, names: map[string]*Field{}, lower: map[string]*Field{}}
-	s.collect(t, nil)
-	for _, f := range s.Fields {
+// NewBlock describes a block by its fields. It is an error if two have the same
+// name, or one has no type or a default that it cannot hold.
+func NewBlock(fields ...*Field) (*Block, error) {
+	b := &Block{Fields: fields, names: map[string]*Field{}, lower: map[string]*Field{}, body: &hcl.BodySchema{}}
+	for _, f := range fields {
+		if err := f.complete(); err != nil {
+			return nil, err
+		}
 		for _, n := range append([]string{f.Name}, f.Was...) {
-			if s.names[n] != nil {
-				panic(fmt.Sprintf("schema: %v has two fields named %s", t, n))
+			if b.names[n] != nil {
+				return nil, fmt.Errorf("two fields are named %q", n)
 			}
-			s.names[n], s.lower[strings.ToLower(n)] = f, f
+			b.names[n], b.lower[strings.ToLower(n)] = f, f
+			if f.Block != nil {
+				b.body.Blocks = append(b.body.Blocks, hcl.BlockHeaderSchema{Type: n})
+			} else {
+				b.body.Attributes = append(b.body.Attributes, hcl.AttributeSchema{Name: n})
+			}
 		}
 	}
-	s.body = &hcl.BodySchema{}
-	for name, f := range s.names {
-		if f.Kind == Block || f.Kind == BlockSet {
-			s.body.Blocks = append(s.body.Blocks, hcl.BlockHeaderSchema{Type: name})
-		} else {
-			s.body.Attributes = append(s.body.Attributes, hcl.AttributeSchema{Name: name})
-		}
-	}
-	actual, _ := cache.LoadOrStore(t, s)
-	return actual.(*Struct)
+	return b, nil
 }
 
-func (s *Struct) collect(t reflect.Type, index []int) {
-	for i := range t.NumField() {
-		sf := t.Field(i)
-		tag, ok := sf.Tag.Lookup("kiln")
-		if !ok || tag == "-" {
-			continue
-		}
-		at := append(append([]int(nil), index...), i)
-		if tag == ",squash" {
-			s.collect(sf.Type, at)
-			continue
-		}
-		f := &Field{GoName: sf.Name, Index: at, Type: sf.Type, Render: RenderPrepare}
-		f.parseTag(t, tag)
-		f.setKind(t)
-		s.Fields = append(s.Fields, f)
+// complete checks a field, and fills in what follows from the rest of it.
+func (f *Field) complete() error {
+	if f.Name == "" {
+		return fmt.Errorf("a field has no name")
 	}
+	if err := f.check(); err != nil {
+		return fmt.Errorf("field %s: %w", f.Name, err)
+	}
+	if f.Render == "" {
+		f.Render = RenderPrepare
+	}
+	if !f.HasDefault {
+		return nil
+	}
+	text := cty.StringVal(f.Default)
+	if f.Kind == List {
+		var items []cty.Value
+		for part := range strings.SplitSeq(f.Default, "|") {
+			items = append(items, cty.StringVal(part))
+		}
+		text = cty.TupleVal(items)
+	}
+	var err error
+	if f.initial, err = f.convert(text, cty.NilVal, true); err != nil {
+		return fmt.Errorf("field %s: bad default: %w", f.Name, err)
+	}
+	return nil
 }
 
-func (f *Field) parseTag(t reflect.Type, tag string) {
-	name, rest, _ := strings.Cut(tag, ",")
-	f.Name = name
-	for rest != "" {
-		if why, ok := strings.CutPrefix(rest, "refused="); ok {
-			f.Refused = why
-			return
-		}
-		var opt string
-		opt, rest, _ = strings.Cut(rest, ",")
-		key, val, _ := strings.Cut(opt, "=")
-		switch key {
-		case "default":
-			f.Default, f.HasDefault = val, true
-		case "required":
-			f.Required = true
-		case "oneof":
-			f.OneOf = strings.Split(val, "|")
-		case "was":
-			f.Was = append(f.Was, val)
-		case "file":
-			f.File = true
-		case "sensitive":
-			f.Sensitive = true
-		case "render":
-			f.Render = Render(val)
-		default:
-			panic(fmt.Sprintf("schema: %v.%s: unknown option %q in its tag", t, f.GoName, opt))
-		}
+// check reports a type that is not whole.
+func (t *Type) check() error {
+	collection, block := t.Kind == List || t.Kind == Map, t.Kind == Single || t.Kind == Repeated
+	if collection != (t.Item != nil) || block != (t.Block != nil) {
+		return fmt.Errorf("lists and maps have a type of items, and blocks alone a description")
 	}
-}
-
-func (f *Field) setKind(t reflect.Type) {
-	ft := f.Type
-	if ft.Kind() == reflect.Pointer {
-		ft = ft.Elem()
+	if t.Item == nil {
+		return nil
 	}
-	switch {
-	case ft == durationType:
-		f.Kind = Duration
-	case ft.Kind() == reflect.String:
-		f.Kind = String
-		f.Sensitive = f.Sensitive || ft == secretType
-	case ft.Kind() == reflect.Bool:
-		f.Kind = Bool
-	case ft.Kind() >= reflect.Int && ft.Kind() <= reflect.Float64:
-		f.Kind = Number
-	case ft.Kind() == reflect.Map && ft.Key().Kind() == reflect.String && ft.Elem().Kind() == reflect.String:
-		f.Kind = Map
-	case ft.Kind() == reflect.Struct:
-		f.Kind, f.Elem = Block, ofType(ft)
-	case ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct:
-		f.Kind, f.Elem = BlockSet, ofType(ft.Elem())
-	case ft.Kind() == reflect.Slice:
-		f.Kind = List
-	default:
-		panic(fmt.Sprintf("schema: %v.%s: no configuration can have type %v", t, f.GoName, f.Type))
+	if t.Item.Block != nil {
+		return fmt.Errorf("no list or map holds blocks")
 	}
+	return t.Item.check()
 }
 
 // Field finds a field by its present or an earlier name, exactly.
-func (s *Struct) Field(name string) *Field { return s.names[name] }
+func (b *Block) Field(name string) *Field { return b.names[name] }
 
 // FieldFold finds a field by name in any letter case, the exact case first.
-func (s *Struct) FieldFold(name string) *Field {
-	if f := s.names[name]; f != nil {
+func (b *Block) FieldFold(name string) *Field {
+	if f := b.names[name]; f != nil {
 		return f
 	}
-	return s.lower[strings.ToLower(name)]
+	return b.lower[strings.ToLower(name)]
 }
 
-// TypeName is how the field's type is written in documentation.
-func (f *Field) TypeName() string {
-	switch f.Kind {
+// Names are the present names of all fields, sorted.
+func (b *Block) Names() []string {
+	var names []string
+	for _, f := range b.Fields {
+		names = append(names, f.Name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// Offers are the names of the components that were offered with their fields.
+func (b *Block) Offers() []string {
+	var names []string
+	for _, f := range b.Fields {
+		if f.Offer != "" && !slices.Contains(names, f.Offer) {
+			names = append(names, f.Offer)
+		}
+	}
+	return names
+}
+
+// TypeName is how the type is written in documentation.
+func (t *Type) TypeName() string {
+	switch t.Kind {
 	case String:
 		return "string"
-	case Number:
-		return "number"
 	case Bool:
 		return "bool"
 	case Duration:
 		return "duration"
+	case List:
+		return "list of " + t.Item.plural()
 	case Map:
-		return "map of string"
-	case Block:
+		return "map of " + t.Item.plural()
+	case Single:
 		return "block"
-	case BlockSet:
+	case Repeated:
 		return "blocks"
 	}
-	return "list of " + elemName(f.Type.Elem())
+	return "number"
 }
 
-func elemName(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Slice:
-		return "lists of " + elemName(t.Elem())
-	case reflect.String:
-		return "string"
+// plural is the type's name as that of a list's items.
+func (t *Type) plural() string {
+	switch t.Kind {
+	case List:
+		return "lists of " + t.Item.plural()
+	case Map:
+		return "maps of " + t.Item.plural()
 	}
-	return "number"
+	return t.TypeName()
 }

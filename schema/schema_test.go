@@ -134,3 +134,50 @@ func TestSuggest(t *testing.T) {
 		}
 	}
 }
+
+type offeredA struct {
+	Host string `kiln:"a_host,default=h"`
+	Port int    `kiln:"a_port"`
+}
+
+type offeredB struct {
+	Gone string `kiln:"b_gone,refused=it is away"`
+}
+
+type taker struct {
+	Kind   string         `kiln:"kind"`
+	Offers map[string]any `kiln:",offered"`
+	Last   string         `kiln:"last,late"`
+}
+
+// What is offered to a value is decoded, described and listed as its own.
+func TestOffered(t *testing.T) {
+	a := new(offeredA)
+	c := &taker{Offers: map[string]any{"b": new(offeredB), "a": a}}
+	pos, diags := (&Decoder{}).Body(body(t, "kind = \"a\"\na_port = 5\nlast = \"z\""), c)
+	if diags.HasErrors() || a.Port != 5 || a.Host != "h" || c.Last != "z" || len(pos) != 3 {
+		t.Fatalf("%v: %+v, %+v, %v", diags, c, a, pos)
+	}
+	var names []string
+	for _, f := range Of(c).Fields {
+		names = append(names, f.Offer+"/"+f.Name)
+	}
+	if got := strings.Join(names, " "); got != "/kind a/a_host a/a_port b/b_gone /last" {
+		t.Errorf("fields are %s", got)
+	}
+	if diff := cmp.Diff(map[string]any{"kind": "a", "a_host": "h", "a_port": 5, "last": "z"}, Settings(c)); diff != "" {
+		t.Error(diff)
+	}
+	for text, want := range map[string]string{`a_hots = "x"`: `Did you mean "a_host"?`, `b_gone = "x"`: "it is away"} {
+		_, diags := (&Decoder{}).Body(body(t, text), &taker{Offers: c.Offers})
+		if !strings.Contains(diags.Error(), want) {
+			t.Errorf("%s: got %v", text, diags)
+		}
+	}
+	if f := Of(c).Field("last"); !f.Late || Of(c).Field("kind").Late {
+		t.Errorf("late is %v of last alone", f.Late)
+	}
+	if len(Of(new(taker)).Fields) != 2 {
+		t.Error("a value to which nothing was offered has more fields than its own")
+	}
+}

@@ -1,48 +1,148 @@
 package schema
 
 import (
-	"reflect"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/zclconf/go-cty/cty"
 )
 
 // Settings are the options of a component that have a value, by name, in a form
 // that JSON can show. Sensitive ones are "<sensitive>".
-func Settings(component any) map[string]any {
-	v := reflect.ValueOf(component)
-	for v.Kind() == reflect.Pointer {
-		v = v.Elem()
-	}
-	return settings(ofType(v.Type()), v)
-}
+func Settings(component any) map[string]any { return recordOf(component).settings() }
 
-func settings(st *Struct, v reflect.Value) map[string]any {
+func (r *Record) settings() map[string]any {
 	all := map[string]any{}
-	for _, f := range st.Fields {
-		fv := v.FieldByIndex(f.Index)
-		if fv.IsZero() {
-			continue
-		}
-		if f.Sensitive {
-			all[f.Name] = "<sensitive>"
-			continue
-		}
-		for fv.Kind() == reflect.Pointer {
-			fv = fv.Elem()
-		}
+	for _, f := range r.Block.Fields {
 		switch {
-		case f.Kind == Block:
-			all[f.Name] = settings(f.Elem, fv)
-		case f.Kind == BlockSet:
+		case r.isZero(f):
+		case f.Sensitive:
+			all[f.Name] = "<sensitive>"
+		case f.Kind == Single:
+			all[f.Name] = r.blocks[f.Name][0].settings()
+		case f.Kind == Repeated:
 			var list []any
-			for i := range fv.Len() {
-				list = append(list, settings(f.Elem, fv.Index(i)))
+			for _, b := range r.blocks[f.Name] {
+				list = append(list, b.settings())
 			}
 			all[f.Name] = list
-		case f.Kind == Duration:
-			all[f.Name] = time.Duration(fv.Int()).String()
 		default:
-			all[f.Name] = fv.Interface()
+			all[f.Name] = f.plain(r.values[f.Name])
 		}
 	}
 	return all
+}
+
+// plain is a value as Go's own types have it.
+func (t *Type) plain(val cty.Value) any {
+	switch t.Kind {
+	case String:
+		return val.AsString()
+	case Bool:
+		return val.True()
+	case Number:
+		n, _ := val.AsBigFloat().Float64()
+		return n
+	case List:
+		items := []any{}
+		for _, item := range val.AsValueSlice() {
+			items = append(items, t.Item.plain(item))
+		}
+		return items
+	case Map:
+		items := map[string]any{}
+		for k, item := range val.AsValueMap() {
+			items[k] = t.Item.plain(item)
+		}
+		return items
+	case Duration:
+		n, _ := val.AsBigFloat().Int64()
+		return time.Duration(n).String()
+	}
+	n, _ := val.AsBigFloat().Int64()
+	return int(n)
+}
+
+// Secrets are the texts of a component that are not to be shown.
+func Secrets(component any) []string { return recordOf(component).secrets() }
+
+func (r *Record) secrets() (all []string) {
+	for _, f := range r.Block.Fields {
+		for _, b := range r.blocks[f.Name] {
+			all = append(all, b.secrets()...)
+		}
+		if f.Sensitive {
+			all = append(all, texts(r.values[f.Name])...)
+		}
+	}
+	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == Placeholder })
+}
+
+// Value is a field of a decoded component with what it holds.
+type Value struct {
+	Field   *Field
+	Text    string   // the whole value, as canonical text
+	Strings []string // the strings in it
+}
+
+// Values lists the fields of a component that are set, nested blocks as one. It is
+// how a component's configuration enters a layer key.
+func Values(component any) []Value {
+	r := recordOf(component)
+	var all []Value
+	for _, f := range r.Block.Fields {
+		if !r.isZero(f) {
+			all = append(all, Value{Field: f, Text: r.text(f), Strings: texts(r.values[f.Name])})
+		}
+	}
+	return all
+}
+
+// text is a field's value in a canonical form, in which no two are alike.
+func (r *Record) text(f *Field) string {
+	if f.Block == nil {
+		return f.text(r.values[f.Name])
+	}
+	var b strings.Builder
+	for _, nested := range r.blocks[f.Name] {
+		var inner strings.Builder
+		for _, nf := range nested.Block.Fields {
+			if !nested.isZero(nf) {
+				counted(&inner, nf.Name+"=", nested.text(nf))
+			}
+		}
+		counted(&b, "", inner.String())
+	}
+	return b.String()
+}
+
+func (t *Type) text(val cty.Value) string {
+	var b strings.Builder
+	switch t.Kind {
+	case String:
+		return val.AsString()
+	case Bool:
+		return fmt.Sprint(val.True())
+	case List:
+		for _, item := range val.AsValueSlice() {
+			counted(&b, "", t.Item.text(item))
+		}
+		return b.String()
+	case Map:
+		for it := val.ElementIterator(); it.Next(); { // in the order of the keys
+			k, item := it.Element()
+			counted(&b, "", k.AsString())
+			counted(&b, "=", t.Item.text(item))
+		}
+		return b.String()
+	}
+	return val.AsBigFloat().Text('g', -1)
+}
+
+// counted writes a text with its length before it, so that what follows cannot be
+// taken for a part of it.
+func counted(b *strings.Builder, before, text string) {
+	fmt.Fprintf(b, "%s%d:%s", before, len(text), text)
 }

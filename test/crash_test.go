@@ -38,7 +38,8 @@ func TestKill(t *testing.T) {
 	if err := os.MkdirAll(tmp, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	other := command(t, dir, "docker", "run", "-d", "--network=none", "--name", "kiln-not-ours-"+fmt.Sprint(os.Getpid()), kilntest.BusyboxImage, "sleep", "1000")
+	other := command(t, dir, "docker", "run", "-d", "--network=none", "--name",
+		"kiln-not-ours-"+fmt.Sprint(os.Getpid()), kilntest.BusyboxImage, "sleep", "1000")
 	t.Cleanup(func() { exec.Command("docker", "rm", "-f", strings.TrimSpace(other)).Run() })
 
 	command(t, dir, program, "cache", "prune", "-all")
@@ -53,11 +54,13 @@ func TestKill(t *testing.T) {
 		if crash(t, dir, tmp, template, after) {
 			finished++
 			command(t, dir, "docker", "rmi", "-f", "kiln-crash/image:never-kept")
-			command(t, dir, program, "cache", "prune", "-all")
 		}
 		command(t, dir, program, "cleanup")
+		// Layers that were complete stay: they spare the next build their steps.
+		command(t, dir, program, "cache", "prune", "-all")
 		if now := state(t, dir, tmp); !slices.Equal(now, before) {
-			t.Fatalf("crash %d (%s after %s) left something:\nbefore %q\nafter  %q\nimages:\n%s", n, template, after, before, now, command(t, dir, "docker", "images", "-a"))
+			t.Fatalf("crash %d (%s after %s) left something:\nbefore %q\nafter  %q\nimages:\n%s", n, template, after,
+				before, now, command(t, dir, "docker", "images", "-a"))
 		}
 	}
 	t.Logf("%d crashes, %d builds were quicker than their end", crashes, finished)
@@ -66,12 +69,13 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// crash kills a build after a while and tells whether it had finished by then: one
+// crash kills a build after a while and reports whether it had finished by then: one
 // that was killed when it had reported its image has an image.
 func crash(t *testing.T, dir, tmp, template string, after time.Duration) (finished bool) {
 	t.Helper()
 	cmd := exec.Command(program, "build", template)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "KILN_HOME="+filepath.Join(dir, "home"), "TMPDIR="+tmp, "GORACE=atexit_sleep_ms=0")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "KILN_HOME="+filepath.Join(dir, "home"), "TMPDIR="+tmp,
+		"GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out bytes.Buffer
 	cmd.Stdout = &out
@@ -81,7 +85,8 @@ func crash(t *testing.T, dir, tmp, template string, after time.Duration) (finish
 	timer := time.AfterFunc(after, func() { cmd.Process.Kill() })
 	defer timer.Stop()
 	err := cmd.Wait()
-	return err == nil || strings.Contains(out.String(), "Build 'docker.x' finished") || strings.Contains(out.String(), "Build 'null.x' finished")
+	return err == nil || strings.Contains(out.String(), "Build 'docker.x' finished") ||
+		strings.Contains(out.String(), "Build 'null.x' finished")
 }
 
 // writeCrashTemplates writes a template of each kind that is killed, and a tree that

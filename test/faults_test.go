@@ -18,7 +18,8 @@ import (
 
 // runUntil starts a build, calls do once its output holds a text, and returns its
 // output and exit code.
-func runUntil(t *testing.T, dir string, env []string, text string, do func(*exec.Cmd), args ...string) (string, int) {
+func runUntil(t *testing.T, dir string, env []string, text string, do func(*exec.Cmd),
+	args ...string) (string, int) {
 	t.Helper()
 	cmd := exec.Command(program, args...)
 	cmd.Dir, cmd.Env = dir, append(append(os.Environ(), "KILN_HOME="+filepath.Join(dir, "home")), env...)
@@ -101,8 +102,10 @@ func dockerd(t *testing.T) (host string, stop, start func()) {
 		// all of it ends with its first process.
 		os.RemoveAll(dir + "/exec")
 		os.Remove(dir + "/pid")
-		cmd = exec.Command("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "dockerd", "--host", host, "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",
-			"--bridge", "none", "--iptables=false", "--ip-masq=false", "--storage-driver", "vfs", "--userland-proxy=false")
+		cmd = exec.Command("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
+			"dockerd", "--host", host, "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",
+			"--bridge", "none", "--iptables=false", "--ip-masq=false", "--storage-driver", "vfs",
+			"--userland-proxy=false")
 		log, err := os.Create(dir + "/log")
 		if err != nil {
 			t.Fatal(err)
@@ -136,7 +139,8 @@ func dockerd(t *testing.T) (host string, stop, start func()) {
 	t.Cleanup(func() {
 		exec.Command("sh", "-c", "docker -H "+host+" ps -aq | xargs -r docker -H "+host+" rm -f").Run()
 		stop()
-		exec.Command("sh", "-c", "for m in $(grep -o ' "+dir+"[^ ]*' /proc/mounts | sort -r); do umount -l $m; done; rm -rf "+dir).Run()
+		exec.Command("sh", "-c", "for m in $(grep -o ' "+dir+"[^ ]*' /proc/mounts | sort -r); do umount -l $m; "+
+			"done; rm -rf "+dir).Run()
 	})
 	load := exec.Command("sh", "-c", "docker save "+kilntest.BusyboxImage+" | docker -H "+host+" load")
 	if out, err := load.CombinedOutput(); err != nil {
@@ -222,7 +226,8 @@ func TestFullDisk(t *testing.T) {
 	}
 	f.Close()
 	write(t, dir, "made.json", `{"builders":[{"type":"file","content":"x","target":"made/out"}]}`)
-	out, code = runUntil(t, dir, []string{"KILN_HOME=" + filepath.Join(small, "home")}, "no such text", nil, "build", "made.json")
+	out, code = runUntil(t, dir, []string{"KILN_HOME=" + filepath.Join(small, "home")}, "no such text", nil,
+		"build", "made.json")
 	contains(t, out, "no space left on device")
 	if entries, _ := os.ReadDir(filepath.Join(dir, "made")); code != 1 || len(entries) != 0 {
 		t.Errorf("exit code %d, left %v", code, entries)

@@ -1,10 +1,13 @@
 package test
 
 import (
+	"bytes"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,7 +16,8 @@ import (
 // rules are the forbidden imports: files below from must not import packages below
 // to, except those below but.
 var rules = []struct{ from, to, but, why string }{
-	{"builder", "kiln/internal", "", "a component knows the vocabulary only, so that it can be tested and moved alone"},
+	{"builder", "kiln/internal", "",
+		"a component knows the vocabulary only, so that it can be tested and moved alone"},
 	{"provisioner", "kiln/internal", "", "as builders"},
 	{"postprocessor", "kiln/internal", "", "as builders"},
 	{"communicator", "kiln/internal", "", "as builders"},
@@ -45,6 +49,7 @@ var rules = []struct{ from, to, but, why string }{
 	{"internal/template", "kiln/internal/engine", "", "templates are read before anything runs"},
 	{"internal/ui", "kiln/internal", "", "a sink knows events only"},
 	{"internal/ui", "kiln/schema", "", "a sink knows events only"},
+	{"internal/redact", "kiln/internal", "", "the redactor is in front of all sinks and knows none of them"},
 	{"internal/journal", "kiln/internal", "", "the journal is below all others"},
 	{"internal/journal", "kiln/driver", "", "the journal is handed who destroys things"},
 	{"internal/download", "kiln/internal", "", "it is lent to builds, and knows the vocabulary alone"},
@@ -88,6 +93,47 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// rooms are words that only these files may hold: what they name goes around the
+// redactor.
+var rooms = []struct {
+	word, why string
+	files     []string
+}{
+	{"os.Stdout", "output goes through program.out", []string{"cmd/kiln/main.go"}},
+	{"os.Stderr", "output goes through program.errs", []string{"cmd/kiln/main.go"}},
+	{".Structured()", "only where what is written is masked already",
+		[]string{"cmd/kiln/logs.go", "cmd/kiln/plan.go", "cmd/kiln/sinks.go", "internal/redact/stream.go"}},
+	{".mask(", "nobody masks by hand", []string{"internal/redact/redact.go", "internal/redact/stream.go",
+		"internal/redact/value.go"}},
+	{"MaskEvent", "nobody masks by hand", nil},
+	{".Mask(", "nobody masks by hand", nil},
+}
+
+func TestRooms(t *testing.T) {
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := filepath.Rel("..", path)
+		if err != nil || strings.HasPrefix(file, "test/") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, r := range rooms {
+			if bytes.Contains(text, []byte(r.word)) && !slices.Contains(r.files, file) {
+				t.Errorf("%s has %s: %s", file, r.word, r.why)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func check(t *testing.T, file, imported string) {
 	t.Helper()
 	if !strings.Contains(file, "/") && strings.Contains(strings.Split(imported, "/")[0], ".") {
@@ -95,7 +141,8 @@ func check(t *testing.T, file, imported string) {
 	}
 	for _, r := range rules {
 		own := "kiln/" + filepath.Dir(file)
-		if !strings.HasPrefix(file, r.from+"/") || !below(imported, r.to) || below(imported, own) || below(own, imported) {
+		if !strings.HasPrefix(file, r.from+"/") || !below(imported, r.to) || below(imported, own) ||
+			below(own, imported) {
 			continue
 		}
 		if r.to == "kiln" && (imported == "kiln" || below(imported, "kiln/"+r.from)) {

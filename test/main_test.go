@@ -64,6 +64,7 @@ func TestScripts(t *testing.T) {
 			}
 			env.Setenv("KILN_HOME", filepath.Join(env.WorkDir, ".home"))
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("KILN_CACHE", "all")
 			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, ".tmp"))
 			env.Setenv("GORACE", "exitcode=66 atexit_sleep_ms=0")
 			if err := os.MkdirAll(filepath.Join(env.WorkDir, ".tmp"), 0o755); err != nil {

@@ -37,7 +37,8 @@ func pluginMirror(ts *testscript.TestScript, _ bool, versions []string) {
 		ts.Check(z.Close())
 		base := filepath.Join(root, v, "packer-plugin-foo_"+v+"_")
 		put(base+system+".zip", archive.Bytes(), 0o644)
-		put(base+"SHA256SUMS", fmt.Appendf(nil, "%x  packer-plugin-foo_%s_%s.zip\n", sha256.Sum256(archive.Bytes()), v, system), 0o644)
+		put(base+"SHA256SUMS", fmt.Appendf(nil, "%x  packer-plugin-foo_%s_%s.zip\n", sha256.Sum256(archive.Bytes()),
+			v, system), 0o644)
 		put(base+"manifest.json", []byte(`{"metadata":{"protocol_version":"5.0"}}`), 0o644)
 		index = append(index, fmt.Sprintf("%q:{}", v))
 	}

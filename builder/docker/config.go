@@ -18,17 +18,17 @@ type Builder struct {
 	communicator.Config `kiln:",squash"`
 	docker.Login        `kiln:",squash"`
 	// The image to start from.
-	Image string `kiln:"image"`
+	Image string `kiln:"image,origin"`
 	// Build a Dockerfile first, and start from what comes of it.
-	Build *Bootstrap `kiln:"build"`
+	Build *Bootstrap `kiln:"build,origin"`
 	// Commit the container as an image.
-	Commit bool `kiln:"commit"`
+	Commit bool `kiln:"commit,late"`
 	// Throw the container away.
-	Discard bool `kiln:"discard"`
+	Discard bool `kiln:"discard,late"`
 	// Export the container's files as this tar file.
-	ExportPath string `kiln:"export_path"`
+	ExportPath string `kiln:"export_path,late"`
 	// Pull the image before it is run.
-	Pull bool `kiln:"pull,default=true"`
+	Pull bool `kiln:"pull,default=true,origin"`
 	// os/arch[/variant] of the image.
 	Platform string `kiln:"platform"`
 	// Arguments of docker run; {{.Image}} is the image.
@@ -38,11 +38,11 @@ type Builder struct {
 	// User that commands run as.
 	ExecUser string `kiln:"exec_user"`
 	// Dockerfile instructions for the committed image, such as "CMD [\"nginx\"]".
-	Changes []string `kiln:"changes"`
+	Changes []string `kiln:"changes,late"`
 	// Author of the committed image.
-	Author string `kiln:"author"`
+	Author string `kiln:"author,late"`
 	// Message of the commit.
-	Message string `kiln:"message"`
+	Message string `kiln:"message,late"`
 	// Give the container every privilege.
 	Privileged bool `kiln:"privileged"`
 	// Capabilities to add.
@@ -120,7 +120,7 @@ func (c *Builder) Validate() error {
 	}
 	for _, change := range c.Changes {
 		word, _, _ := strings.Cut(strings.TrimSpace(change), " ")
-		if !contains(instructions, strings.ToUpper(word)) && change != "<unknown>" {
+		if !contains(instructions, strings.ToUpper(word)) {
 			errs = append(errs, kiln.Invalid("changes", "%q is no instruction that a commit can have: they are %s", change, strings.Join(instructions, ", ")))
 		}
 	}
@@ -135,7 +135,7 @@ func (c *Builder) Validate() error {
 			errs = append(errs, kiln.Invalid("platform", "%v", err))
 		}
 	}
-	return errors.Join(append(errs, c.Login.Check(), c.Config.Check(true, "docker"))...)
+	return errors.Join(append(errs, c.Login.Check(), c.Config.Check(false, "docker"))...)
 }
 
 func contains(list []string, s string) bool {
@@ -147,7 +147,7 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-// Generates are the keys that this builder sets beside the common ones.
-func (c *Builder) Generates() []string {
-	return []string{"ImageSha256", "SourceImageDigest", "SourceImageSha256"}
+// Traits: the keys that this builder sets beside the common ones.
+func (c *Builder) Traits() kiln.Traits {
+	return kiln.Traits{Generates: []string{"ImageSha256", "SourceImageDigest", "SourceImageSha256"}}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,7 +17,6 @@ import (
 	"github.com/moby/moby/client"
 
 	"kiln"
-	"kiln/communicator"
 	way "kiln/communicator/docker"
 	"kiln/driver/docker"
 )
@@ -27,14 +27,15 @@ type machine struct {
 	b      *kiln.Build
 	engine *docker.Engine
 
-	source   image.InspectResponse // the image that the template names
-	from     string                // the image or layer that the container is made of
-	resumed  int                   // steps that the layer stands for
-	steps    int                   // of all
-	shared   string                // folder on the host
-	name, id string
-	hostname string
-	ip       string
+	source    image.InspectResponse // the image that the template names
+	chain     chain                 // what the container stands on
+	shared    string                // folder on the host
+	container kiln.Resource
+	name, id  string
+	hostname  string
+	ip        string
+	first     map[string]bool   // processes that the fresh container has
+	docker    *way.Communicator // the way in, where it is the engine's
 
 	mu      sync.Mutex
 	running bool
@@ -51,7 +52,7 @@ func randomHex() string {
 // Connect gives the way into the container.
 func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
 	if m.cfg.Communicator != "docker" {
-		return m.cfg.Config.Connect(ctx, m.b, communicator.Target{Host: func(context.Context) (string, error) {
+		return m.cfg.Config.Connect(ctx, m.b, kiln.Target{Host: func(context.Context) (string, error) {
 			if m.ip == "" {
 				return "", errNoAddress
 			}
@@ -59,36 +60,11 @@ func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
 		}})
 	}
 	m.b.Say("Using docker communicator to connect: %s", m.ip)
-	m.b.Set("ConnType", "docker")
-	m.b.Set("Host", m.ip)
-	return way.New(m.engine, m.name, way.Options{User: m.cfg.ExecUser, Terminal: m.cfg.PTY, FixOwner: m.cfg.FixUploadOwner, Ready: m.ready}), nil
-}
-
-// Resumed is the number of steps that the layer stands for.
-func (m *machine) Resumed() int { return m.resumed }
-
-// layerRepository is the name under which layers are kept on the engine.
-const layerRepository = "kiln-layer"
-
-func layerName(key kiln.LayerKey) string { return layerRepository + ":" + string(key) }
-
-// Checkpoint keeps the container's state as a layer.
-func (m *machine) Checkpoint(ctx context.Context, key kiln.LayerKey) error {
-	r := m.resource("layer", string(key))
-	r.Attrs["container"] = m.name
-	if _, err := m.engine.ImageInspect(ctx, layerName(key)); err == nil {
-		return nil // another run kept the same state meanwhile
-	}
-	if err := m.b.Own(r, func(ctx context.Context) error { return m.cfg.Reap(ctx, r) }); err != nil {
-		return err
-	}
-	// The container is paused meanwhile, which is also how a clean-up sees that a
-	// commit is under way.
-	_, err := m.engine.ContainerCommit(ctx, m.name, client.ContainerCommitOptions{Reference: layerName(key), Comment: "kiln layer"})
-	if err != nil {
-		return fmt.Errorf("commit layer: %w", err)
-	}
-	return m.b.Release(r)
+	m.b.SetAccess(kiln.Access{Type: "docker", Host: m.ip})
+	m.docker = way.New(m.engine, m.name, way.Options{
+		User: m.cfg.ExecUser, Terminal: m.cfg.Terminal(), FixOwner: m.cfg.FixUploadOwner, Ready: m.ready,
+	})
+	return m.docker, nil
 }
 
 // Capture commits, exports or discards the container.
@@ -114,22 +90,53 @@ func (m *machine) commit(ctx context.Context) (*kiln.Artifact, error) {
 	if err := m.b.Own(pending, func(ctx context.Context) error { return m.cfg.Reap(ctx, pending) }); err != nil {
 		return nil, err
 	}
+	if err := m.noteCovered(ctx); err != nil {
+		return nil, err
+	}
 	config, changes := m.changes()
 	res, err := m.engine.ContainerCommit(ctx, m.name, client.ContainerCommitOptions{Comment: message, Author: m.cfg.Author, Config: config, Changes: changes})
 	if err != nil {
 		return nil, fmt.Errorf("commit the container: %w", err)
 	}
 	made := m.resource("image", res.ID)
-	if err := m.b.Own(made, func(ctx context.Context) error { return removeImage(ctx, m.engine, res.ID) }); err != nil {
+	if err := m.b.Own(made, func(ctx context.Context) error { return removeImage(ctx, m.engine, made.ID) }); err != nil {
 		return nil, err
 	}
 	if err := m.b.Forget(pending); err != nil {
 		return nil, err
 	}
+	if m.chain.covered {
+		if made, err = m.single(ctx, made); err != nil {
+			return nil, err
+		}
+	}
+	res.ID = made.ID
 	m.b.Say("Image ID: %s", res.ID)
 	m.b.Set("ImageSha256", res.ID)
 	return &kiln.Artifact{Builder: "packer.post-processor.docker-import", ID: res.ID, Text: "Imported Docker image: " + res.ID,
 		Resources: []kiln.Resource{made}, Data: m.b.Data()}, m.b.Release(made)
+}
+
+// single replaces an image by one that does not hold what was removed on the way.
+func (m *machine) single(ctx context.Context, image kiln.Resource) (kiln.Resource, error) {
+	flat, err := m.flatten(ctx, image.ID)
+	if err != nil {
+		if ctx.Err() != nil {
+			return image, err
+		}
+		m.b.Warn("Warning: the image still holds what later steps removed, below what it shows: %v. A build with -no-cache makes one without.", err)
+		return image, nil
+	}
+	made := m.resource("image", flat.id)
+	if err := m.b.Own(made, func(ctx context.Context) error { return removeImage(ctx, m.engine, made.ID) }); err != nil {
+		return made, err
+	}
+	// To take away the last name of an image is to remove it. So the name moves to the
+	// image that is to go.
+	if _, err := m.engine.ImageTag(ctx, client.ImageTagOptions{Source: image.ID, Target: flat.name.ID}); err != nil {
+		return made, err
+	}
+	return made, errors.Join(m.b.Destroy(ctx, image), m.b.Forget(flat.name))
 }
 
 // changes are the template's, over a configuration that gives the image the

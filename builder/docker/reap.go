@@ -36,10 +36,9 @@ func (c *Builder) Reap(ctx context.Context, r kiln.Resource) error {
 		return errors.Join(err, docker.Untag(ctx, r))
 	case "image":
 		return removeImage(ctx, engine, r.ID)
-	case "layer":
-		key := kiln.LayerKey(r.ID)
-		err := appear(ctx, engine, r.Attrs["container"], func() bool { return exists(ctx, engine, layerName(key)) })
-		return errors.Join(err, removeLayer(ctx, engine, key))
+	case layerPart:
+		err := appear(ctx, engine, r.Attrs["container"], func() bool { return exists(ctx, engine, r.ID) })
+		return errors.Join(err, removeImage(ctx, engine, r.ID))
 	case "commit":
 		return reapCommit(ctx, engine, r)
 	}
@@ -141,16 +140,6 @@ func removeImage(ctx context.Context, engine *docker.Engine, name string) error 
 	return err
 }
 
-// removeLayer removes a layer. One on which other layers stand cannot go before
-// them, and is no longer this run's alone.
-func removeLayer(ctx context.Context, engine *docker.Engine, key kiln.LayerKey) error {
-	err := removeImage(ctx, engine, layerName(key))
-	if errdefs.IsConflict(err) {
-		return nil
-	}
-	return err
-}
-
 // reapCommit removes the image that a commit made whose answer was lost: it has no
 // name, and remembers the container it was made of.
 func reapCommit(ctx context.Context, engine *docker.Engine, r kiln.Resource) error {
@@ -196,46 +185,4 @@ func orphans(ctx context.Context, engine *docker.Engine, id, hostname, comment s
 		}
 	}
 	return found
-}
-
-// KeptLayers lists the layers that the engine holds.
-func (c *Builder) KeptLayers(ctx context.Context) ([]kiln.Layer, error) {
-	engine, err := docker.Open(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	defer engine.Close()
-	list, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("reference", layerRepository)})
-	if err != nil {
-		return nil, fmt.Errorf("list images: %w", err)
-	}
-	var out []kiln.Layer
-	for _, item := range list.Items {
-		for _, tag := range item.RepoTags {
-			key, ok := strings.CutPrefix(tag, layerRepository+":")
-			if !ok {
-				continue
-			}
-			size := item.Size
-			if parent, err := engine.ImageInspect(ctx, item.ParentID); item.ParentID != "" && err == nil {
-				size -= parent.Size
-			}
-			out = append(out, kiln.Layer{Key: kiln.LayerKey(key), Size: max(0, size), Created: time.Unix(item.Created, 0)})
-		}
-	}
-	return out, nil
-}
-
-// RemoveLayer removes one layer.
-func (c *Builder) RemoveLayer(ctx context.Context, key kiln.LayerKey) error {
-	engine, err := docker.Open(ctx, "")
-	if err != nil {
-		return err
-	}
-	defer engine.Close()
-	err = removeImage(ctx, engine, layerName(key))
-	if errdefs.IsConflict(err) {
-		return fmt.Errorf("%w: other layers or images stand on it", kiln.ErrConflict)
-	}
-	return err
 }

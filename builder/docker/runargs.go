@@ -3,6 +3,7 @@ package docker
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"sort"
 	"strings"
 
@@ -34,7 +35,7 @@ var runFlags = map[string]struct {
 	"read-only":    {true, func(r *runArgs, v string) error { r.host.ReadonlyRootfs = v == "true"; return nil }},
 	"publish-all":  {true, func(r *runArgs, v string) error { r.host.PublishAllPorts = v == "true"; return nil }},
 	"entrypoint":   {false, func(r *runArgs, v string) error { r.config.Entrypoint = []string{v}; return nil }},
-	"env":          {false, func(r *runArgs, v string) error { r.config.Env = append(r.config.Env, v); return nil }},
+	"env":          {false, (*runArgs).env},
 	"volume":       {false, func(r *runArgs, v string) error { r.host.Binds = append(r.host.Binds, v); return nil }},
 	"user":         {false, func(r *runArgs, v string) error { r.config.User = v; return nil }},
 	"workdir":      {false, func(r *runArgs, v string) error { r.config.WorkingDir = v; return nil }},
@@ -185,6 +186,19 @@ func (r *runArgs) label(v string) error {
 		r.config.Labels = map[string]string{}
 	}
 	r.config.Labels[name] = value
+	return nil
+}
+
+// env sets a variable: NAME=VALUE, or NAME alone for the value that it has here.
+func (r *runArgs) env(v string) error {
+	if !strings.Contains(v, "=") {
+		value, ok := os.LookupEnv(v)
+		if !ok {
+			return nil
+		}
+		v += "=" + value
+	}
+	r.config.Env = append(r.config.Env, v)
 	return nil
 }
 

@@ -2,15 +2,15 @@ package docker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -57,7 +57,7 @@ func (c *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 	if len(source.RepoDigests) > 0 {
 		b.Set("SourceImageDigest", source.RepoDigests[0])
 	}
-	if err := m.layer(ctx); err != nil {
+	if err := m.findLayer(ctx); err != nil {
 		return nil, err
 	}
 	return m, m.create(ctx)
@@ -116,83 +116,34 @@ func (m *machine) pull(ctx context.Context, image string) error {
 	return nil
 }
 
-// settings are what shapes the container, for the identity of the start state.
-func (m *machine) settings() string {
-	c := m.cfg
-	text, err := json.Marshal([]any{c.RunCommand, c.Platform, c.Privileged, c.CapAdd, c.CapDrop, c.Device, c.Tmpfs, c.Volumes, c.Runtime, c.ContainerDir, c.ExecUser, c.FixUploadOwner, c.Communicator})
-	if err != nil {
-		return ""
-	}
-	return string(text)
-}
-
-// identity is what an image is, by content: two commits of the same files and
-// settings have different ids, because an id also covers the time.
-func identity(source image.InspectResponse) string {
-	if len(source.RootFS.Layers) == 0 {
-		return source.ID
-	}
-	text, err := json.Marshal([]any{source.RootFS.Layers, source.Config, source.Os, source.Architecture, source.Variant})
-	if err != nil {
-		return source.ID
-	}
-	return string(text)
-}
-
-// layer looks for the deepest kept layer.
-func (m *machine) layer(ctx context.Context) error {
-	m.from = m.source.ID
-	keys := m.b.Layers(identity(m.source) + " " + m.settings())
-	for n := len(keys) - 1; n > 0; n-- {
-		info, err := m.engine.ImageInspect(ctx, layerName(keys[n]))
-		if err == nil {
-			m.from, m.resumed, m.steps = info.ID, n, len(keys)-1
-			return nil
-		}
-		if !docker.Absent(err) {
-			return fmt.Errorf("look for layers: %w", err)
-		}
-	}
-	return nil
-}
-
-// Foresee looks for the deepest kept layer of an image that is on the engine.
-func (c *Builder) Foresee(ctx context.Context, b *kiln.Build) (int, error) {
-	if c.Build != nil {
-		return 0, errors.New("the image is built from a Dockerfile first")
-	}
-	engine, err := docker.Open(ctx, "")
-	if err != nil {
-		return 0, err
-	}
-	defer engine.Close()
-	source, err := engine.ImageInspect(ctx, c.Image)
-	if docker.Absent(err) {
-		return 0, fmt.Errorf("the image %s is not on the engine", c.Image)
-	}
-	if err != nil {
-		return 0, err
-	}
-	m := &machine{cfg: c, b: b, engine: engine, source: source.InspectResponse}
-	err = m.layer(ctx)
-	return m.resumed, err
-}
-
 // create makes the container under a name that we chose.
 func (m *machine) create(ctx context.Context) error {
-	args, err := m.args()
+	args, err := m.args(m.chain.from)
 	if err != nil {
 		return err
 	}
-	m.name = "kiln-" + m.b.Run + "-" + kiln.RandomName(8)
-	m.hostname = args.config.Hostname
-	r := m.resource("container", m.name)
-	if err := m.b.Own(r, func(ctx context.Context) error {
-		if m.id == "" {
-			return m.cfg.Reap(ctx, r) // its making may be under way
+	if args.config.Hostname == "" {
+		if m.hostname == "" {
+			// Same form as the engine's own default. It is stored in the image, so
+			// that one that a crash left without a name can be found.
+			m.hostname = randomHex()
 		}
-		m.b.Say("Killing the container: %s", m.short())
-		return removeContainer(ctx, m.engine, m.name)
+		args.config.Hostname = m.hostname
+	}
+	m.hostname = args.config.Hostname
+	args.host.Binds = append(args.host.Binds, m.shared+":"+m.cfg.ContainerDir)
+	m.name = "kiln-" + m.b.Run + "-" + kiln.RandomName(8)
+	r := m.resource("container", m.name)
+	id := ""
+	m.container = r
+	if err := m.b.Own(r, func(ctx context.Context) error {
+		if id == "" {
+			return m.cfg.Reap(ctx, r) // creation may still be in flight
+		}
+		if r.Same(m.container) {
+			m.b.Say("Killing the container: %s", m.short())
+		}
+		return removeContainer(ctx, m.engine, r.ID)
 	}); err != nil {
 		return err
 	}
@@ -204,32 +155,34 @@ func (m *machine) create(ctx context.Context) error {
 		}
 	}
 	res, err := m.engine.ContainerCreate(ctx, o)
-	if docker.Absent(err) && m.from != m.source.ID {
+	if docker.Absent(err) && m.chain.resumed > 0 && m.chain.from != m.source.ID {
 		// The layer was pruned since it was looked at.
-		m.from, m.resumed = m.source.ID, 0
+		m.chain.from, m.chain.resumed, m.chain.covered = m.source.ID, 0, false
+		m.chain.size, m.chain.depth = m.source.Size, len(m.source.RootFS.Layers)
 		o.Config.Image = m.source.ID
 		res, err = m.engine.ContainerCreate(ctx, o)
 	}
 	if err != nil {
 		return fmt.Errorf("create container: %w", err)
 	}
-	m.id = res.ID
+	m.id, id = res.ID, res.ID
 	for _, w := range res.Warnings {
 		m.b.Warn("Warning: %s", w)
 	}
 	m.b.Say("Container ID: %s", m.id)
 	m.b.Set("ID", m.id)
-	if m.resumed > 0 && m.resumed == m.steps && m.cfg.Communicator == "docker" {
+	if m.chain.resumed > 0 && m.chain.resumed == m.chain.steps && m.cfg.Communicator == "docker" {
 		return nil // nothing may have to run in it
 	}
 	return m.ready(ctx)
 }
 
-// args are the settings of docker run with what the fields add.
-func (m *machine) args() (*runArgs, error) {
+// args are the settings of docker run with what the fields add, for a container of an
+// image.
+func (m *machine) args(image string) (*runArgs, error) {
 	var words []string
 	for _, w := range m.cfg.RunCommand {
-		text, err := m.b.Render(w, map[string]any{"Image": m.from})
+		text, err := m.b.Render(w, map[string]any{"Image": image})
 		if err != nil {
 			return nil, fmt.Errorf("run_command: %w", err)
 		}
@@ -240,11 +193,6 @@ func (m *machine) args() (*runArgs, error) {
 		return nil, err
 	}
 	r.config.Image = r.image
-	if r.config.Hostname == "" {
-		// As the engine's own default looks. It ends up in the image, by which one
-		// that a crash left without a name is found.
-		r.config.Hostname = randomHex()
-	}
 	r.host.Privileged = r.host.Privileged || m.cfg.Privileged
 	r.host.CapAdd = append(r.host.CapAdd, m.cfg.CapAdd...)
 	r.host.CapDrop = append(r.host.CapDrop, m.cfg.CapDrop...)
@@ -256,10 +204,9 @@ func (m *machine) args() (*runArgs, error) {
 			return nil, err
 		}
 	}
-	for host, guest := range m.cfg.Volumes {
-		r.host.Binds = append(r.host.Binds, host+":"+guest)
+	for _, host := range slices.Sorted(maps.Keys(m.cfg.Volumes)) {
+		r.host.Binds = append(r.host.Binds, host+":"+m.cfg.Volumes[host])
 	}
-	r.host.Binds = append(r.host.Binds, m.shared+":"+m.cfg.ContainerDir)
 	if m.cfg.Runtime != "" {
 		r.host.Runtime = m.cfg.Runtime
 	}
@@ -269,7 +216,13 @@ func (m *machine) args() (*runArgs, error) {
 	return r, nil
 }
 
-// ready starts the container if it was only made so far.
+func (m *machine) setRunning(is bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.running = is
+}
+
+// ready starts the container if it was created but not started.
 func (m *machine) ready(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -288,7 +241,7 @@ func (m *machine) ready(ctx context.Context) error {
 	if !info.Container.State.Running {
 		return fmt.Errorf("the container ended at once (exit code %d): the image must keep running under run_command %s", info.Container.State.ExitCode, strings.Join(m.cfg.RunCommand, " "))
 	}
-	return nil
+	return m.remember(ctx)
 }
 
 func address(info container.InspectResponse) string {

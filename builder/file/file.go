@@ -95,4 +95,5 @@ var errNowhere = errors.New("the file builder makes no machine: only provisioner
 func (nowhere) Run(context.Context, *kiln.Cmd) error           { return errNowhere }
 func (nowhere) Upload(context.Context, *kiln.Upload) error     { return errNowhere }
 func (nowhere) Download(context.Context, *kiln.Download) error { return errNowhere }
+func (nowhere) Guest() kiln.Guest                              { return kiln.Guest{} }
 func (nowhere) Close() error                                   { return nil }

@@ -15,15 +15,7 @@ type Builder struct {
 }
 
 // Validate reports all that is wrong.
-func (n *Builder) Validate() error {
-	if err := n.Check(false); err != nil || n.Communicator == "none" {
-		return err
-	}
-	if n.Password == "" && n.PrivateKeyFile == "" && !n.AgentAuth {
-		return kiln.Invalid("ssh_username", "one of ssh_password, ssh_private_key_file and ssh_agent_auth must be specified")
-	}
-	return nil
-}
+func (n *Builder) Validate() error { return n.Check(true) }
 
 // Start finds the machine there.
 func (n *Builder) Start(_ context.Context, b *kiln.Build) (kiln.Machine, error) {
@@ -38,7 +30,7 @@ type machine struct {
 
 // Connect connects to it.
 func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
-	return m.Config.Connect(ctx, m.b, communicator.Target{})
+	return m.Config.Connect(ctx, m.b, kiln.Target{})
 }
 
 // Capture makes nothing.

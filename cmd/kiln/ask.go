@@ -3,25 +3,20 @@ package main
 import (
 	"bufio"
 	"context"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"kiln"
+	"kiln/internal/ui"
 )
 
-// eventSink is where a run's events go.
-type eventSink interface {
-	Event(kiln.Event)
-	Close() error
-}
+// asker asks a question of a build and waits for the answer.
+type asker func(ctx context.Context, build, question string) (string, error)
 
 // asker asks on the controlling terminal, one question at a time. Where there is
 // none, or the output is for machines, nobody can be asked.
-func (p *program) asker(sinks eventSink, f *buildFlags) func(ctx context.Context, build, question string) (string, error) {
+func (p *program) asker(sinks ui.Sink, f *buildFlags) asker {
 	var one sync.Mutex
 	return func(ctx context.Context, build, question string) (string, error) {
 		if p.machine || f.output.value == "json" {
@@ -29,14 +24,14 @@ func (p *program) asker(sinks eventSink, f *buildFlags) func(ctx context.Context
 		}
 		one.Lock()
 		defer one.Unlock()
-		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+		tty, err := openTerminal()
 		if err != nil || !foreground(tty) {
 			if err == nil {
 				tty.Close()
 			}
 			return "", kiln.ErrNoPrompt
 		}
-		sinks.Event(kiln.Event{Time: time.Now(), Kind: kiln.EventPrompt, Build: build, Text: p.redactor.Mask(question)})
+		sinks.Event(kiln.Event{Time: time.Now(), Kind: kiln.EventPrompt, Build: build, Text: question})
 		type answer struct {
 			text string
 			err  error
@@ -56,16 +51,10 @@ func (p *program) asker(sinks eventSink, f *buildFlags) func(ctx context.Context
 	}
 }
 
-// foreground tells whether this process may read from the terminal: one in the
-// background would be stopped.
-func foreground(tty *os.File) bool {
-	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
-	return err == nil && group == unix.Getpgrp()
-}
-
 // shellQuote makes text one word of a shell's command line.
 func shellQuote(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:@%+,") == "" {
+	const harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:@%+,"
+	if s != "" && strings.Trim(s, harmless) == "" {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"

@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"kiln"
@@ -32,6 +31,7 @@ type buildFlags struct {
 	warnUndeclared bool
 	skipEnforce    bool
 	noCache        bool
+	cacheMaxAge    time.Duration
 	output         choice
 	junit          string
 	properties     string
@@ -70,6 +70,7 @@ func (f *buildFlags) define(fs *flag.FlagSet) {
 	fs.BoolVar(&f.warnUndeclared, "warn-on-undeclared-var", false, "warn of names in var-files that no variable declares")
 	fs.BoolVar(&f.skipEnforce, "skip-enforcement", false, "no provisioners that a registry enforces")
 	fs.BoolVar(&f.noCache, "no-cache", false, "neither use nor keep layers")
+	fs.DurationVar(&f.cacheMaxAge, "cache-max-age", engine.DefaultMaxAge, "use no layer with a step that ran longer ago than this `DURATION`")
 	fs.Var(&f.output, "output", "`auto, live, plain or json`: how the run is shown; auto is live on a terminal")
 	fs.StringVar(&f.junit, "junit", "", "write the steps as JUnit XML to `FILE`")
 	fs.StringVar(&f.properties, "properties", "", "write the artifacts' ids as a properties `FILE`")
@@ -78,21 +79,20 @@ func (f *buildFlags) define(fs *flag.FlagSet) {
 var buildCommand = &command{
 	name: "build", usage: "[options] TEMPLATE", synopsis: "make the images of a template",
 	about: "Runs the builds of a template side by side and makes their images.\nTEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.",
-	run: func(ctx context.Context, p *program, c *call) int {
+	run: func(ctx context.Context, p *program, c *call) error {
 		var f buildFlags
-		if !c.parse(p, f.define, 1, 1) {
-			return exitFailed
+		if err := c.parse(p, f.define, 1, 1); err != nil {
+			return err
 		}
 		return p.build(ctx, &f, c.args[0])
 	},
 }
 
 // build loads, plans and runs.
-func (p *program) build(ctx context.Context, f *buildFlags, path string) int {
+func (p *program) build(ctx context.Context, f *buildFlags, path string) error {
 	dir, err := home()
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	ctx, hard, stop := p.signals(ctx)
 	defer stop()
@@ -102,44 +102,46 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) int {
 	o := f.options(ctx, p, path)
 	o.WarnUndeclared, o.EvaluateData, o.Thorough = f.warnUndeclared, true, true
 	o.Force, o.Debug, o.OnError = f.force, f.debug, f.onError.value
-	t, ok := p.load(ctx, o)
-	if !ok || !p.havePlugins(ctx, t, f.ignoreDev) {
-		return exitFailed
+	t, err := p.load(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := p.havePlugins(ctx, t, f.ignoreDev); err != nil {
+		return err
 	}
 	builds, diags := t.Builds(ctx)
 	plan, more := engine.NewPlan(builds)
 	diags = append(diags, more...)
 	p.show(diags)
 	if len(plan.Builds) == 0 {
-		if !diags.HasErrors() {
-			p.fail("No builds to run")
+		if diags.HasErrors() {
+			return errReported
 		}
-		return exitFailed
+		return wordedf("No builds to run")
 	}
 	if f.debug {
 		p.say("Debug mode enabled. Builds will not be parallelized.")
 	}
-	ok = p.runPlan(ctx, hard, f, t, plan, dir)
-	if !ok || diags.HasErrors() || ctx.Err() != nil {
-		return exitFailed
+	err = p.runPlan(ctx, hard, f, t, plan, dir)
+	if err == nil && (diags.HasErrors() || ctx.Err() != nil) {
+		return errReported
 	}
-	return exitOK
+	return err
 }
 
-// runPlan runs a plan with all its sinks and tells whether every build succeeded.
-func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.Template, plan *engine.Plan, dir string) bool {
+// runPlan runs a plan with all its sinks. A build that failed is errReported.
+func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.Template, plan *engine.Plan, dir string) error {
 	run := runID(p.start)
 	os.Setenv("PACKER_RUN_UUID", runUUID(p.start))
-	record := p.asked(run, t, plan)
+	record := p.newRecord(run, t, plan)
 	sinks, err := p.sinks(hard, f, dir, run, record)
 	if err != nil {
-		p.fail("Error: %v", err)
-		return false
+		return err
 	}
 	j := journal.New(filepath.Join(dir, "journal"), run, t.Path)
 	o := engine.Options{
 		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Parallel: f.parallel, OnError: f.onError.value,
-		Debug: f.debug, Force: f.force, Version: kilnVersion, Journal: j, Redactor: &p.redactor, Sink: sinks.Event,
+		Debug: f.debug, Force: f.force, Version: kilnVersion, Journal: j, Hide: p.redactor.Add, Sink: sinks.Event,
 		Ask: p.asker(sinks, f), Reaper: reaper, Hard: hard, Fetch: download.New(filepath.Join(dir, "downloads")).Fetch,
 	}
 	if p.asPacker() {
@@ -148,34 +150,37 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 	if !f.debug && f.onError.value == "cleanup" {
 		o.Hint = []string{p.name + " build -on-error=ask " + shellQuote(t.Path) + "   # stops at the failing step and asks"}
 	}
-	if !f.noCache {
-		if o.Layers, err = engine.OpenLayers(filepath.Join(dir, "layers")); err != nil {
-			p.say("Warning: layers are not used: %v", err)
-		}
+	if o.Layers, err = p.openLayers(f.noCache, f.cacheMaxAge); err != nil {
+		p.say("Warning: layers are not used: %v", err)
 	}
-	told := func(text string) {
+	show := func(text string) {
 		sinks.Event(kiln.Event{Time: time.Now(), Run: run, Kind: kiln.EventError, Text: text})
 	}
-	p.onSignal.Store(&told)
+	p.onSignal.Store(&show)
 	defer p.onSignal.Store(nil)
 	results := engine.Run(ctx, plan, o)
-	ok := len(results) == len(plan.Builds)
+	if len(results) != len(plan.Builds) {
+		err = errReported
+	}
 	for _, r := range results {
-		ok = ok && r.Err == nil
+		if r.Err != nil {
+			err = errReported
+		}
 	}
-	keepInputs(record, plan)
-	if err := sinks.Close(); err != nil {
-		fmt.Fprintf(p.errs, "Error: %s\n", p.redactor.Mask(err.Error()))
-		ok = false
+	keepInputs(record, results)
+	if closeErr := sinks.Close(); closeErr != nil {
+		// It may be standard output that cannot be written.
+		fmt.Fprintf(p.errs, "Error: %v\n", closeErr)
+		err = errReported
 	}
-	if err := j.Close(); err != nil {
-		p.fail("Error: journal: %v", err)
-		ok = false
+	if closeErr := j.Close(); closeErr != nil {
+		p.report(fmt.Errorf("journal: %w", closeErr))
+		err = errReported
 	}
 	if o.Layers != nil && o.Layers.Kept() {
 		p.trimLayers(hard)
 	}
-	return ok
+	return err
 }
 
 // signals makes two contexts: the first ends at the first signal, the second,
@@ -184,7 +189,7 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 	soft, cancelSoft := context.WithCancel(ctx)
 	hard, cancelHard := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, endSignals...)
 	done := make(chan struct{})
 	go func() {
 		for n := 0; ; n++ {
@@ -194,10 +199,10 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 			case sig := <-signals:
 				switch n {
 				case 0:
-					p.told("Cancelling build after receiving " + sig.String())
+					p.announce("Cancelling build after receiving " + sig.String())
 					cancelSoft()
 				case 1:
-					p.told("Second signal: cleaning up is stopped. What is left is in the journal; `kiln cleanup` removes it.")
+					p.announce("Second signal: cleaning up is stopped. What is left is in the journal; `kiln cleanup` removes it.")
 					cancelHard()
 				}
 			}
@@ -211,8 +216,8 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 	}
 }
 
-// told shows a message that comes from outside the run.
-func (p *program) told(text string) {
+// announce shows a message that comes from outside the run.
+func (p *program) announce(text string) {
 	if show := p.onSignal.Load(); show != nil {
 		(*show)(text)
 		return

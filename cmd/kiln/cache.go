@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -33,12 +34,15 @@ func (f *cacheFlags) define(fs *flag.FlagSet) {
 const defaultCacheSize = 20 << 30
 
 // size is a number of bytes, written with K, M, G or T.
-type size int64
+type size struct {
+	bytes int64
+	set   bool // it was given
+}
 
-func (s *size) String() string { return showSize(int64(*s)) }
-func (s *size) Set(text string) error {
-	n, err := parseSize(text)
-	*s = size(n)
+func (s *size) String() string { return showSize(s.bytes) }
+func (s *size) Set(text string) (err error) {
+	s.bytes, err = parseSize(text)
+	s.set = true
 	return err
 }
 
@@ -51,7 +55,7 @@ func parseSize(text string) (int64, error) {
 	}
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil || n < 0 || n*float64(unit) > 1<<62 {
-		return 0, fmt.Errorf("%q is no size: write 500M, 10G", text)
+		return 0, fmt.Errorf("invalid size %q: write 500M, 10G", text)
 	}
 	return int64(n * float64(unit)), nil
 }
@@ -69,14 +73,14 @@ func showSize(n int64) string {
 var cacheCommand = &command{
 	name: "cache", usage: "[options] ls|prune", synopsis: "list or remove kept layers",
 	about: "Layers are the states of machines between steps. A build starts from the latest one\nthat its inputs still fit.\n  ls     lists them\n  prune  removes those that -all, -max-size or -older-than name; without an option\n         the oldest beyond KILN_CACHE_SIZE (default 20G)",
-	run: func(ctx context.Context, p *program, c *call) int {
+	run: func(ctx context.Context, p *program, c *call) error {
 		var f cacheFlags
 		// The options may stand before or after the word.
 		if len(c.args) > 1 && !strings.HasPrefix(c.args[0], "-") {
 			c.args = append(c.args[1:len(c.args):len(c.args)], c.args[0])
 		}
-		if !c.parse(p, f.define, 1, 1) {
-			return exitFailed
+		if err := c.parse(p, f.define, 1, 1); err != nil {
+			return err
 		}
 		ctx, stop := interruptible(ctx)
 		defer stop()
@@ -86,8 +90,7 @@ var cacheCommand = &command{
 		case "prune":
 			return p.pruneLayers(ctx, &f)
 		}
-		p.fail("Error: cache knows ls and prune, not %q.", c.args[0])
-		return exitFailed
+		return fmt.Errorf("cache knows ls and prune, not %q.", c.args[0])
 	},
 }
 
@@ -96,24 +99,25 @@ type storedLayer struct {
 	kiln.Layer
 	builder string
 	store   kiln.LayerStore
+	record  *engine.Record // nil: nothing is known of it here, so that it is never used
 }
 
 // layers lists what every builder keeps for this home, or for everyone, oldest
-// first. A builder whose engine does not answer is an error beside the layers of
+// first. A builder whose engine does not answer is an error next to the layers of
 // the others.
-func layers(ctx context.Context, everyone bool) ([]storedLayer, error) {
+func (p *program) layers(ctx context.Context, everyone bool) (*engine.Layers, []storedLayer, error) {
 	var all []storedLayer
 	var errs []error
 	dir, err := home()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	mine, err := engine.OpenLayers(filepath.Join(dir, "layers"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	for name, make := range components().Builders {
-		store, ok := make().(kiln.LayerStore)
+	for name, newBuilder := range components().Builders {
+		store, ok := newBuilder().(kiln.LayerStore)
 		if !ok {
 			continue
 		}
@@ -122,60 +126,67 @@ func layers(ctx context.Context, everyone bool) ([]storedLayer, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 		for _, l := range kept {
-			if everyone || mine.Own(l.Key) {
-				all = append(all, storedLayer{l, name, store})
+			if !everyone && !mine.FromHere(l.Key) {
+				continue
 			}
+			stored := storedLayer{l, name, store, mine.Record(l.Key)}
+			if stored.record != nil {
+				stored.Created = stored.record.Created // the engine's may be rounded
+			}
+			all = append(all, stored)
 		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Created.Before(all[j].Created) })
-	return all, errors.Join(errs...)
+	return mine, all, errors.Join(errs...)
 }
 
-func (p *program) listLayers(ctx context.Context, f *cacheFlags) int {
-	all, err := layers(ctx, f.everyone)
+func (p *program) listLayers(ctx context.Context, f *cacheFlags) error {
+	_, all, err := p.layers(ctx, f.everyone)
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	var total int64
 	for _, l := range all {
 		total += l.Size
-		p.say("%s  %-8s %8s  %s", l.Key[:min(24, len(l.Key))], l.builder, showSize(l.Size), l.Created.Local().Format(time.DateTime))
+		note := ""
+		if l.record != nil {
+			note = fmt.Sprintf("  %s, oldest step %s ago", l.record.Build, engine.ShowAge(time.Since(l.record.Oldest())))
+		}
+		p.say("%s  %-8s %8s  %s%s", l.Key[:min(24, len(l.Key))], l.builder, showSize(l.Size), l.Created.Local().Format(time.DateTime), note)
 	}
 	p.say("%d layer(s), %s", len(all), showSize(total))
-	return exitOK
+	return nil
 }
 
-func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) int {
-	all, err := layers(ctx, f.everyone)
+func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) error {
+	mine, all, err := p.layers(ctx, f.everyone)
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
-	limit := int64(f.maxSize)
-	if limit == 0 && f.olderThan == 0 && !f.all {
+	limit := int64(f.maxSize.bytes)
+	if !f.maxSize.set && f.olderThan == 0 && !f.all {
 		if limit, err = cacheSize(); err != nil {
-			p.fail("Error: %v", err)
-			return exitFailed
+			return err
 		}
+		f.maxSize.set = true
 	}
-	removed, freed, err := prune(ctx, all, func(l storedLayer, rest int64) bool {
-		return f.all || f.olderThan > 0 && time.Since(l.Created) > f.olderThan || limit > 0 && rest > limit
+	removed, freed, err := prune(ctx, mine, all, func(l storedLayer, rest int64) bool {
+		return f.all || f.olderThan > 0 && time.Since(l.Created) > f.olderThan || f.maxSize.set && (rest > limit || limit == 0)
 	})
-	if err != nil {
-		p.fail("Error: %v", err)
-	}
+	p.report(err)
 	p.say("Removed %d layer(s), %s", removed, showSize(freed))
 	if err != nil {
-		return exitFailed
+		return errReported
 	}
-	return exitOK
+	return nil
 }
 
-// prune removes layers, oldest first, as long as out says so. It is told the size
+// prune removes layers, oldest first, as long as out says so. It is given the size
 // of all that is still there. Those chosen go newest first: a layer cannot go
 // before the layers that stand on it.
-func prune(ctx context.Context, all []storedLayer, out func(l storedLayer, rest int64) bool) (removed int, freed int64, err error) {
+func prune(
+	ctx context.Context, mine *engine.Layers, all []storedLayer, out func(l storedLayer, rest int64) bool,
+) (removed int, freed int64, err error) {
 	var rest int64
 	for _, l := range all {
 		rest += l.Size
@@ -188,11 +199,13 @@ func prune(ctx context.Context, all []storedLayer, out func(l storedLayer, rest 
 			rest -= l.Size
 		}
 	}
-	for i := len(chosen) - 1; i >= 0; i-- {
-		l := chosen[i]
+	for _, l := range slices.Backward(chosen) {
 		err := l.store.RemoveLayer(ctx, l.Key)
 		if errors.Is(err, kiln.ErrConflict) {
 			continue // it is in use, and frees nothing by going
+		}
+		if err == nil {
+			err = mine.Forget(l.Key)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("remove layer %s: %w", l.Key, err))
@@ -215,6 +228,39 @@ func cacheSize() (int64, error) {
 	return n, nil
 }
 
+// openLayers opens the layers of this home as flags and environment ask for; nil: they
+// ask for none.
+func (p *program) openLayers(none bool, maxAge time.Duration) (*engine.Layers, error) {
+	word := env("CACHE")
+	switch word {
+	case "on", "all":
+	case "":
+		none = none || p.asPacker()
+	case "off":
+		none = true
+	default:
+		return nil, fmt.Errorf("KILN_CACHE: invalid value %q: it is on, off or all", word)
+	}
+	if none {
+		return nil, nil
+	}
+	dir, err := home()
+	if err != nil {
+		return nil, err
+	}
+	l, err := engine.OpenLayers(filepath.Join(dir, "layers"))
+	if err != nil {
+		return nil, err
+	}
+	l.All, l.MaxAge = word == "all", maxAge
+	if text := env("CACHE_MAX_AGE"); text != "" && maxAge == engine.DefaultMaxAge {
+		if l.MaxAge, err = time.ParseDuration(text); err != nil {
+			return nil, fmt.Errorf("KILN_CACHE_MAX_AGE: %w", err)
+		}
+	}
+	return l, nil
+}
+
 // trimLayers keeps the layers within their limit after a run that kept some.
 func (p *program) trimLayers(ctx context.Context) {
 	limit, err := cacheSize()
@@ -222,11 +268,11 @@ func (p *program) trimLayers(ctx context.Context) {
 		p.fail("Warning: %v", err)
 		return
 	}
-	all, err := layers(ctx, false)
+	mine, all, err := p.layers(ctx, false)
 	if err != nil {
 		return // no engine, no layers
 	}
-	if _, _, err := prune(ctx, all, func(_ storedLayer, rest int64) bool { return rest > limit }); err != nil {
+	if _, _, err := prune(ctx, mine, all, func(_ storedLayer, rest int64) bool { return rest > limit }); err != nil {
 		p.fail("Warning: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -20,15 +21,14 @@ func (f *cleanupFlags) define(fs *flag.FlagSet) {
 var cleanupCommand = &command{
 	name: "cleanup", usage: "[options] [RUN]", synopsis: "destroy what crashed runs left behind",
 	about: "Destroys everything that runs which are no longer alive still own: containers,\nimages, files, processes. Nothing that the journal does not name is touched.",
-	run: func(ctx context.Context, p *program, c *call) int {
+	run: func(ctx context.Context, p *program, c *call) error {
 		var f cleanupFlags
-		if !c.parse(p, f.define, 0, 1) {
-			return exitFailed
+		if err := c.parse(p, f.define, 0, 1); err != nil {
+			return err
 		}
 		dir, err := home()
 		if err != nil {
-			p.fail("Error: %v", err)
-			return exitFailed
+			return err
 		}
 		ctx, stop := interruptible(ctx)
 		defer stop()
@@ -40,17 +40,22 @@ var cleanupCommand = &command{
 	},
 }
 
-func (p *program) cleanup(ctx context.Context, dir, only string, dryRun bool) int {
+func (p *program) cleanup(ctx context.Context, dir, only string, dryRun bool) error {
 	runs, err := journal.Runs(dir)
-	if err != nil {
-		p.fail("Error: %v", err)
-	}
+	p.report(err)
 	if dryRun {
 		p.listOpen(runs, only)
-		return exitOK
+		return nil
 	}
 	count := 0
-	cleaner := journal.Cleaner{Dir: dir, Reaper: reaper,
+	cleaner := journal.Cleaner{Dir: dir,
+		Reaper: func(_, _, owner string) (kiln.Reaper, error) {
+			r, ok := reaper(owner)
+			if !ok {
+				return nil, fmt.Errorf("this program has no component %q", owner)
+			}
+			return r, nil
+		},
 		Gone:   func(run string, r kiln.Resource) { count++; p.say("%s: destroyed %s", run, r) },
 		Failed: func(run string, r kiln.Resource, err error) { p.fail("%s: could not destroy %s: %v", run, r, err) },
 	}
@@ -64,18 +69,19 @@ func (p *program) cleanup(ctx context.Context, dir, only string, dryRun bool) in
 		left := kiln.Undestroyed(err)
 		for _, e := range kiln.Errors(err) {
 			if !strings.HasPrefix(e.Error(), "destroy ") {
-				p.fail("Error: %v", e)
+				p.report(e)
 			}
 		}
 		if len(left) > 0 {
-			p.fail("Error: %d of %d things could not be destroyed. They are still in the journal: run %s cleanup again when the cause is gone.", len(left), len(left)+count, p.name)
+			return wordedf("Error: %d of %d things could not be destroyed. They are still in the journal: "+
+				"run %s cleanup again when the cause is gone.", len(left), len(left)+count, p.name)
 		}
-		return exitFailed
+		return errReported
 	}
 	if count == 0 {
 		p.say("Nothing to clean up.")
 	}
-	return exitOK
+	return nil
 }
 
 func (p *program) listOpen(runs []journal.Run, only string) {

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"runtime"
 	"strings"
 
+	"kiln"
 	"kiln/schema"
 )
 
@@ -18,16 +18,17 @@ type command struct {
 	synopsis string
 	usage    string // arguments, as in "[options] TEMPLATE"
 	about    string // a paragraph under the usage line
-	run      func(ctx context.Context, p *program, c *call) int
+	run      func(ctx context.Context, p *program, c *call) error
 }
 
-// commands is the one list of what kiln can be told. It is filled in by init,
+// commands is the one list of what kiln can do. It is filled in by init,
 // because help and completion, which are in it, look at it too.
 var commands []*command
 
 func init() {
 	commands = []*command{
-		buildCommand, validateCommand, planCommand, inspectCommand, fmtCommand, fixCommand, upgradeCommand, consoleCommand,
+		buildCommand, validateCommand, planCommand, inspectCommand,
+		fmtCommand, fixCommand, upgradeCommand, consoleCommand,
 		initCommand, pluginsCommand, schemaCommand, explainCommand, cleanupCommand, cacheCommand,
 		historyCommand, logsCommand, traceCommand, diffCommand,
 		versionCommand, completionCommand, helpCommand,
@@ -54,29 +55,21 @@ var later = map[string]string{
 	"sbom-generate":      "bills of materials are not in this version",
 }
 
-// outcome tells of an error and is the exit code.
-func (p *program) outcome(err error) int {
-	if err == nil {
-		return exitOK
-	}
-	if !errors.Is(err, errTold) {
-		p.fail("Error: %v", err)
-	}
-	return exitFailed
+// dispatch runs a command line, shows its error and returns the exit code.
+func (p *program) dispatch(ctx context.Context, args []string) int {
+	err := p.command(ctx, args)
+	p.report(err)
+	return exitCode(err)
 }
 
-// errTold is a failure that the user knows of already.
-var errTold = errors.New("told")
-
-func (p *program) dispatch(ctx context.Context, args []string) int {
+func (p *program) command(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		p.say("%s", p.helpText())
-		return exitNoSuch
+		return &wordedError{[]message{said("%s", p.helpText())}, errNoCommand}
 	}
 	switch args[0] {
 	case "-h", "-help", "--help":
 		p.say("%s", p.helpText())
-		return exitOK
+		return nil
 	case "-v", "-version", "--version":
 		return findCommand("version").run(ctx, p, &call{command: versionCommand})
 	case "-autocomplete-install", "--autocomplete-install":
@@ -86,33 +79,31 @@ func (p *program) dispatch(ctx context.Context, args []string) int {
 	}
 	c := findCommand(args[0])
 	if c == nil {
-		p.unknownCommand(args[0])
-		return exitNoSuch
+		return p.unknownCommand(args[0], errNoCommand)
 	}
 	for _, a := range args[1:] {
 		if a == "-h" || a == "-help" || a == "--help" {
 			p.say("%s", c.help(p))
-			return exitOK
+			return nil
 		}
 	}
 	return c.run(ctx, p, &call{command: c, args: args[1:]})
 }
 
-func (p *program) unknownCommand(name string) {
+// unknownCommand is the error of a name that no command has.
+func (p *program) unknownCommand(name string, kind error) error {
 	if why, ok := later[name]; ok {
-		p.fail("Error: %s %s: %s.", p.name, name, why)
-		return
+		return &wordedError{[]message{failed("Error: %s %s: %s.", p.name, name, why)}, kind}
 	}
 	var names []string
 	for _, c := range commands {
 		names = append(names, c.name)
 	}
+	text := failed("Error: there is no command %q.\n", name)
 	if near := schema.Suggest(name, names); near != "" {
-		p.fail("Error: there is no command %q. Did you mean %q?\n", name, near)
-	} else {
-		p.fail("Error: there is no command %q.\n", name)
+		text = failed("Error: there is no command %q. Did you mean %q?\n", name, near)
 	}
-	p.say("%s", p.helpText())
+	return &wordedError{[]message{text, said("%s", p.helpText())}, kind}
 }
 
 // call is one use of a command: its arguments, and after parse its flags.
@@ -122,32 +113,30 @@ type call struct {
 }
 
 // parse reads flags, which come before the positional arguments, and checks the
-// number of the latter. On false the user has been told why.
-func (c *call) parse(p *program, define func(*flag.FlagSet), low, high int) bool {
+// number of the latter.
+func (c *call) parse(p *program, define func(*flag.FlagSet), low, high int) error {
 	fs := c.flags(define)
 	if err := fs.Parse(c.args); err != nil {
-		p.fail("%s\n%s", c.help(p), err)
-		c.suggestFlag(p, fs, err)
-		return false
+		messages := []message{failed("%s\n%s", c.help(p), err)}
+		if near := suggestFlag(fs, err); near != "" {
+			messages = append(messages, failed("Did you mean -%s?", near))
+		}
+		return worded(messages...)
 	}
 	c.args = fs.Args()
-	if len(c.args) < low || high >= 0 && len(c.args) > high {
-		p.fail("%s", c.help(p))
-		switch {
-		case len(c.args) < low:
-			p.fail("Error: %s needs an argument: %s", c.name, c.usage)
-		default:
-			for _, a := range c.args {
-				if strings.HasPrefix(a, "-") && a != "-" {
-					p.fail("Error: options come before the template: put %q in front of %q.", a, c.args[0])
-					return false
-				}
-			}
-			p.fail("Error: too many arguments: %s", strings.Join(c.args, " "))
-		}
-		return false
+	if len(c.args) < low {
+		return worded(failed("%s", c.help(p)), failed("Error: %s needs an argument: %s", c.name, c.usage))
 	}
-	return true
+	if high < 0 || len(c.args) <= high {
+		return nil
+	}
+	for _, a := range c.args {
+		if strings.HasPrefix(a, "-") && a != "-" {
+			return worded(failed("%s", c.help(p)),
+				failed("Error: options come before the template: put %q in front of %q.", a, c.args[0]))
+		}
+	}
+	return worded(failed("%s", c.help(p)), failed("Error: too many arguments: %s", strings.Join(c.args, " ")))
 }
 
 func (c *call) flags(define func(*flag.FlagSet)) *flag.FlagSet {
@@ -160,19 +149,18 @@ func (c *call) flags(define func(*flag.FlagSet)) *flag.FlagSet {
 	return fs
 }
 
-func (c *call) suggestFlag(p *program, fs *flag.FlagSet, err error) {
+// suggestFlag is the flag that was meant by one that is not defined.
+func suggestFlag(fs *flag.FlagSet, err error) string {
 	_, name, ok := strings.Cut(err.Error(), "flag provided but not defined: -")
 	if !ok {
-		return
+		return ""
 	}
 	var names []string
 	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-	if near := schema.Suggest(strings.TrimLeft(name, "-"), names); near != "" {
-		p.fail("Did you mean -%s?", near)
-	}
+	return schema.Suggest(strings.TrimLeft(name, "-"), names)
 }
 
-// flagDefinitions tells help and completion which flags a command has.
+// flagDefinitions are the flags of each command, for help and completion.
 var flagDefinitions = map[string]func(*flag.FlagSet){
 	"build":        func(fs *flag.FlagSet) { new(buildFlags).define(fs) },
 	"validate":     func(fs *flag.FlagSet) { new(validateFlags).define(fs) },
@@ -198,7 +186,8 @@ var flagDefinitions = map[string]func(*flag.FlagSet){
 // help is the usage text of a command.
 func (c *command) help(p *program) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Usage: %s %s %s\n\n  %s\n", p.name, c.name, c.usage, strings.ReplaceAll(c.about, "\n", "\n  "))
+	fmt.Fprintf(&b, "Usage: %s %s %s\n\n  %s\n", p.name, c.name, c.usage,
+		strings.ReplaceAll(c.about, "\n", "\n  "))
 	define := flagDefinitions[c.name]
 	if define == nil {
 		return b.String()
@@ -222,21 +211,20 @@ var helpCommand = &command{
 	about: "Shows all commands, or one with its options.", run: runHelp,
 }
 
-func runHelp(_ context.Context, p *program, c *call) int {
-	if !c.parse(p, nil, 0, 1) {
-		return exitFailed
+func runHelp(_ context.Context, p *program, c *call) error {
+	if err := c.parse(p, nil, 0, 1); err != nil {
+		return err
 	}
 	if len(c.args) == 0 {
 		p.say("%s", p.helpText())
-		return exitOK
+		return nil
 	}
 	about := findCommand(c.args[0])
 	if about == nil {
-		p.unknownCommand(c.args[0])
-		return exitFailed
+		return p.unknownCommand(c.args[0], kiln.ErrNotFound)
 	}
 	p.say("%s", about.help(p))
-	return exitOK
+	return nil
 }
 
 func (p *program) helpText() string {
@@ -245,7 +233,8 @@ func (p *program) helpText() string {
 	for _, c := range commands {
 		fmt.Fprintf(&b, "    %-12s %s\n", c.name, c.synopsis)
 	}
-	fmt.Fprintf(&b, "\n%s help COMMAND shows a command's options, %s explain NAME those of a component.", p.name, p.name)
+	fmt.Fprintf(&b, "\n%s help COMMAND shows a command's options, %s explain NAME those of a component.",
+		p.name, p.name)
 	return b.String()
 }
 
@@ -258,13 +247,14 @@ func (f *versionFlags) define(fs *flag.FlagSet) {
 var versionCommand = &command{
 	name: "version", usage: "[-json]", synopsis: "show the version",
 	about: "Shows Kiln's version and that of the Packer whose templates it runs.",
-	run: func(_ context.Context, p *program, c *call) int {
+	run: func(_ context.Context, p *program, c *call) error {
 		var f versionFlags
 		fs := c.flags(f.define)
 		_ = fs.Parse(c.args) // as with Packer, what else is given does not matter
 		switch {
 		case f.json:
-			return p.json(object{"kiln": kilnVersion, "packer": packerVersion, "go": runtime.Version(), "platform": runtime.GOOS + "_" + runtime.GOARCH})
+			return p.json(object{"kiln": kilnVersion, "packer": packerVersion, "go": runtime.Version(),
+				"platform": runtime.GOOS + "_" + runtime.GOARCH})
 		case p.machine:
 			p.record("", "version", packerVersion)
 			p.record("", "version-prelease", "")
@@ -275,6 +265,6 @@ var versionCommand = &command{
 		default:
 			p.say("Kiln v%s (runs templates and commands of Packer v%s)", kilnVersion, packerVersion)
 		}
-		return exitOK
+		return nil
 	},
 }

@@ -12,10 +12,11 @@ import (
 
 var completionCommand = &command{
 	name: "completion", usage: "bash|zsh|fish", synopsis: "print a shell's completion script",
-	about: "Prints a script that teaches a shell the commands and options:\n  bash: source <(kiln completion bash)\n  fish: kiln completion fish | source",
-	run: func(_ context.Context, p *program, c *call) int {
-		if !c.parse(p, nil, 1, 1) {
-			return exitFailed
+	about: "Prints a script that teaches a shell the commands and options:\n" +
+		"  bash: source <(kiln completion bash)\n  fish: kiln completion fish | source",
+	run: func(_ context.Context, p *program, c *call) error {
+		if err := c.parse(p, nil, 1, 1); err != nil {
+			return err
 		}
 		switch c.args[0] {
 		case "bash":
@@ -25,10 +26,9 @@ var completionCommand = &command{
 		case "fish":
 			fmt.Fprint(p.out, fishCompletion(p.name))
 		default:
-			p.fail("Error: no completion for %q: it is made for bash, zsh and fish.", c.args[0])
-			return exitFailed
+			return fmt.Errorf("no completion for %q: it is made for bash, zsh and fish.", c.args[0])
 		}
-		return exitOK
+		return nil
 	},
 }
 
@@ -50,22 +50,26 @@ func bashCompletion(name string) string {
 	for _, c := range commands {
 		names = append(names, c.name)
 	}
-	fmt.Fprintf(&b, "  if [ \"$COMP_CWORD\" -eq 1 ]; then COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return; fi\n", strings.Join(names, " "))
+	fmt.Fprintf(&b, "  if [ \"$COMP_CWORD\" -eq 1 ]; then "+
+		"COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return; fi\n", strings.Join(names, " "))
 	b.WriteString("  case \"${COMP_WORDS[1]} $cur\" in\n")
 	for _, c := range names {
 		if flags := flagNames(c); len(flags) > 0 {
-			fmt.Fprintf(&b, "    %q*) COMPREPLY=($(compgen -W '-%s' -- \"$cur\")) ;;\n", c+" -", strings.Join(flags, " -"))
+			fmt.Fprintf(&b, "    %q*) COMPREPLY=($(compgen -W '-%s' -- \"$cur\")) ;;\n", c+" -",
+				strings.Join(flags, " -"))
 		}
 	}
 	fmt.Fprintf(&b, "    \"help \"*) COMPREPLY=($(compgen -W '%s' -- \"$cur\")) ;;\n", strings.Join(names, " "))
-	fmt.Fprintf(&b, "    *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n  esac\n}\ncomplete -o filenames -F _%s %s\n", name, name)
+	fmt.Fprintf(&b, "    *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n  esac\n}\n"+
+		"complete -o filenames -F _%s %s\n", name, name)
 	return b.String()
 }
 
 func fishCompletion(name string) string {
 	var b strings.Builder
 	for _, c := range commands {
-		fmt.Fprintf(&b, "complete -c %s -n __fish_use_subcommand -a %s -d %s\n", name, c.name, shellQuote(c.synopsis))
+		fmt.Fprintf(&b, "complete -c %s -n __fish_use_subcommand -a %s -d %s\n", name, c.name,
+			shellQuote(c.synopsis))
 		for _, f := range flagNames(c.name) {
 			fmt.Fprintf(&b, "complete -c %s -n '__fish_seen_subcommand_from %s' -o %s\n", name, c.name, f)
 		}
@@ -75,11 +79,10 @@ func fishCompletion(name string) string {
 
 // installCompletion adds the completion to the user's bash and zsh set-up, or
 // takes it out again, as Packer's flag of the name does.
-func installCompletion(p *program, install bool) int {
+func installCompletion(p *program, install bool) error {
 	dir, err := os.UserHomeDir()
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	found := false
 	for file, shell := range map[string]string{".bashrc": "bash", ".zshrc": "zsh"} {
@@ -100,14 +103,12 @@ func installCompletion(p *program, install bool) int {
 			err = os.WriteFile(path, []byte(changed), 0o644)
 		}
 		if err != nil {
-			p.fail("Error: %v", err)
-			return exitFailed
+			return err
 		}
 		found = true
 	}
 	if !found {
-		p.fail("Error: neither .bashrc nor .zshrc in %s", dir)
-		return exitFailed
+		return fmt.Errorf("neither .bashrc nor .zshrc in %s", dir)
 	}
-	return exitOK
+	return nil
 }

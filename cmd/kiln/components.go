@@ -7,6 +7,9 @@ import (
 	"kiln/builder/docker"
 	"kiln/builder/file"
 	"kiln/builder/null"
+	"kiln/communicator/none"
+	"kiln/communicator/ssh"
+	"kiln/communicator/winrm"
 	"kiln/datasource/http"
 	nulldata "kiln/datasource/null"
 	"kiln/driver/local"
@@ -34,6 +37,11 @@ func components() kiln.Components {
 			"docker": func() kiln.Builder { return new(docker.Builder) },
 			"file":   func() kiln.Builder { return new(file.Builder) },
 			"null":   func() kiln.Builder { return new(null.Builder) },
+		},
+		Communicators: map[string]func() kiln.Connector{
+			"none":  func() kiln.Connector { return new(none.Config) },
+			"ssh":   func() kiln.Connector { return new(ssh.Config) },
+			"winrm": func() kiln.Connector { return new(winrm.Config) },
 		},
 		Provisioners: map[string]func() kiln.Provisioner{
 			"breakpoint":  func() kiln.Provisioner { return new(breakpoint.Provisioner) },
@@ -70,16 +78,16 @@ func reaper(owner string) (kiln.Reaper, bool) {
 	case "":
 		return local.Reaper{}, true
 	case "builder":
-		if make := all.Builders[name]; make != nil {
-			component = make()
+		if build := all.Builders[name]; build != nil {
+			component = build()
 		}
 	case "provisioner":
-		if make := all.Provisioners[name]; make != nil {
-			component = make()
+		if build := all.Provisioners[name]; build != nil {
+			component = build()
 		}
 	case "post-processor":
-		if make := all.PostProcessors[name]; make != nil {
-			component = make()
+		if build := all.PostProcessors[name]; build != nil {
+			component = build()
 		}
 	}
 	r, ok := component.(kiln.Reaper)

@@ -46,7 +46,8 @@ func checkConfig(env func(string) string) error {
 			return fmt.Errorf("%s: %s: %w", path, key, err)
 		}
 		if len(components) > 0 {
-			return fmt.Errorf("%s names %s (%s): components can no longer be added there; plugins are installed with init or plugins install",
+			return fmt.Errorf("%s names %s (%s): components can no longer be added there; plugins are installed "+
+				"with init or plugins install",
 				path, key, strings.Join(slices.Sorted(maps.Keys(components)), ", "))
 		}
 	}

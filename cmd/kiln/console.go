@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -11,19 +12,23 @@ import (
 
 	"golang.org/x/term"
 
+	"kiln/internal/redact"
 	"kiln/internal/template"
 )
 
 var consoleCommand = &command{
 	name: "console", usage: "[options] [TEMPLATE]", synopsis: "evaluate expressions of a template",
-	about: "Evaluates what is typed with the variables and locals of a template: an expression\nfor HCL2, text with {{ }} for JSON. Words: variables, help, exit. At a terminal there\nis a history (arrow keys) and completion (tab); otherwise the result of the last line\nof standard input is printed.",
-	run:   runConsole,
+	about: "Evaluates what is typed with the variables and locals of a template: an expression\n" +
+		"for HCL2, text with {{ }} for JSON. Words: variables, help, exit. At a terminal there\n" +
+		"is a history (arrow keys) and completion (tab); otherwise the result of the last line\n" +
+		"of standard input is printed.",
+	run: runConsole,
 }
 
-func runConsole(ctx context.Context, p *program, c *call) int {
+func runConsole(ctx context.Context, p *program, c *call) error {
 	var f templateFlags
-	if !c.parse(p, f.define, 0, 1) {
-		return exitFailed
+	if err := c.parse(p, f.define, 0, 1); err != nil {
+		return err
 	}
 	path := ""
 	if len(c.args) > 0 {
@@ -31,9 +36,9 @@ func runConsole(ctx context.Context, p *program, c *call) int {
 	}
 	o := f.options(ctx, p, path)
 	o.EvaluateData = true
-	t, ok := p.load(ctx, o)
-	if !ok {
-		return exitFailed
+	t, err := p.load(ctx, o)
+	if err != nil {
+		return err
 	}
 	_, _ = t.Builds(ctx) // what cannot be resolved stays unknown
 	s := &console{p: p, t: t}
@@ -73,11 +78,11 @@ func (s *console) answer(line string) (text string, failed, leave bool) {
 		diags.Write(&b, template.WriteOptions{})
 		text = strings.TrimRight(b.String()+text, "\n")
 	}
-	return s.p.redactor.Mask(text), diags.HasErrors(), false
+	return text, diags.HasErrors(), false
 }
 
 // piped answers every line and prints the last answer.
-func (s *console) piped() int {
+func (s *console) piped() error {
 	in := bufio.NewReader(s.p.in)
 	last, failed := "", false
 	for {
@@ -91,8 +96,7 @@ func (s *console) piped() int {
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
-				s.p.fail("Error: read standard input: %v", err)
-				return exitFailed
+				return fmt.Errorf("read standard input: %w", err)
 			}
 			break
 		}
@@ -101,23 +105,22 @@ func (s *console) piped() int {
 		s.p.say("%s", last)
 	}
 	if failed {
-		return exitFailed
+		return errReported
 	}
-	return exitOK
+	return nil
 }
 
 // interactive reads lines with a history and completion.
-func (s *console) interactive(in *os.File) int {
+func (s *console) interactive(in *os.File) error {
 	state, err := term.MakeRaw(int(in.Fd()))
 	if err != nil {
-		s.p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	defer term.Restore(int(in.Fd()), state)
 	tty := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
-	}{in, s.p.out}, "> ")
+	}{in, keys{s.p.out}}, "> ")
 	if width, height, err := term.GetSize(int(in.Fd())); err == nil && width > 0 {
 		_ = tty.SetSize(width, height)
 	}
@@ -135,16 +138,24 @@ func (s *console) interactive(in *os.File) int {
 	for {
 		line, err := tty.ReadLine()
 		if err != nil && !errors.Is(err, term.ErrPasteIndicator) {
-			return exitOK // Ctrl-D, Ctrl-C or a terminal that went away
+			return nil // Ctrl-D, Ctrl-C or a terminal that went away
 		}
 		text, _, leave := s.answer(line)
 		if leave {
-			return exitOK
+			return nil
 		}
 		if text != "" {
 			_, _ = tty.Write([]byte(text + "\n"))
 		}
 	}
+}
+
+// keys shows each key as it is typed: one that a secret begins with, too.
+type keys struct{ out *redact.Stream }
+
+func (k keys) Write(p []byte) (int, error) {
+	n, err := k.out.Write(p)
+	return n, errors.Join(err, k.out.Flush())
 }
 
 // complete extends the last word of a line as far as the known words agree.

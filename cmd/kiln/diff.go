@@ -17,12 +17,12 @@ func (f *diffFlags) define(fs *flag.FlagSet) {
 var diffCommand = &command{
 	name: "diff", usage: "[options] RUN RUN", synopsis: "show what changed between two runs",
 	about: "Shows the settings, inputs, results and times in which two runs differ.",
-	run: func(_ context.Context, p *program, c *call) int {
+	run: func(_ context.Context, p *program, c *call) error {
 		var f diffFlags
-		if !c.parseRuns(p, f.define, 2) {
-			return exitFailed
+		if err := c.parseRuns(p, f.define, 2); err != nil {
+			return err
 		}
-		return p.outcome(p.diff(&f, c.args[0], c.args[1]))
+		return p.diff(&f, c.args[0], c.args[1])
 	},
 }
 
@@ -32,8 +32,7 @@ func (p *program) diff(f *diffFlags, a, b string) error {
 		return err
 	}
 	if f.output.value == "json" {
-		p.json(changes)
-		return nil
+		return p.json(changes)
 	}
 	if len(changes) == 0 {
 		p.say("The runs do not differ.")

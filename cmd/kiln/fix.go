@@ -9,6 +9,7 @@ import (
 
 	"kiln/internal/template"
 	"kiln/internal/template/fix"
+	"kiln/internal/template/load"
 )
 
 type fixFlags struct {
@@ -23,32 +24,32 @@ func (f *fixFlags) define(fs *flag.FlagSet) {
 
 var fixCommand = &command{
 	name: "fix", usage: "[options] TEMPLATE", synopsis: "rewrite outdated options of a JSON template",
-	about: "Prints a JSON template with options that were renamed or dropped in their present\nform. The file is not changed. What is rewritten:\n\n" + fixerList(),
-	run: func(ctx context.Context, p *program, c *call) int {
+	about: "Prints a JSON template with options that were renamed or dropped in their present\n" +
+		"form. The file is not changed. What is rewritten:\n\n" + fixerList(),
+	run: func(ctx context.Context, p *program, c *call) error {
 		var f fixFlags
-		if !c.parse(p, f.define, 1, 1) {
-			return exitFailed
+		if err := c.parse(p, f.define, 1, 1); err != nil {
+			return err
 		}
 		path := c.args[0]
-		if info, err := os.Stat(path); f.config.value == "hcl2" || template.IsHCL(path) || err == nil && info.IsDir() {
-			p.fail("packer fix only works with JSON files for now.")
-			return exitFailed
+		info, err := os.Stat(path)
+		folder := err == nil && info.IsDir()
+		if f.config.value == "hcl2" || template.IsHCL(path) || folder {
+			return wordedf("packer fix only works with JSON files for now.")
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {
-			p.fail("Error opening template: %v", err)
-			return exitFailed
+			return wordedf("Error opening template: %v", err)
 		}
 		fixed, err := fix.Fix(text)
 		if err != nil {
-			p.fail("%s: %v", path, err)
-			return exitFailed
+			return wordedf("%s: %v", path, err)
 		}
 		p.say("%s", fixed)
-		if f.validate && !p.fixedIsValid(ctx, f, fixed) {
-			return exitFailed
+		if f.validate {
+			return p.validateFixed(ctx, f, fixed)
 		}
-		return exitOK
+		return nil
 	},
 }
 
@@ -60,20 +61,18 @@ func fixerList() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// fixedIsValid reads the result as a template, without its components.
-func (p *program) fixedIsValid(ctx context.Context, f fixFlags, fixed []byte) bool {
+// validateFixed reads the result as a template, without its components.
+func (p *program) validateFixed(ctx context.Context, f fixFlags, fixed []byte) error {
 	o := f.options(ctx, p, "-")
 	o.Stdin = bytes.NewReader(fixed)
-	t, diags := template.Load(ctx, o)
+	t, diags := load.Template(ctx, o)
 	why := "fails to parse"
 	if !diags.HasErrors() {
 		why, diags = "failed to validate", t.Validate()
 	}
 	if diags.HasErrors() {
-		p.fail("Error! Fixed template %s:", why)
-		p.show(diags)
-		p.fail("This comes from the template that was given: mend it and run fix again.")
-		return false
+		return worded(failed("Error! Fixed template %s:", why), diagnosed(diags),
+			failed("This comes from the template that was given: mend it and run fix again."))
 	}
-	return true
+	return nil
 }

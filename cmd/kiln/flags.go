@@ -10,6 +10,7 @@ import (
 
 	"kiln/internal/secrets"
 	"kiln/internal/template"
+	"kiln/internal/template/load"
 )
 
 // words is a flag that may be given several times, each a comma list.
@@ -79,8 +80,10 @@ func (f *templateFlags) define(fs *flag.FlagSet) {
 	fs.Var(&f.only, "only", "build only these `names`, comma separated; globs for HCL2")
 	fs.Var(&f.except, "except", "build all but these `names`; names of post-processors too")
 	fs.Var(&f.config, "config-type", "`json or hcl2`, where the path does not tell; default json")
-	fs.BoolVar(&f.sequential, "use-sequential-evaluation", false, "evaluate data sources before locals, as Packer did before 1.12")
-	fs.BoolVar(&f.ignoreDev, "ignore-prerelease-plugins", false, "do not count plugins of development versions as installed")
+	fs.BoolVar(&f.sequential, "use-sequential-evaluation", false,
+		"evaluate data sources before locals, as Packer did before 1.12")
+	fs.BoolVar(&f.ignoreDev, "ignore-prerelease-plugins", false,
+		"do not count plugins of development versions as installed")
 }
 
 // options are what the flags ask of the loader.
@@ -94,23 +97,32 @@ func (f *templateFlags) options(ctx context.Context, p *program, path string) te
 	}
 }
 
-// load loads a template and shows what is wrong with it. On false loading failed.
-func (p *program) load(ctx context.Context, o template.Options) (*template.Template, bool) {
-	t, diags := template.Load(ctx, o)
-	p.show(diags)
-	return t, !diags.HasErrors()
+// load loads a template and shows what is wrong with it.
+func (p *program) load(ctx context.Context, o template.Options) (*template.Template, error) {
+	t, diags := load.Template(ctx, o)
+	return t, p.show(diags)
 }
 
-// show prints diagnostics, if there are any.
-func (p *program) show(diags template.Diagnostics) {
+// show prints diagnostics, if there are any. Errors among them are errReported.
+func (p *program) show(diags template.Diagnostics) error {
 	if len(diags) == 0 {
-		return
+		return nil
 	}
+	m := diagnosed(diags)
+	p.print(m.kind, m.text)
+	if diags.HasErrors() {
+		return errReported
+	}
+	return nil
+}
+
+// diagnosed is the message of diagnostics.
+func diagnosed(diags template.Diagnostics) message {
 	var b strings.Builder
 	diags.Write(&b, template.WriteOptions{})
 	kind := "say"
 	if diags.HasErrors() {
 		kind = "error"
 	}
-	p.print(kind, strings.TrimRight(p.redactor.Mask(b.String()), "\n")+"\n")
+	return message{kind, strings.TrimRight(b.String(), "\n") + "\n"}
 }

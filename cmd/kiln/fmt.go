@@ -22,25 +22,27 @@ func (f *fmtFlags) define(fs *flag.FlagSet) {
 
 var fmtCommand = &command{
 	name: "fmt", usage: "[options] PATH...", synopsis: "put HCL2 files into the canonical layout",
-	about: "Formats files named .pkr.hcl and .pkrvars.hcl, and those in folders, and prints\nthe name of each that changes. PATH - formats standard input to standard output.",
-	run:   runFmt,
+	about: "Formats files named .pkr.hcl and .pkrvars.hcl, and those in folders, and prints\n" +
+		"the name of each that changes. PATH - formats standard input to standard output.",
+	run: runFmt,
 }
 
-func runFmt(_ context.Context, p *program, c *call) int {
+func runFmt(_ context.Context, p *program, c *call) error {
 	var f fmtFlags
-	if !c.parse(p, f.define, 1, -1) {
-		return exitFailed
+	if err := c.parse(p, f.define, 1, -1); err != nil {
+		return err
 	}
-	failed, changed := false, 0
+	bad, changed := false, 0
 	problem := func(name string, text []byte, err error) {
-		failed = true
+		bad = true
 		if diags, ok := template.Diagnose(name, text, err); ok {
-			p.show(diags)
+			_ = p.show(diags) // that it failed is noted
 			err = nil
 		}
-		p.fail("encountered an error while formatting %s%s", name, suffixed(err))
+		p.report(wordedf("encountered an error while formatting %s%s", name, suffix(err)))
 	}
-	o := format.Options{Write: f.write && !f.check, Diff: f.diff, Recursive: f.recursive, Out: p.out, Problem: problem}
+	o := format.Options{Write: f.write && !f.check, Diff: f.diff, Recursive: f.recursive, Out: p.out,
+		Problem: problem}
 	for _, path := range c.args {
 		n, err := 0, error(nil)
 		if path == "-" {
@@ -50,20 +52,20 @@ func runFmt(_ context.Context, p *program, c *call) int {
 		}
 		changed += n
 		if err != nil {
-			failed = true
-			p.fail("Error: %v", err)
+			bad = true
+			p.report(err)
 		}
 	}
 	switch {
-	case failed:
-		return exitFailed
+	case bad:
+		return errReported
 	case f.check && changed > 0:
-		return exitUnformatted
+		return errUnformatted
 	}
-	return exitOK
+	return nil
 }
 
-func suffixed(err error) string {
+func suffix(err error) string {
 	if err == nil {
 		return ""
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -22,7 +23,8 @@ type upgradeFlags struct {
 
 func (f *upgradeFlags) define(fs *flag.FlagSet) {
 	f.templateFlags.define(fs)
-	fs.StringVar(&f.output, "output-file", "", "write to `FILE`; default: the template's name with .pkr.hcl behind it")
+	fs.StringVar(&f.output, "output-file", "",
+		"write to `FILE`; default: the template's name with .pkr.hcl behind it")
 	fs.BoolVar(&f.annotations, "with-annotations", false, "explain each kind of block in a comment")
 }
 
@@ -32,19 +34,18 @@ var upgradeCommand = &command{
 	run:   runUpgrade,
 }
 
-func runUpgrade(ctx context.Context, p *program, c *call) int {
+func runUpgrade(ctx context.Context, p *program, c *call) error {
 	var f upgradeFlags
-	if !c.parse(p, f.define, 1, 1) {
-		return exitFailed
+	if err := c.parse(p, f.define, 1, 1); err != nil {
+		return err
 	}
 	path := c.args[0]
 	if template.IsHCL(path) {
-		p.fail("Error: %s is HCL2 already.", path)
-		return exitFailed
+		return fmt.Errorf("%s is HCL2 already.", path)
 	}
-	text, ok := p.readTemplate(path)
-	if !ok {
-		return exitFailed
+	text, err := p.readTemplate(path)
+	if err != nil {
+		return fmt.Errorf("cannot read the template: %w", err)
 	}
 	output := f.output
 	if output == "" {
@@ -56,55 +57,44 @@ func runUpgrade(ctx context.Context, p *program, c *call) int {
 	o := f.options(ctx, p, "-")
 	o.Stdin = bytes.NewReader(text)
 	o.Name = path
-	t, ok := p.load(ctx, o)
-	if !ok {
-		return exitFailed
+	t, err := p.load(ctx, o)
+	if err != nil {
+		return err
 	}
-	// What is wrong with names and versions is told, and converted all the same.
-	p.show(t.Validate())
+	// What is wrong with names and versions is shown, and converted all the same.
+	_ = p.show(t.Validate())
 	result, err := upgrade.Convert(text, upgrade.Options{Annotations: f.annotations, Struct: configuration})
 	if err != nil {
-		p.fail("Error: %s: %v", path, err)
-		return exitFailed
+		return fmt.Errorf("%s: %v", path, err)
 	}
 	if err := os.MkdirAll(filepath.Dir(output), 0o755); err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	if err := os.WriteFile(output, result.Text, 0o644); err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
-	code := exitOK
+	err = nil
 	for _, skipped := range result.Skipped {
-		p.fail("%s", skipped)
-		code = exitFailed
+		p.report(wordedf("%s", skipped))
+		err = errReported
 	}
-	p.say("Successfully created %s. Exit %d", output, code)
-	return code
+	p.say("Successfully created %s. Exit %d", output, exitCode(err))
+	return err
 }
 
 // readTemplate reads a file, or standard input for "-".
-func (p *program) readTemplate(path string) ([]byte, bool) {
-	var text []byte
-	var err error
+func (p *program) readTemplate(path string) ([]byte, error) {
 	if path == "-" {
-		text, err = io.ReadAll(p.in)
-	} else {
-		text, err = os.ReadFile(path)
+		return io.ReadAll(p.in)
 	}
-	if err != nil {
-		p.fail("Error: cannot read the template: %v", err)
-		return nil, false
-	}
-	return text, true
+	return os.ReadFile(path)
 }
 
 // configuration is the schema of a component that is built in; nil: it is not.
-func configuration(kind, typ string) *schema.Struct {
+func configuration(kind, typ string) *schema.Block {
 	for _, d := range described() {
-		if d.kind == kind && d.name == typ {
-			return schema.Of(d.component)
+		if d.Kind == kind && d.Name == typ {
+			return d.Block
 		}
 	}
 	return nil

@@ -35,13 +35,14 @@ func (f *historyFlags) define(fs *flag.FlagSet) {
 
 var historyCommand = &command{
 	name: "history", usage: "[options]", synopsis: "list the runs of this machine",
-	about: "Lists runs of kiln build, the newest first: when, of which template, how they ended.\nThe last 500 are kept; KILN_HISTORY sets another number.",
-	run: func(_ context.Context, p *program, c *call) int {
+	about: "Lists runs of kiln build, the newest first: when, of which template, how they ended.\n" +
+		"The last 500 are kept; KILN_HISTORY sets another number.",
+	run: func(_ context.Context, p *program, c *call) error {
 		var f historyFlags
-		if !c.parse(p, f.define, 0, 0) {
-			return exitFailed
+		if err := c.parse(p, f.define, 0, 0); err != nil {
+			return err
 		}
-		return p.outcome(p.history(&f))
+		return p.history(&f)
 	},
 }
 
@@ -75,8 +76,7 @@ func (p *program) history(f *historyFlags) error {
 		}
 	}
 	if f.output.value == "json" {
-		p.json(all)
-		return nil
+		return p.json(all)
 	}
 	if len(all) == 0 {
 		p.say("No runs yet.")
@@ -98,5 +98,6 @@ func historyLine(r *history.Record) string {
 	if result == "" {
 		result = "did not end"
 	}
-	return fmt.Sprintf("%s  %-11s  %d of %d  %8s  %s", r.Run, result, good, len(r.Builds), (time.Duration(r.Seconds*1000) * time.Millisecond).Round(100*time.Millisecond), r.Template)
+	return fmt.Sprintf("%s  %-11s  %d of %d  %8s  %s", r.Run, result, good, len(r.Builds),
+		(time.Duration(r.Seconds*1000) * time.Millisecond).Round(100*time.Millisecond), r.Template)
 }

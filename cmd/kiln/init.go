@@ -21,65 +21,66 @@ type initFlags struct {
 
 func (f *initFlags) define(fs *flag.FlagSet) {
 	f.templateFlags.define(fs)
-	fs.BoolVar(&f.upgrade, "upgrade", false, "take the newest version that is allowed, whatever is installed or locked")
+	fs.BoolVar(&f.upgrade, "upgrade", false,
+		"take the newest version that is allowed, whatever is installed or locked")
 	fs.BoolVar(&f.force, "force", false, "install again what is installed")
 }
 
 var initCommand = &command{
 	name: "init", usage: "[options] TEMPLATE", synopsis: "install the plugins a template asks for",
-	about: "Installs the plugins that the required_plugins blocks of an HCL2 template name and\nthat are not built in, and keeps their versions and digests in " + plugin.LockName + " beside the\ntemplate. KILN_PLUGIN_MIRROR names a folder or server to take them from.",
-	run:   runInit,
+	about: "Installs the plugins that the required_plugins blocks of an HCL2 template name and\n" +
+		"that are not built in, and keeps their versions and digests in " + plugin.LockName +
+		" beside the\n" +
+		"template. KILN_PLUGIN_MIRROR names a folder or server to take them from.",
+	run: runInit,
 }
 
-func runInit(ctx context.Context, p *program, c *call) int {
+func runInit(ctx context.Context, p *program, c *call) error {
 	var f initFlags
-	if !c.parse(p, f.define, 1, 1) {
-		return exitFailed
+	if err := c.parse(p, f.define, 1, 1); err != nil {
+		return err
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	t, ok := p.load(ctx, f.options(ctx, p, c.args[0]))
-	if !ok {
-		return exitFailed
+	t, err := p.load(ctx, f.options(ctx, p, c.args[0]))
+	if err != nil {
+		return err
 	}
 	if t.Format == template.JSON {
-		p.fail("Error: Packer plugins currently only works with HCL2 configuration templates. A JSON template uses every plugin that is installed: see `%s help plugins`.", p.name)
-		return exitFailed
+		return fmt.Errorf("Packer plugins currently only works with HCL2 configuration templates. A JSON "+
+			"template uses every plugin that is installed: see `%s help plugins`.", p.name)
 	}
 	if len(t.Plugins) == 0 {
-		p.say("No plugins requirement found: the template has no required_plugins block, so it needs only what is built in.")
-		return exitOK
+		p.say("No plugins requirement found: the template has no required_plugins block, so it needs only what " +
+			"is built in.")
+		return nil
 	}
 	dir, err := plugin.Dir(os.Getenv)
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	lockPath := filepath.Join(t.Dir, plugin.LockName)
 	lock, err := plugin.ReadLock(lockPath)
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	s := &installer{p: p, f: &f, dir: dir, lock: lock}
 	if s.installed, err = plugin.Installed(ctx, dir, plugin.Options{Releases: true}); err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
-	code := exitOK
+	var failure error
 	for _, r := range requirements(t) {
 		if err := s.install(ctx, r); err != nil {
-			p.fail("Failed getting the %q plugin:\n%v", r.Source, err)
-			code = exitFailed
+			p.report(wordedf("Failed getting the %q plugin:\n%v", r.Source, err))
+			failure = errReported
 		}
 	}
 	if s.changed {
 		if err := lock.Write(lockPath); err != nil {
-			p.fail("Error: %v", err)
-			return exitFailed
+			return err
 		}
 	}
-	return code
+	return failure
 }
 
 // requirements are what a template asks for, by accessor.
@@ -111,7 +112,8 @@ func (s *installer) install(ctx context.Context, r plugin.Requirement) error {
 		pin = func(string) (string, map[string]string) { return "", nil }
 	}
 	pinned, _ := pin(r.Source)
-	have := slices.DeleteFunc(plugin.Matching(s.installed, r), func(p plugin.Plugin) bool { return pinned != "" && p.Version.String() != pinned })
+	have := slices.DeleteFunc(plugin.Matching(s.installed, r),
+		func(p plugin.Plugin) bool { return pinned != "" && p.Version.String() != pinned })
 	if len(have) > 0 && !s.f.upgrade && !s.f.force {
 		return nil
 	}
@@ -133,13 +135,14 @@ func (s *installer) install(ctx context.Context, r plugin.Requirement) error {
 // remote is where plugins come from, by the environment.
 func remote(pin func(string) (string, map[string]string)) plugin.Remote {
 	return plugin.Remote{
-		Mirror: os.Getenv("KILN_PLUGIN_MIRROR"), Releases: os.Getenv("KILN_PLUGIN_RELEASES"), API: os.Getenv("KILN_PLUGIN_GITHUB_API"),
+		Mirror: os.Getenv("KILN_PLUGIN_MIRROR"), Releases: os.Getenv("KILN_PLUGIN_RELEASES"),
+		API:    os.Getenv("KILN_PLUGIN_GITHUB_API"),
 		GitHub: os.Getenv("KILN_PLUGIN_GITHUB"), Token: os.Getenv("PACKER_GITHUB_API_TOKEN"), Pin: pin,
 	}
 }
 
 // havePlugins checks that all that a template asks for is built in or installed.
-func (p *program) havePlugins(ctx context.Context, t *template.Template, releases bool) bool {
+func (p *program) havePlugins(ctx context.Context, t *template.Template, releases bool) error {
 	var missing []string
 	var all []plugin.Plugin
 	dir, err := plugin.Dir(os.Getenv)
@@ -152,8 +155,7 @@ func (p *program) havePlugins(ctx context.Context, t *template.Template, release
 		if !read {
 			read = true
 			if all, err = plugin.Installed(ctx, dir, plugin.Options{Releases: releases}); err != nil {
-				p.fail("Error: plugins: %v", err)
-				return false
+				return fmt.Errorf("plugins: %w", err)
 			}
 		}
 		// Of a plugin that is built in no other version can be used: it would not run.
@@ -167,8 +169,8 @@ func (p *program) havePlugins(ctx context.Context, t *template.Template, release
 		missing = append(missing, text)
 	}
 	if len(missing) == 0 {
-		return true
+		return nil
 	}
-	p.show(template.Errorf("Missing plugins", fmt.Sprintf("The following plugins are required, but not installed:\n\n%s\n\nDid you run %s init for this project?", strings.Join(missing, "\n"), p.name)))
-	return false
+	return p.show(template.Errorf("Missing plugins", fmt.Sprintf("The following plugins are required, "+
+		"but not installed:\n\n%s\n\nDid you run %s init for this project?", strings.Join(missing, "\n"), p.name)))
 }

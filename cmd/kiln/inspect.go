@@ -25,11 +25,12 @@ func (f *inspectFlags) define(fs *flag.FlagSet) {
 
 var inspectCommand = &command{
 	name: "inspect", usage: "[options] TEMPLATE", synopsis: "show the parts of a template",
-	about: "Shows variables, builds and components of a template. What cannot be resolved,\nsuch as a variable without a value, is shown as unknown.",
-	run: func(ctx context.Context, p *program, c *call) int {
+	about: "Shows variables, builds and components of a template. What cannot be resolved,\n" +
+		"such as a variable without a value, is shown as unknown.",
+	run: func(ctx context.Context, p *program, c *call) error {
 		var f inspectFlags
-		if !c.parse(p, f.define, 0, 1) {
-			return exitFailed
+		if err := c.parse(p, f.define, 0, 1); err != nil {
+			return err
 		}
 		path := ""
 		if len(c.args) > 0 {
@@ -39,9 +40,9 @@ var inspectCommand = &command{
 		o.EvaluateData = true
 		ctx, stop := interruptible(ctx)
 		defer stop()
-		t, ok := p.load(ctx, o)
-		if !ok {
-			return exitFailed
+		t, err := p.load(ctx, o)
+		if err != nil {
+			return err
 		}
 		// Resolving fills in values; what it cannot resolve is shown as such.
 		_, _ = t.Builds(ctx)
@@ -49,13 +50,13 @@ var inspectCommand = &command{
 		case f.output.value == "json":
 			return p.inspectDocument(t)
 		case t.Format == template.HCL2:
-			p.say("%s", p.redactor.Mask(inspectHCL(t)))
+			p.say("%s", inspectHCL(t))
 		case p.machine:
 			p.inspectRecords(t)
 		default:
-			p.say("%s", p.redactor.Mask(inspectJSON(t)))
+			p.say("%s", inspectJSON(t))
 		}
-		return exitOK
+		return nil
 	},
 }
 
@@ -206,11 +207,11 @@ func (p *program) inspectRecords(t *template.Template) {
 const inspectVersion = 1
 
 // inspectDocument is the JSON form, the same for both languages.
-func (p *program) inspectDocument(t *template.Template) int {
+func (p *program) inspectDocument(t *template.Template) error {
 	variables, locals, builds, plugins := []object{}, []object{}, []object{}, []object{}
 	for _, v := range t.Variables {
 		o := object{"name": v.Name, "required": v.Required, "sensitive": v.Sensitive}
-		p.putValue(o, v.JSON, v.Sensitive)
+		putValue(o, v.JSON, v.Sensitive)
 		if v.Description != "" {
 			o["description"] = v.Description
 		}
@@ -218,7 +219,7 @@ func (p *program) inspectDocument(t *template.Template) int {
 	}
 	for _, l := range t.Locals {
 		o := object{"name": l.Name, "sensitive": l.Sensitive}
-		p.putValue(o, l.JSON, l.Sensitive)
+		putValue(o, l.JSON, l.Sensitive)
 		locals = append(locals, o)
 	}
 	for _, b := range t.Blocks {
@@ -226,7 +227,8 @@ func (p *program) inspectDocument(t *template.Template) int {
 		for _, c := range b.Chains {
 			chains = append(chains, named(c))
 		}
-		o := object{"name": b.Name, "description": b.Description, "sources": named(b.Sources), "provisioners": named(b.Provisioners), "post_processors": chains}
+		o := object{"name": b.Name, "description": b.Description, "sources": named(b.Sources),
+			"provisioners": named(b.Provisioners), "post_processors": chains}
 		if b.Cleanup != nil {
 			o["error_cleanup_provisioner"] = named([]template.Named{*b.Cleanup})[0]
 		}
@@ -235,11 +237,12 @@ func (p *program) inspectDocument(t *template.Template) int {
 	for _, r := range t.Plugins {
 		plugins = append(plugins, object{"accessor": r.Accessor, "source": r.Source, "version": r.Version})
 	}
-	return p.json(object{"version": inspectVersion, "format": t.Format, "description": t.Description, "variables": variables, "locals": locals, "builds": builds, "required_plugins": plugins})
+	return p.json(object{"version": inspectVersion, "format": t.Format, "description": t.Description,
+		"variables": variables, "locals": locals, "builds": builds, "required_plugins": plugins})
 }
 
 // putValue adds a value, or says that it is not known.
-func (p *program) putValue(o object, text []byte, sensitive bool) {
+func putValue(o object, text []byte, sensitive bool) {
 	var v any
 	switch {
 	case text == nil:
@@ -247,7 +250,7 @@ func (p *program) putValue(o object, text []byte, sensitive bool) {
 	case sensitive:
 		o["value"] = kiln.Masked
 	case json.Unmarshal(text, &v) == nil:
-		o["value"] = p.masked(v)
+		o["value"] = v
 	}
 }
 

@@ -29,18 +29,19 @@ func (f *logsFlags) define(fs *flag.FlagSet) {
 
 var logsCommand = &command{
 	name: "logs", usage: "[options] RUN", synopsis: "show the output of a run again",
-	about: "Prints what a run printed. RUN is its name or a part of it, last, or -1, -2 and so on,\ncounted from the newest.",
-	run: func(_ context.Context, p *program, c *call) int {
+	about: "Prints what a run printed. RUN is its name or a part of it, last, or -1, -2 and so on,\n" +
+		"counted from the newest.",
+	run: func(_ context.Context, p *program, c *call) error {
 		var f logsFlags
-		if !c.parseRuns(p, f.define, 1) {
-			return exitFailed
+		if err := c.parseRuns(p, f.define, 1); err != nil {
+			return err
 		}
-		return p.outcome(p.logs(&f, c.args[0]))
+		return p.logs(&f, c.args[0])
 	},
 }
 
 // parseRuns reads flags and names of runs, which may look like flags: -1.
-func (c *call) parseRuns(p *program, define func(*flag.FlagSet), n int) bool {
+func (c *call) parseRuns(p *program, define func(*flag.FlagSet), n int) error {
 	for i, a := range c.args {
 		if len(a) > 1 && a[0] == '-' && strings.Trim(a[1:], "0123456789") == "" {
 			c.args = slices.Insert(slices.Clone(c.args), i, "--")
@@ -99,11 +100,11 @@ func (p *program) logs(f *logsFlags, word string) error {
 	var sink ui.Sink
 	switch f.output.value {
 	case "json":
-		sink = ui.NewJSON(p.out)
+		sink = ui.NewJSON(p.out.Structured())
 	case "machine-readable":
-		sink = ui.NewMachineReadable(p.out)
+		sink = ui.NewMachineReadable(p.out.Structured())
 	default:
 		sink = ui.NewPlain(p.out, ui.PlainOptions{Color: f.color})
 	}
-	return replay(word, f.build, sink)
+	return replay(word, f.build, p.events(sink))
 }

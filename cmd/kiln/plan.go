@@ -6,17 +6,19 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"kiln/internal/engine"
+	"kiln/internal/redact"
 )
 
 type planFlags struct {
 	templateFlags
 	output  choice
 	noCache bool
+	maxAge  time.Duration
 	noData  bool
 }
 
@@ -25,16 +27,17 @@ func (f *planFlags) define(fs *flag.FlagSet) {
 	f.output = choice{"text", []string{"text", "json"}}
 	fs.Var(&f.output, "output", "`text or json`")
 	fs.BoolVar(&f.noCache, "no-cache", false, "as a build with -no-cache")
+	fs.DurationVar(&f.maxAge, "cache-max-age", engine.DefaultMaxAge, "as a build with -cache-max-age=`DURATION`")
 	fs.BoolVar(&f.noData, "no-datasources", false, "do not ask data sources: their values stay unknown")
 }
 
 var planCommand = &command{
 	name: "plan", usage: "[options] TEMPLATE", synopsis: "show what a build would do",
 	about: "Shows which builds would run and in which order, with their settings, and which steps\nkept layers stand for. Nothing is made or changed; data sources are asked.",
-	run: func(ctx context.Context, p *program, c *call) int {
+	run: func(ctx context.Context, p *program, c *call) error {
 		var f planFlags
-		if !c.parse(p, f.define, 1, 1) {
-			return exitFailed
+		if err := c.parse(p, f.define, 1, 1); err != nil {
+			return err
 		}
 		return p.plan(ctx, &f, c.args[0])
 	},
@@ -43,104 +46,65 @@ var planCommand = &command{
 // planVersion counts up when a key of the plan's JSON changes its meaning.
 const planVersion = 1
 
-func (p *program) plan(ctx context.Context, f *planFlags, path string) int {
+func (p *program) plan(ctx context.Context, f *planFlags, path string) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	dir, err := home()
-	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
-	}
 	o := f.options(ctx, p, path)
 	o.EvaluateData, o.Thorough = !f.noData, true
-	t, ok := p.load(ctx, o)
-	if !ok || !p.havePlugins(ctx, t, f.ignoreDev) {
-		return exitFailed
+	t, err := p.load(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := p.havePlugins(ctx, t, f.ignoreDev); err != nil {
+		return err
 	}
 	builds, diags := t.Builds(ctx)
 	plan, more := engine.NewPlan(builds)
 	diags = append(diags, more...)
-	p.show(diags)
-	if diags.HasErrors() {
-		return exitFailed
+	if err := p.show(diags); err != nil {
+		return err
 	}
 	if len(plan.Builds) == 0 {
-		p.fail("No builds to run")
-		return exitFailed
+		return wordedf("No builds to run")
 	}
-	var layers *engine.Layers
-	if !f.noCache {
-		if layers, err = engine.OpenLayers(filepath.Join(dir, "layers")); err != nil {
-			p.say("Warning: layers are not looked up: %v", err)
-		}
+	layers, err := p.openLayers(f.noCache, f.maxAge)
+	if err != nil {
+		p.say("Warning: layers are not looked up: %v", err)
 	}
 	all, err := engine.Foresee(ctx, plan, layers, t.Dir)
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	if f.output.value == "json" {
 		return p.planJSON(all)
 	}
 	for i, b := range all {
-		p.mask(&b)
-		p.say("%s", p.redactor.Mask(planText(i+1, b)))
+		// Long settings are cut, so what is secret in them must go before.
+		text := func(b engine.Forecast) string { return planText(i+1, b) }
+		p.say("%s", redact.Render(p.redactor, b, text))
 	}
 	runs, steps := 0, 0
 	for _, b := range all {
 		runs, steps = runs+b.Runs, steps+len(b.Steps)
 	}
 	p.say("%d build(s); %d of %d provisioner(s) would run.", len(all), runs, steps)
-	return exitOK
+	return nil
 }
 
-// mask hides secrets in settings, before texts are cut.
-func (p *program) mask(f *engine.Forecast) {
-	hide := func(s *engine.Planned) { s.Settings = p.maskedSettings(s.Settings) }
-	hide(&f.Builder)
-	if f.Cleanup != nil {
-		hide(f.Cleanup)
-	}
-	for i := range f.Steps {
-		hide(&f.Steps[i])
-	}
-	for _, chain := range f.Chains {
-		for i := range chain {
-			hide(&chain[i])
-		}
-	}
-}
-
-// planJSON prints the plan with secrets masked inside its strings.
-func (p *program) planJSON(all []engine.Forecast) int {
-	text, err := json.Marshal(object{"version": planVersion, "builds": all})
+// planJSON prints a plan with all its keys in alphabetical order.
+func (p *program) planJSON(all []engine.Forecast) error {
+	text, err := p.redactor.Marshal(object{"version": planVersion, "builds": all})
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
-	var v any
-	if err := json.Unmarshal(text, &v); err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+	var sorted any
+	if err := json.Unmarshal(text, &sorted); err != nil {
+		return err
 	}
-	return p.json(p.masked(v))
-}
-
-// masked is a JSON value with secrets masked.
-func (p *program) masked(v any) any {
-	switch v := v.(type) {
-	case string:
-		return p.redactor.Mask(v)
-	case []any:
-		for i := range v {
-			v[i] = p.masked(v[i])
-		}
-	case object:
-		for k := range v {
-			v[k] = p.masked(v[k])
-		}
-	}
-	return v
+	enc := json.NewEncoder(p.out.Structured())
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(sorted)
 }
 
 func planText(n int, f engine.Forecast) string {

@@ -26,7 +26,8 @@ func (f *pluginsFlags) define(fs *flag.FlagSet) {
 }
 
 var pluginsCommand = &command{
-	name: "plugins", usage: "installed | required TEMPLATE | install [options] SOURCE [CONSTRAINT] | remove SOURCE [CONSTRAINT] | remove PATH",
+	name: "plugins", usage: "installed | required TEMPLATE | install [options] SOURCE [CONSTRAINT] | " +
+		"remove SOURCE [CONSTRAINT] | remove PATH",
 	synopsis: "list, install and remove plugins",
 	about: "installed   the path of every valid plugin of this machine\n" +
 		"required    what a template asks for, and which installed plugins meet it\n" +
@@ -35,16 +36,17 @@ var pluginsCommand = &command{
 	run: runPlugins,
 }
 
-func runPlugins(ctx context.Context, p *program, c *call) int {
+func runPlugins(ctx context.Context, p *program, c *call) error {
 	if len(c.args) == 0 {
-		p.say("%s", c.help(p))
-		return exitFailed
+		return worded(said("%s", c.help(p)))
 	}
-	verbs := map[string]func(context.Context, *program, *call, string) error{"installed": pluginsInstalled, "required": pluginsRequired, "install": pluginsInstall, "remove": pluginsRemove}
+	verbs := map[string]func(context.Context, *program, *call, string) error{
+		"installed": pluginsInstalled, "required": pluginsRequired,
+		"install": pluginsInstall, "remove": pluginsRemove,
+	}
 	verb := verbs[c.args[0]]
 	if verb == nil {
-		p.fail("%s\nError: there is no subcommand %q.", c.help(p), c.args[0])
-		return exitFailed
+		return wordedf("%s\nError: there is no subcommand %q.", c.help(p), c.args[0])
 	}
 	dir, err := plugin.Dir(os.Getenv)
 	if err == nil {
@@ -53,12 +55,12 @@ func runPlugins(ctx context.Context, p *program, c *call) int {
 		c.args = c.args[1:]
 		err = verb(ctx, p, c, dir)
 	}
-	return p.outcome(err)
+	return err
 }
 
 func pluginsInstalled(ctx context.Context, p *program, c *call, dir string) error {
-	if !c.parse(p, nil, 0, 0) {
-		return errTold
+	if err := c.parse(p, nil, 0, 0); err != nil {
+		return err
 	}
 	all, err := plugin.Installed(ctx, dir, plugin.Options{AnyAPI: true})
 	for _, i := range all {
@@ -69,12 +71,12 @@ func pluginsInstalled(ctx context.Context, p *program, c *call, dir string) erro
 
 func pluginsRequired(ctx context.Context, p *program, c *call, dir string) error {
 	var f templateFlags
-	if !c.parse(p, f.define, 1, 1) {
-		return errTold
+	if err := c.parse(p, f.define, 1, 1); err != nil {
+		return err
 	}
-	t, ok := p.load(ctx, f.options(ctx, p, c.args[0]))
-	if !ok {
-		return errTold
+	t, err := p.load(ctx, f.options(ctx, p, c.args[0]))
+	if err != nil {
+		return err
 	}
 	if t.Format == template.JSON {
 		return errors.New("Packer plugins currently only works with HCL2 configuration templates")
@@ -84,7 +86,8 @@ func pluginsRequired(ctx context.Context, p *program, c *call, dir string) error
 		return err
 	}
 	if len(t.Plugins) == 0 {
-		p.say("No plugins requirement found: the template has no required_plugins block, so it needs only what is built in.")
+		p.say("No plugins requirement found: the template has no required_plugins block, so it needs only what " +
+			"is built in.")
 	}
 	for _, r := range requirements(t) {
 		line := fmt.Sprintf("%s %s %q", r.Accessor, r.Source, r.Constraint)
@@ -113,8 +116,8 @@ func sourceArgs(args []string) (plugin.Requirement, error) {
 
 func pluginsInstall(ctx context.Context, p *program, c *call, dir string) error {
 	var f pluginsFlags
-	if !c.parse(p, f.define, 1, 2) {
-		return errTold
+	if err := c.parse(p, f.define, 1, 2); err != nil {
+		return err
 	}
 	r, err := sourceArgs(c.args)
 	if err != nil {
@@ -143,12 +146,13 @@ func pluginsInstall(ctx context.Context, p *program, c *call, dir string) error 
 }
 
 func pluginsRemove(ctx context.Context, p *program, c *call, dir string) error {
-	if !c.parse(p, nil, 1, 2) {
-		return errTold
+	if err := c.parse(p, nil, 1, 2); err != nil {
+		return err
 	}
 	if filepath.IsAbs(c.args[0]) {
 		path := filepath.Clean(c.args[0])
-		if rel, err := filepath.Rel(dir, path); err != nil || strings.HasPrefix(rel, "..") || !strings.HasPrefix(filepath.Base(path), "packer-plugin-") {
+		if rel, err := filepath.Rel(dir, path); err != nil || strings.HasPrefix(rel, "..") ||
+			!strings.HasPrefix(filepath.Base(path), "packer-plugin-") {
 			return fmt.Errorf("%s is no plugin in the plugin folder %s", path, dir)
 		}
 		if err := plugin.Remove(path); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 
@@ -11,24 +10,24 @@ import (
 	"kiln/schema"
 )
 
-// asked is the record of a run before it begins.
-func (p *program) asked(run string, t *template.Template, plan *engine.Plan) *history.Record {
+// newRecord is the record of a run before it begins.
+func (p *program) newRecord(run string, t *template.Template, plan *engine.Plan) *history.Record {
 	path, err := filepath.Abs(t.Path)
 	if err != nil || t.Path == "-" {
 		path = t.Path
 	}
-	r := &history.Record{Run: run, Time: p.start, Kiln: kilnVersion, Template: path}
-	for _, a := range os.Args[1:] {
-		r.Command = append(r.Command, p.redactor.Mask(a))
-	}
+	r := &history.Record{Run: run, Time: p.start, Kiln: kilnVersion, Template: path, Command: os.Args[1:]}
 	for _, j := range plan.Builds {
-		b := &history.Build{Name: p.redactor.Mask(j.Template.Name), Type: j.Template.Builder.Type, Settings: p.settings(j.Template.Builder)}
+		b := &history.Build{Name: j.Template.Name, Type: j.Template.Builder.Type,
+			Settings: settings(j.Template.Builder)}
 		for _, s := range j.Template.Provisioners {
-			b.Steps = append(b.Steps, &history.Step{Component: "provisioner." + s.Type, Name: s.Name, Settings: p.settings(s.Component)})
+			b.Steps = append(b.Steps, &history.Step{Component: "provisioner." + s.Type, Name: s.Name,
+				Settings: settings(s.Component)})
 		}
 		for _, chain := range j.Template.Chains {
 			for _, s := range chain {
-				b.Steps = append(b.Steps, &history.Step{Component: "post-processor." + s.Type, Name: ownName(s.Component), Settings: p.settings(s.Component)})
+				b.Steps = append(b.Steps, &history.Step{Component: "post-processor." + s.Type,
+					Name: ownName(s.Component), Settings: settings(s.Component)})
 			}
 		}
 		r.Builds = append(r.Builds, b)
@@ -44,29 +43,21 @@ func ownName(c *template.Component) string {
 	return c.Name
 }
 
-// settings are a component's, as far as they are known, with secrets masked.
-func (p *program) settings(c *template.Component) map[string]any {
+// settings are a component's, as far as they are known.
+func settings(c *template.Component) map[string]any {
 	component, _ := c.Decode(nil)
-	return p.maskedSettings(schema.Settings(component))
-}
-
-// maskedSettings are settings with secrets masked inside their strings.
-func (p *program) maskedSettings(settings map[string]any) map[string]any {
-	text, err := json.Marshal(settings)
-	var v any
-	if err != nil || json.Unmarshal(text, &v) != nil {
-		return nil
-	}
-	masked, _ := p.masked(v).(object)
-	return masked
+	return schema.Settings(component)
 }
 
 // keepInputs puts what the steps depended on into the record.
-func keepInputs(r *history.Record, plan *engine.Plan) {
-	for i, j := range plan.Builds {
-		for n, in := range j.Steps {
-			if n < len(r.Builds[i].Steps) {
-				r.Builds[i].Steps[n].Inputs = in
+func keepInputs(r *history.Record, results []engine.Result) {
+	for _, result := range results {
+		for _, b := range r.Builds {
+			if b.Name != result.Name {
+				continue
+			}
+			for n, in := range result.Inputs[:min(len(result.Inputs), len(b.Steps))] {
+				b.Steps[n].Inputs = in
 			}
 		}
 	}

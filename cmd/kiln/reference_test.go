@@ -21,11 +21,11 @@ func TestReferencePages(t *testing.T) {
 		}
 	}
 	for _, d := range described() {
-		text, err := d.page(true, "")
+		text, err := d.Page(true, "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join(dir, d.kind+"-"+d.name+".md")
+		path := filepath.Join(dir, d.Kind+"-"+d.Name+".md")
 		if *update {
 			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
@@ -37,7 +37,7 @@ func TestReferencePages(t *testing.T) {
 		}
 		for line := range strings.SplitSeq(text, "\n") {
 			if strings.HasPrefix(line, "| `") && strings.HasSuffix(line, "|  |") {
-				t.Errorf("%s %s: an option without a word about it: %s", d.kind, d.name, line)
+				t.Errorf("%s %s: an option without a word about it: %s", d.Kind, d.Name, line)
 			}
 		}
 	}

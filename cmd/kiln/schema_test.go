@@ -9,12 +9,18 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"kiln/schema/docs"
 )
 
 // compiled is the JSON Schema for legacy templates.
 func compiled(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	text, err := json.Marshal(jsonSchema())
+	all, err := docs.JSONSchema(described())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,8 +59,10 @@ func TestJSONSchema(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	for _, wrong := range []string{`{}`, `{"builders":[]}`, `{"builders":[{}]}`, `{"builders":[{"type":"null"}],"foo":1}`, `{"builders":[{"type":"docker","image":["a"]}]}`,
-		`{"builders":[{"type":"null"}],"variables":{"a":1}}`, `{"builders":[{"type":"null"}],"post-processors":["nosuch"]}`} {
+	for _, wrong := range []string{`{}`, `{"builders":[]}`, `{"builders":[{}]}`,
+		`{"builders":[{"type":"null"}],"foo":1}`, `{"builders":[{"type":"docker","image":["a"]}]}`,
+		`{"builders":[{"type":"null"}],"variables":{"a":1}}`,
+		`{"builders":[{"type":"null"}],"post-processors":["nosuch"]}`} {
 		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(wrong))
 		if err != nil {
 			t.Fatal(err)
@@ -66,8 +74,12 @@ func TestJSONSchema(t *testing.T) {
 }
 
 func TestEditorSchema(t *testing.T) {
-	doc := editorSchema()
-	for kind, name := range map[string]string{"builder": "docker", "provisioner": "shell", "post-processor": "manifest", "data": "http"} {
+	doc, err := editorSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, name := range map[string]string{"builder": "docker", "provisioner": "shell",
+		"post-processor": "manifest", "data": "http"} {
 		c := doc.Components[kind][name]
 		if c.Description == "" || len(c.Options) == 0 {
 			t.Errorf("%s %s: %+v", kind, name, c)
@@ -79,6 +91,7 @@ func TestEditorSchema(t *testing.T) {
 		}
 	}
 	if len(doc.Blocks) < 10 || len(doc.Functions) < 90 || len(doc.Engine) < 15 {
-		t.Errorf("%d blocks, %d functions, %d engine functions", len(doc.Blocks), len(doc.Functions), len(doc.Engine))
+		t.Errorf("%d blocks, %d functions, %d engine functions", len(doc.Blocks), len(doc.Functions),
+			len(doc.Engine))
 	}
 }

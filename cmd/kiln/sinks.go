@@ -2,14 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"path/filepath"
 	"strconv"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"kiln"
 	"kiln/internal/history"
@@ -18,7 +18,8 @@ import (
 )
 
 // sinks are all that a run's events go to.
-func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, record *history.Record) (ui.Sink, error) {
+func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, record *history.Record) (ui.Sink,
+	error) {
 	all := []ui.Sink{p.screen(f)}
 	file, err := ui.NewEventFile(filepath.Join(dir, "runs", run, "events.jsonl"))
 	if err != nil {
@@ -27,7 +28,8 @@ func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, rec
 	} else {
 		all = append(all, file)
 	}
-	if recorder, err := history.NewRecorder(history.Store{Dir: filepath.Join(dir, "runs")}, record, historyLimit()); err != nil {
+	if recorder, err := history.NewRecorder(history.Store{Dir: filepath.Join(dir, "runs"),
+		Marshal: p.redactor.Marshal}, record, historyLimit()); err != nil {
 		p.warn(err)
 	} else {
 		all = append(all, recorder)
@@ -48,7 +50,7 @@ func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, rec
 	if logger != nil {
 		all = append(all, logger)
 	}
-	return ui.NewFanout(all...), nil
+	return p.events(all...), nil
 }
 
 // screen is the sink for standard output.
@@ -56,47 +58,39 @@ func (p *program) screen(f *buildFlags) ui.Sink {
 	switch {
 	case p.machine:
 		os.Setenv("PACKER_NO_COLOR", "1") // for children too
-		return ui.NewMachineReadable(p.out)
+		return ui.NewMachineReadable(p.out.Structured())
 	case f.output.value == "json":
-		return ui.NewJSON(p.out)
+		return ui.NewJSON(p.out.Structured())
 	}
-	terminal := isTerminal(p.out)
-	live := f.output.value == "live" || f.output.value == "auto" && terminal && !p.asPacker() && !f.debug && !f.timestamp && os.Getenv("TERM") != "dumb"
+	terminal := p.terminal != nil && term.IsTerminal(int(p.terminal.Fd()))
+	live := f.output.value == "live" || f.output.value == "auto" && terminal && !p.asPacker() &&
+		!f.debug && !f.timestamp && os.Getenv("TERM") != "dumb"
 	color := f.color.value && env("NO_COLOR") == "" && os.Getenv("NO_COLOR") == ""
 	if !p.asPacker() && !terminal && !f.color.set {
 		color = false
 	}
 	if live {
-		return ui.NewLive(p.out, ui.LiveOptions{Color: color, Size: func() (int, int) { return windowSize(p.out) }})
+		return ui.NewLive(p.out, ui.LiveOptions{Color: color, Size: p.windowSize})
 	}
 	return ui.NewPlain(p.out, ui.PlainOptions{Color: color, Timestamp: f.timestamp})
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
-}
-
-func windowSize(w io.Writer) (width, height int) {
-	f, ok := w.(*os.File)
-	if !ok {
+// windowSize is that of the terminal; zero: there is none.
+func (p *program) windowSize() (width, height int) {
+	if p.terminal == nil {
 		return 0, 0
 	}
-	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	width, height, err := term.GetSize(int(p.terminal.Fd()))
 	if err != nil {
 		return 0, 0
 	}
-	return int(size.Col), int(size.Row)
+	return width, height
 }
 
 // logSink writes events as the lines of PACKER_LOG.
 type logSink struct {
-	log  *log.Logger
-	file *os.File
+	log *log.Logger
+	end func() error
 }
 
 // logger is the log that the environment asks for; nil: none.
@@ -108,14 +102,16 @@ func (p *program) logger() (ui.Sink, error) {
 		if err != nil {
 			return nil, fmt.Errorf("log file: %w", err)
 		}
-		return p.startLog(&logSink{log.New(f, "", log.LstdFlags), f}), nil
+		out := p.redactor.Stream(f)
+		return startLog(&logSink{log.New(out, "", log.LstdFlags),
+			func() error { return errors.Join(out.Flush(), f.Close()) }}), nil
 	case on != "" && on != "0":
-		return p.startLog(&logSink{log: log.New(p.errs, "", log.LstdFlags)}), nil
+		return startLog(&logSink{log.New(p.errs, "", log.LstdFlags), p.errs.Flush}), nil
 	}
 	return nil, nil
 }
 
-func (p *program) startLog(s *logSink) *logSink {
+func startLog(s *logSink) *logSink {
 	s.log.Printf("[INFO] Packer version: %s [Kiln %s]", packerVersion, kilnVersion)
 	return s
 }
@@ -128,12 +124,7 @@ func (s *logSink) Event(e kiln.Event) {
 	s.log.Printf("[INFO] %s %s %s: %s", e.Kind, e.Build, e.Component, text)
 }
 
-func (s *logSink) Close() error {
-	if s.file == nil {
-		return nil
-	}
-	return s.file.Close()
-}
+func (s *logSink) Close() error { return s.end() }
 
 // exporter sends the spans of a run when it has ended.
 type exporter struct {

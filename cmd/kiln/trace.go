@@ -19,26 +19,30 @@ func (f *traceFlags) define(fs *flag.FlagSet) {
 
 var traceCommand = &command{
 	name: "trace", usage: "[options] RUN", synopsis: "show where the time of a run went",
-	about: "Shows the run as spans: builds, phases, steps, transfers and waits, each with its\nbegin and length. Where OTEL_EXPORTER_OTLP_ENDPOINT is set, they are sent there too,\nas every build does at its end.",
-	run: func(ctx context.Context, p *program, c *call) int {
+	about: "Shows the run as spans: builds, phases, steps, transfers and waits, each with its\n" +
+		"begin and length. Where OTEL_EXPORTER_OTLP_ENDPOINT is set, they are sent there too,\n" +
+		"as every build does at its end.",
+	run: func(ctx context.Context, p *program, c *call) error {
 		var f traceFlags
-		if !c.parseRuns(p, f.define, 1) {
-			return exitFailed
+		if err := c.parseRuns(p, f.define, 1); err != nil {
+			return err
 		}
-		return p.outcome(p.trace(ctx, &f, c.args[0]))
+		return p.trace(ctx, &f, c.args[0])
 	},
 }
 
 func (p *program) trace(ctx context.Context, f *traceFlags, word string) error {
 	spans := trace.NewCollector()
-	if err := replay(word, "", spans); err != nil {
+	if err := replay(word, "", p.events(spans)); err != nil {
 		return err
 	}
 	if spans.Run() == nil {
 		return errors.New("the run has no events")
 	}
 	if f.output.value == "json" {
-		p.json(spans.Run())
+		if err := p.json(spans.Run()); err != nil {
+			return err
+		}
 	} else {
 		p.say("    begin     length\n%s", strings.TrimRight(spans.Run().Text(), "\n"))
 	}

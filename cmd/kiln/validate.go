@@ -26,17 +26,19 @@ func (f *validateFlags) define(fs *flag.FlagSet) {
 	f.templateFlags.define(fs)
 	fs.BoolVar(&f.syntaxOnly, "syntax-only", false, "check the template's own language only, no components")
 	fs.BoolVar(&f.evaluateData, "evaluate-datasources", false, "run the data sources of an HCL2 template")
-	fs.BoolVar(&f.noWarn, "no-warn-undeclared-var", false, "no warning for names in var-files that no variable declares")
+	fs.BoolVar(&f.noWarn, "no-warn-undeclared-var", false,
+		"no warning for names in var-files that no variable declares")
 	fs.BoolVar(&f.recursive, "recursive", false, "validate every template below a folder, each for itself")
 }
 
 var validateCommand = &command{
 	name: "validate", usage: "[options] TEMPLATE", synopsis: "check that a template is valid",
-	about: "Loads a template and checks every component of it, without making anything.\nTEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.",
-	run: func(ctx context.Context, p *program, c *call) int {
+	about: "Loads a template and checks every component of it, without making anything.\n" +
+		"TEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.",
+	run: func(ctx context.Context, p *program, c *call) error {
 		var f validateFlags
-		if !c.parse(p, f.define, 1, 1) {
-			return exitFailed
+		if err := c.parse(p, f.define, 1, 1); err != nil {
+			return err
 		}
 		ctx, stop := interruptible(ctx)
 		defer stop()
@@ -50,33 +52,32 @@ var validateCommand = &command{
 }
 
 // validate checks one template.
-func (p *program) validate(ctx context.Context, f *validateFlags, path string) int {
+func (p *program) validate(ctx context.Context, f *validateFlags, path string) error {
 	o := f.options(ctx, p, path)
 	o.WarnUndeclared = !f.noWarn
 	o.EvaluateData, o.Thorough = f.evaluateData, !f.syntaxOnly
-	t, ok := p.load(ctx, o)
-	if !ok {
-		return exitFailed
+	t, err := p.load(ctx, o)
+	if err != nil {
+		return err
 	}
 	if f.syntaxOnly {
 		p.say("Syntax-only check passed. Everything looks okay.")
-		return exitOK
+		return nil
 	}
-	if !p.havePlugins(ctx, t, f.ignoreDev) {
-		return exitFailed
+	if err := p.havePlugins(ctx, t, f.ignoreDev); err != nil {
+		return err
 	}
 	builds, diags := t.Builds(ctx)
 	_, more := engine.NewPlan(builds)
 	diags = append(diags, more...)
-	p.show(diags)
-	if diags.HasErrors() {
-		return exitFailed
+	if err := p.show(diags); err != nil {
+		return err
 	}
 	p.say(validText)
 	if !p.asPacker() && !p.machine {
 		p.tellUnknown(builds)
 	}
-	return exitOK
+	return nil
 }
 
 // tellUnknown lists what could not be checked because it is known only while a

@@ -17,19 +17,18 @@ import (
 
 // validateAll validates every template below a folder, several at a time, and says
 // of each whether it is valid.
-func (p *program) validateAll(ctx context.Context, f *validateFlags, root string) int {
+func (p *program) validateAll(ctx context.Context, f *validateFlags, root string) error {
 	paths, err := templatesBelow(root)
 	if err != nil {
-		p.fail("Error: %v", err)
-		return exitFailed
+		return err
 	}
 	if len(paths) == 0 {
-		p.fail("Error: there is no template below %s: files named .pkr.hcl or .pkr.json, or JSON files with builders.", root)
-		return exitFailed
+		return fmt.Errorf("there is no template below %s: files named .pkr.hcl or .pkr.json, or JSON files with "+
+			"builders.", root)
 	}
 	type outcome struct {
 		text string
-		code int
+		err  error
 	}
 	outcomes := make([]outcome, len(paths))
 	next := make(chan int)
@@ -39,9 +38,12 @@ func (p *program) validateAll(ctx context.Context, f *validateFlags, root string
 			for i := range next {
 				// One program each: its own output, its own secrets.
 				var out bytes.Buffer
-				one := &program{in: p.in, out: &out, errs: p.errs, name: p.name, start: p.start, machine: p.machine}
-				code := one.validate(ctx, f, paths[i])
-				outcomes[i] = outcome{out.String(), code}
+				one := newProgram(p.in, &out, p.errs)
+				one.name, one.start, one.machine = p.name, p.start, p.machine
+				err := one.validate(ctx, f, paths[i])
+				one.report(err)
+				one.flush()
+				outcomes[i] = outcome{out.String(), err}
 			}
 		})
 	}
@@ -55,11 +57,11 @@ func (p *program) validateAll(ctx context.Context, f *validateFlags, root string
 	wg.Wait()
 	failed := 0
 	for i, o := range outcomes {
-		if o.code == exitOK && strings.HasPrefix(o.text, validText) {
+		if o.err == nil && strings.HasPrefix(o.text, validText) {
 			p.say("%s: valid", paths[i])
 			continue
 		}
-		if o.code != exitOK {
+		if o.err != nil {
 			failed++
 		}
 		p.say("%s:", paths[i])
@@ -67,9 +69,9 @@ func (p *program) validateAll(ctx context.Context, f *validateFlags, root string
 	}
 	p.say("%d of %d templates are valid.", len(paths)-failed, len(paths))
 	if failed > 0 || ctx.Err() != nil {
-		return exitFailed
+		return errReported
 	}
-	return exitOK
+	return nil
 }
 
 // templatesBelow finds templates. Where every HCL2 file of a folder has a build
@@ -130,7 +132,7 @@ func templatesIn(dir string) (all []string, err error) {
 	return all, nil
 }
 
-// hasBuild tells whether a file looks as if it had a build block.
+// hasBuild reports whether a file looks as if it had a build block.
 func hasBuild(path string, text []byte) bool {
 	if strings.HasSuffix(path, ".json") {
 		return bytes.Contains(text, []byte(`"build"`))

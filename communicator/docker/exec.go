@@ -39,8 +39,15 @@ func New(e *docker.Engine, container string, o Options) *Communicator {
 	return &Communicator{engine: e, container: container, o: o}
 }
 
-// Terminal tells whether commands run under a pseudo terminal.
-func (c *Communicator) Terminal() bool { return c.o.Terminal }
+// Guest is a container with a POSIX shell.
+func (c *Communicator) Guest() kiln.Guest {
+	return kiln.Guest{OS: kiln.OSUnix, Shell: kiln.ShellPOSIX, Terminal: c.o.Terminal}
+}
+
+// Switch makes another container the one to work on. Nothing may run meanwhile.
+func (c *Communicator) Switch(container string) {
+	c.container, c.owner = container, owner{}
+}
 
 // Close leaves the container as it is.
 func (c *Communicator) Close() error { return nil }
@@ -102,8 +109,8 @@ func output(cmd *kiln.Cmd, r io.Reader, tty bool) error {
 	return err
 }
 
-// notStarted tells a command that did not start from a container or engine that is
-// gone, which trying again does not bring back.
+// notStarted tells a command that the engine refused to start from a container or
+// engine that is gone. Trying again helps with neither.
 func (c *Communicator) notStarted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -114,7 +121,7 @@ func (c *Communicator) notStarted(ctx context.Context, err error) error {
 	if state, stateErr := c.engine.ContainerInspect(ctx, c.container, client.ContainerInspectOptions{}); stateErr == nil && !state.Container.State.Running {
 		return fmt.Errorf("%w: the container is not running (%s)", kiln.ErrConnectionLost, state.Container.State.Status)
 	}
-	return &kiln.StartError{Err: fmt.Errorf("%w: %w", kiln.ErrInvalid, err)}
+	return &kiln.StartError{Err: err, Final: true}
 }
 
 // outcome asks how a command ended whose output has ended.

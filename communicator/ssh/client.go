@@ -33,8 +33,10 @@ func newClient(d *dialer, l *link) *client {
 	return c
 }
 
-// Terminal tells whether commands run under a pseudo terminal.
-func (c *client) Terminal() bool { return c.d.cfg.PTY }
+// Guest is what templates that use SSH count on: a POSIX shell.
+func (c *client) Guest() kiln.Guest {
+	return kiln.Guest{OS: kiln.OSUnix, Shell: kiln.ShellPOSIX, Terminal: c.d.cfg.PTY}
+}
 
 // session is one channel of a connection.
 type session struct {
@@ -199,9 +201,7 @@ func (c *client) runOn(ctx context.Context, s session, cmd *kiln.Cmd, pty bool) 
 	if err == nil {
 		return unread(cmd, sent)
 	}
-	if errors.Is(err, kiln.ErrConnectionLost) && s.link.alive() {
-		// The channel went without a status while the connection stands: give the
-		// news of its end a moment to arrive.
+	if errors.Is(err, kiln.ErrConnectionLost) && !s.link.endsWithin(ctx, endWait) {
 		return fmt.Errorf("%w: the server ended the session without an exit status", kiln.ErrConnectionLost)
 	}
 	return err

@@ -1,5 +1,5 @@
-// Package ssh is the way into a machine over SSH: commands, and files as one tar
-// stream over one session.
+// Package ssh leads into a machine over SSH: commands, and files as one tar stream
+// over one session.
 package ssh
 
 import (
@@ -97,8 +97,24 @@ type Config struct {
 	PrivateKey []int `kiln:"ssh_private_key,refused=it is for the inside of Packer; use ssh_private_key_file"`
 }
 
-// Check reports all that is wrong, and fills in what follows from other fields.
-func (c *Config) Check() error {
+// Alone asks for an address and a way to log in.
+func (c *Config) Alone() error {
+	var errs []error
+	if c.Host == "" {
+		errs = append(errs, kiln.Invalid("ssh_host", "ssh_host must be specified"))
+	}
+	if c.Password == "" && c.PrivateKeyFile == "" && !c.AgentAuth {
+		errs = append(errs, kiln.Invalid("ssh_username",
+			"one of ssh_password, ssh_private_key_file and ssh_agent_auth must be specified"))
+	}
+	return errors.Join(errs...)
+}
+
+// Terminal reports whether commands run under a pseudo terminal.
+func (c *Config) Terminal() bool { return c.PTY }
+
+// Validate reports all that is wrong, and fills in what follows from other fields.
+func (c *Config) Validate() error {
 	var errs []error
 	if c.Username == "" {
 		errs = append(errs, kiln.Invalid("ssh_username", "An ssh_username must be specified"))

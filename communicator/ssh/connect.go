@@ -11,36 +11,54 @@ import (
 	"kiln"
 )
 
-// Target is the machine to connect to. Its address may not be known before it
-// runs, so it is asked for at each try.
-type Target struct {
-	Host func(ctx context.Context) (string, error)
-	Port func(ctx context.Context) (int, error)
-	Keys []string // private keys that the builder gave the machine, PEM
-}
-
 // Connect waits until the machine's SSH server lets us in. A server that begins to
 // listen is noticed within a fraction of a second.
-func Connect(ctx context.Context, b *kiln.Build, cfg *Config, target Target) (kiln.Communicator, error) {
-	for _, secret := range append([]string{cfg.Password, cfg.BastionPassword, cfg.ProxyPassword}, target.Keys...) {
+func (c *Config) Connect(ctx context.Context, b *kiln.Build, t kiln.Target) (kiln.Communicator, error) {
+	for _, secret := range append([]string{c.Password, c.BastionPassword, c.ProxyPassword}, t.Keys...) {
 		b.Hide(secret)
 	}
-	d := &dialer{cfg: cfg, b: b, target: target}
-	if cfg.Timeout > 0 {
+	if c.Host != "" {
+		t.Host = func(context.Context) (string, error) { return c.Host, nil }
+	}
+	if t.Host == nil {
+		return nil, c.Alone()
+	}
+	if t.Port == 0 {
+		t.Port = c.Port
+	}
+	d := &dialer{cfg: c, b: b, target: t}
+	waitCtx := ctx
+	if c.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, cfg.Timeout, errTimeout)
+		waitCtx, cancel = context.WithTimeoutCause(ctx, c.Timeout, errTimeout)
 		defer cancel()
 	}
-	if host, err := target.Host(ctx); err == nil {
+	if host, err := t.Host(waitCtx); err == nil {
 		b.Say("Using SSH communicator to connect: %s", host)
 	}
 	b.Say("Waiting for SSH to become available...")
-	l, err := d.wait(ctx)
+	l, err := d.wait(waitCtx)
 	if err != nil {
 		return nil, err
 	}
 	b.Say("Connected to SSH!")
-	return newClient(d, l), nil
+	way := newClient(d, l)
+	host, err := t.Host(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("address of the machine: %w", err), way.Close())
+	}
+	b.SetAccess(c.access(host, t))
+	return way, nil
+}
+
+// access is what others may know of the connection.
+func (c *Config) access(host string, t kiln.Target) kiln.Access {
+	a := kiln.Access{Type: "ssh", Host: strings.Trim(host, "[]"), Port: t.Port, User: c.Username, Password: c.Password,
+		PublicKey: t.Public, PrivateKeyFile: c.PrivateKeyFile, AgentAuth: c.AgentAuth}
+	if len(t.Keys) > 0 {
+		a.PrivateKey = t.Keys[0]
+	}
+	return a
 }
 
 var errTimeout = errors.New("Timeout waiting for SSH.")

@@ -29,7 +29,7 @@ const (
 type dialer struct {
 	cfg    *Config
 	b      *kiln.Build
-	target Target
+	target kiln.Target
 }
 
 // link is a connection with what belongs to it.
@@ -57,18 +57,31 @@ func (l *link) alive() bool {
 	}
 }
 
+// endWait is how long a connection may outlive the last of its channels.
+const endWait = 200 * time.Millisecond
+
+// endsWithin reports whether the connection ends soon. Its channels end a moment
+// before it does, and whoever uses it next must not find it alive by that.
+func (l *link) endsWithin(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-l.dead:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
 // dial makes one connection: no more than one handshake with the machine.
 func (d *dialer) dial(ctx context.Context) (*link, error) {
 	host, err := d.target.Host(ctx)
 	if err != nil {
 		return nil, err
 	}
-	port, err := d.target.Port(ctx)
-	if err != nil {
-		return nil, err
-	}
 	l := &link{dead: make(chan struct{})}
-	addr := net.JoinHostPort(host, strconv.Itoa(port))
+	addr := net.JoinHostPort(host, strconv.Itoa(d.target.Port))
 	conn, err := d.reach(ctx, addr, l)
 	if err != nil {
 		l.closeAll()

@@ -1,7 +1,6 @@
 package ssh
 
 import (
-	"context"
 	"errors"
 	"net"
 	"os"
@@ -22,17 +21,13 @@ func config(s *kilntest.SSHD) *Config {
 	return c
 }
 
-func target(c *Config) Target {
-	return Target{Host: func(context.Context) (string, error) { return c.Host, nil }, Port: func(context.Context) (int, error) { return c.Port, nil }}
-}
-
 func connect(t *testing.T, c *Config) kiln.Communicator {
 	t.Helper()
-	if err := c.Check(); err != nil {
+	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	b, _ := kilntest.NewBuild(t)
-	way, err := Connect(t.Context(), b, c, target(c))
+	way, err := c.Connect(t.Context(), b, kiln.Target{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +107,7 @@ func TestWrongKey(t *testing.T) {
 	c := config(s)
 	c.PrivateKeyFile, c.HandshakeAttempts, c.Timeout = other.KeyFile, 2, 20*time.Second
 	b, _ := kilntest.NewBuild(t)
-	_, err := Connect(t.Context(), b, c, target(c))
+	_, err := c.Connect(t.Context(), b, kiln.Target{})
 	if err == nil || !strings.Contains(err.Error(), "authentication error when trying to connect via SSH") {
 		t.Errorf("got %v", err)
 	}
@@ -122,12 +117,12 @@ func TestReadiness(t *testing.T) {
 	s := kilntest.NewSSHD(t)
 	c := config(s)
 	b, _ := kilntest.NewBuild(t)
-	if err := c.Check(); err != nil {
+	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
 	go func() {
-		way, err := Connect(t.Context(), b, c, target(c))
+		way, err := c.Connect(t.Context(), b, kiln.Target{})
 		if err == nil {
 			way.Close()
 		}
@@ -144,7 +139,7 @@ func TestTimeout(t *testing.T) {
 	c := config(kilntest.NewSSHD(t))
 	c.Timeout = 200 * time.Millisecond
 	b, _ := kilntest.NewBuild(t)
-	if _, err := Connect(t.Context(), b, c, target(c)); err == nil || !strings.Contains(err.Error(), "Timeout waiting for SSH.") {
+	if _, err := c.Connect(t.Context(), b, kiln.Target{}); err == nil || !strings.Contains(err.Error(), "Timeout waiting for SSH.") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -169,7 +164,7 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
+func TestValidate(t *testing.T) {
 	for _, c := range []struct {
 		cfg  Config
 		want string
@@ -184,16 +179,16 @@ func TestCheck(t *testing.T) {
 		{Config{Username: "u", TemporaryKeyPairType: "dsa"}, "dsa keys are refused"},
 		{Config{Username: "u", TemporaryKeyPairType: "ecdsa", TemporaryKeyPairBits: 1}, "256, 384 or 521"},
 	} {
-		if err := c.cfg.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := c.cfg.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
 	}
 	c := Config{Username: "u", Timeout: time.Minute}
-	if err := c.Check(); err != nil || c.HandshakeAttempts != 0 {
+	if err := c.Validate(); err != nil || c.HandshakeAttempts != 0 {
 		t.Errorf("%v, %d attempts", err, c.HandshakeAttempts)
 	}
 	c = Config{Username: "u", Ciphers: []string{"aes128-cbc", "3des-cbc"}, KeyExchange: []string{"diffie-hellman-group1-sha1"}}
-	if err := c.Check(); err != nil || c.Timeout != 5*time.Minute || c.HandshakeAttempts != 10 {
+	if err := c.Validate(); err != nil || c.Timeout != 5*time.Minute || c.HandshakeAttempts != 10 {
 		t.Errorf("%v, %v", err, c.Timeout)
 	}
 }

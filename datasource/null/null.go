@@ -36,4 +36,4 @@ func (d *DataSource) Read(ctx context.Context) (any, error) {
 }
 
 // Shape is what Read gives.
-func (d *DataSource) Shape() any { return Output{} }
+func (d *DataSource) Traits() kiln.Traits { return kiln.Traits{Shape: Output{}} }

@@ -17,6 +17,7 @@ import (
 	"kiln/driver/local"
 	"kiln/internal/journal"
 	"kiln/internal/template"
+	"kiln/internal/template/load"
 )
 
 // world is where fake machines, images and layers live.
@@ -74,7 +75,7 @@ func (f *builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 	here.put(r.ID)
 	keys := b.Layers("source")
 	for n := len(keys) - 1; n > 0 && m.resumed == 0; n-- {
-		if here.has("layer-" + string(keys[n])) {
+		if keys[n] != "" && here.has("layer-"+string(keys[n])) {
 			m.resumed = n
 		}
 	}
@@ -126,6 +127,7 @@ type nowhere struct{}
 func (nowhere) Run(context.Context, *kiln.Cmd) error           { return nil }
 func (nowhere) Upload(context.Context, *kiln.Upload) error     { return nil }
 func (nowhere) Download(context.Context, *kiln.Download) error { return nil }
+func (nowhere) Guest() kiln.Guest                              { return kiln.Guest{} }
 func (nowhere) Close() error                                   { return nil }
 
 type provisioner struct {
@@ -148,7 +150,9 @@ type postProcessor struct {
 	Force bool   `kiln:"force"`
 }
 
-func (p *postProcessor) Keep() kiln.Keep { return kiln.Keep{Default: p.Force, Forced: p.Force} }
+func (p *postProcessor) Traits() kiln.Traits {
+	return kiln.Traits{Keep: kiln.Keep{Default: p.Force, Forced: p.Force}}
+}
 
 func (p *postProcessor) Process(_ context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
 	if p.Fail {
@@ -178,7 +182,7 @@ func components() kiln.Components {
 func bake(t *testing.T, text string, change func(*Options)) ([]Result, string, int) {
 	t.Helper()
 	dir := t.TempDir()
-	tmpl, diags := template.Load(t.Context(), template.Options{Path: "-", Stdin: strings.NewReader(text), Components: components(), PackerVersion: "1.16.0", KilnVersion: "1"})
+	tmpl, diags := load.Template(t.Context(), template.Options{Path: "-", Stdin: strings.NewReader(text), Components: components(), PackerVersion: "1.16.0", KilnVersion: "1"})
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
@@ -190,7 +194,7 @@ func bake(t *testing.T, text string, change func(*Options)) ([]Result, string, i
 	j := journal.New(dir, "run", "-")
 	var mu sync.Mutex
 	var said []string
-	o := Options{Run: "run", Dir: ".", OnError: "cleanup", Journal: j, Redactor: new(kiln.Redactor),
+	o := Options{Run: "run", Dir: ".", OnError: "cleanup", Journal: j,
 		Reaper: func(owner string) (kiln.Reaper, bool) {
 			if owner == "" {
 				return local.Reaper{}, true
@@ -307,11 +311,11 @@ func TestCancelled(t *testing.T) {
 	here = &world{things: map[string]bool{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	tmpl, _ := template.Load(t.Context(), template.Options{Path: "-", Stdin: strings.NewReader(`{"builders":[{"type":"fake"}]}`), Components: components(), PackerVersion: "1.16.0"})
+	tmpl, _ := load.Template(t.Context(), template.Options{Path: "-", Stdin: strings.NewReader(`{"builders":[{"type":"fake"}]}`), Components: components(), PackerVersion: "1.16.0"})
 	builds, _ := tmpl.Builds(t.Context())
 	plan, _ := NewPlan(builds)
 	var end kiln.Event
-	results := Run(ctx, plan, Options{Journal: journal.New(t.TempDir(), "r", ""), Redactor: new(kiln.Redactor), Sink: func(e kiln.Event) { end = e }})
+	results := Run(ctx, plan, Options{Journal: journal.New(t.TempDir(), "r", ""), Sink: func(e kiln.Event) { end = e }})
 	if len(results) != 0 || end.Result != kiln.OutcomeCancelled {
 		t.Errorf("%v, %+v", results, end)
 	}

@@ -1,57 +1,54 @@
 package engine
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"kiln"
-	"kiln/schema"
 )
 
-// Layers computes layer keys and remembers what the last ones were made from, so
-// that a miss can be explained. Every hash is keyed with a secret of this machine,
-// so that no secret of a template can be guessed from one.
+// DefaultMaxAge is how old the effect of a step may be for a layer to stand for it,
+// where nothing else is said.
+const DefaultMaxAge = 24 * time.Hour
+
+// Layers is the folder in which a home remembers its layers: which there are and when
+// their steps ran, and what each build was last made from, so that a miss can be
+// explained. The states themselves are where the builders keep them.
 type Layers struct {
+	*Hasher
+	// MaxAge is how old the effect of a step may be; 0 or less: no layer is used.
+	MaxAge time.Duration
+	// All: a layer is kept after each step, even where that takes longer than the step.
+	All bool
+
 	dir  string
-	key  []byte
+	home string // how this home's keys begin
 	kept atomic.Bool
 }
 
-// Kept tells whether a layer was kept since the layers were opened.
+// Kept reports whether a layer was kept since the layers were opened.
 func (l *Layers) Kept() bool { return l.kept.Load() }
 
-// homeLength is how much of a home's mark is in each of its keys.
-const homeLength = 8
+// FromHere reports whether a layer was made by this home: the others on an engine belong
+// to other users, and fit nothing here.
+func (l *Layers) FromHere(key kiln.LayerKey) bool { return strings.HasPrefix(string(key), l.home) }
 
-// Own tells whether a layer was made with this machine key: the others on an engine
-// belong to other users, and fit nothing here.
-func (l *Layers) Own(key kiln.LayerKey) bool { return strings.HasPrefix(string(key), l.home()) }
+// homeDigits is how many hex digits of the home's ID begin each of its keys.
+const homeDigits = 8
 
-func (l *Layers) home() string { return l.hash("home")[:homeLength] + "-" }
-
-// Inputs is what a step's effect depends on: name to hash.
-type Inputs map[string]string
-
-// memory is what is remembered of a build's last run.
-type memory struct {
-	Identity string         `json:"identity"`
-	Steps    []Inputs       `json:"steps"`
-	Artifact *kiln.Artifact `json:"artifact,omitempty"`
-}
-
-// OpenLayers opens the folder of layer keys, and makes it if needed.
+// OpenLayers opens the folder of layers, and makes it if needed.
 func OpenLayers(dir string) (*Layers, error) {
-	if err := os.MkdirAll(filepath.Join(dir, "builds"), 0o700); err != nil {
-		return nil, err
+	for _, name := range []string{"builds", "kept", "locks"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			return nil, err
+		}
 	}
 	path := filepath.Join(dir, "key")
 	key, err := os.ReadFile(path)
@@ -65,7 +62,9 @@ func OpenLayers(dir string) (*Layers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key of the layers: %w", err)
 	}
-	return &Layers{dir: dir, key: key}, nil
+	l := &Layers{Hasher: NewHasher(key), MaxAge: DefaultMaxAge, dir: dir}
+	l.home = l.Sum("home")[:homeDigits] + "-"
+	return l, nil
 }
 
 // writeNew makes a file with its whole content at once, or fails with
@@ -83,181 +82,95 @@ func writeNew(path string, data []byte) error {
 	return os.Link(tmp.Name(), path)
 }
 
-func (l *Layers) hash(parts ...string) string {
-	h := hmac.New(sha256.New, l.key)
-	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
-	}
-	return hex.EncodeToString(h.Sum(nil))
+// key is the layer key of the state after what parts say.
+func (l *Layers) key(parts ...string) kiln.LayerKey {
+	return kiln.LayerKey(l.home + l.Sum(parts...))
 }
 
-// inputs lists what a provisioner's effect depends on: its type, every field, and
-// the content of every file that it names.
-func (l *Layers) inputs(kind string, component any) (Inputs, error) {
-	in := Inputs{"type": l.hash(kind)}
-	for _, v := range schema.Values(component) {
-		in[v.Field.Name] = l.hash(v.Text)
-		if !v.Field.File {
-			continue
-		}
-		for _, path := range v.Strings {
-			sum, err := l.tree(path)
-			if err != nil {
-				return nil, err
-			}
-			in["file "+path] = sum
-		}
-	}
-	return in, nil
+// A Record is what is known of one kept layer.
+type Record struct {
+	Key     kiln.LayerKey `json:"key"`
+	Builder string        `json:"builder"`
+	Build   string        `json:"build"`
+	Created time.Time     `json:"created"`
+	// Ran is when each of the steps ran whose effect it holds. Those that run always
+	// have no time.
+	Ran []time.Time `json:"ran"`
 }
 
-// tree hashes a file or folder with names, modes, links and content. That it does
-// not exist is a state too: the step itself will say so.
-func (l *Layers) tree(root string) (string, error) {
-	h := hmac.New(sha256.New, l.key)
-	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-		if errors.Is(err, os.ErrNotExist) {
-			fmt.Fprintf(h, "absent %q\n", path)
-			return nil
+// Oldest is when the first of the steps ran that the layer holds.
+func (r *Record) Oldest() time.Time {
+	oldest := r.Created
+	for _, t := range r.Ran {
+		if !t.IsZero() && t.Before(oldest) {
+			oldest = t
 		}
-		if err != nil {
-			return err
-		}
-		return hashFile(h, root, path)
-	})
+	}
+	return oldest
+}
+
+func (l *Layers) recordPath(key kiln.LayerKey) string {
+	return filepath.Join(l.dir, "kept", string(key)+".json")
+}
+
+// Record reads what is known of a layer; nil: nothing, so that it cannot be used.
+func (l *Layers) Record(key kiln.LayerKey) *Record {
+	text, err := os.ReadFile(l.recordPath(key))
+	var r Record
+	if err != nil || json.Unmarshal(text, &r) != nil {
+		return nil
+	}
+	return &r
+}
+
+func (l *Layers) write(r *Record) error {
+	text, err := json.Marshal(r)
 	if err != nil {
-		return "", fmt.Errorf("look at %s: %w", root, err)
+		return err
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return kiln.WriteFile(l.recordPath(r.Key), text, 0o600)
 }
 
-// compute fills in the inputs of every step and the keys that follow from the
-// start state's identity. Keys end at a step whose effect is not to be kept.
-func (w *work) compute(identity string) ([]kiln.LayerKey, error) {
-	home := w.Layers.home()
-	key := kiln.LayerKey(home + w.Layers.hash("start", identity))
-	keys := []kiln.LayerKey{key}
-	w.job.Steps = nil
-	for _, p := range w.job.Template.Provisioners {
-		component, diags := p.Decode(nil)
-		if err := diagError(diags); err != nil {
-			return nil, err
-		}
-		in := Inputs{}
-		if !volatile(component) {
-			var err error
-			if in, err = w.Layers.inputs(p.Type, component); err != nil {
-				return nil, err
-			}
-		}
-		w.job.Steps = append(w.job.Steps, in)
-		if p.NoCache {
-			break
-		}
-		if len(in) > 0 {
-			key = kiln.LayerKey(home + w.Layers.hash(append([]string{string(key)}, in.list()...)...))
-		}
-		keys = append(keys, key)
+// Forget forgets a layer that is no longer kept.
+func (l *Layers) Forget(key kiln.LayerKey) error {
+	err := os.Remove(l.recordPath(key))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
 	}
-	return keys, nil
+	return err
 }
 
-func (in Inputs) list() []string {
-	var all []string
-	for name, sum := range in {
-		all = append(all, name+"="+sum)
-	}
-	sort.Strings(all)
-	return all
+// memory is what is remembered of a build's last run.
+type memory struct {
+	Identity string         `json:"identity"`
+	Builder  Inputs         `json:"builder"`
+	Steps    []Inputs       `json:"steps"`
+	Kept     []bool         `json:"kept"` // whether a layer was kept after the step
+	Artifact *kiln.Artifact `json:"artifact,omitempty"`
 }
 
-// layerKeys is the host's answer to Build.Layers.
-func (w *work) layerKeys(b *kiln.Build, identity string) []kiln.LayerKey {
-	keys, err := w.compute(identity)
-	if err != nil {
-		b.Warn("Layers are not used: %v", err)
-		keys = nil
-	}
-	w.keys, w.identity = keys, identity
-	return keys
-}
-
-// changedAfter computes the keys again after a local step, which may have made or
-// changed the inputs of later steps. It tells whether the layer that the machine
-// was started from is out of date by that.
-func (w *work) changedAfter(i, resumed int) bool {
-	if w.keys == nil {
-		return false
-	}
-	before := w.keys
-	after, err := w.compute(w.identity)
-	if err != nil {
-		w.b.Warn("Layers are not kept: %v", err)
-		w.keys = nil
-		return i+1 < resumed
-	}
-	w.keys = after
-	return i+1 < resumed && (resumed >= len(after) || after[resumed] != before[resumed])
-}
-
-func (l *Layers) path(w *work) string {
+func (l *Layers) memoryPath(w *work) string {
 	dir, err := filepath.Abs(w.Dir)
 	if err != nil {
 		dir = w.Dir
 	}
-	return filepath.Join(l.dir, "builds", l.hash(dir, w.job.Template.Name)[:32]+".json")
+	return filepath.Join(l.dir, "builds", l.Sum(dir, w.job.Template.Name)[:32]+".json")
 }
 
-// reason says why step i has no layer to start from.
-func (l *Layers) reason(w *work, i int) string {
-	if i < len(w.job.Template.Provisioners) && w.job.Template.Provisioners[i].NoCache {
-		return "cache = false"
+// recall reads what is remembered of a build's last run; nil: nothing.
+func (l *Layers) recall(w *work) *memory {
+	text, err := os.ReadFile(l.memoryPath(w))
+	var last memory
+	if err != nil || json.Unmarshal(text, &last) != nil {
+		return nil
 	}
-	last := l.recall(w)
-	if last == nil {
-		return "first build of it here"
-	}
-	if last.Identity != l.hash("start", w.identity) {
-		return "the source image or the machine's settings changed"
-	}
-	if i >= len(last.Steps) {
-		return "new step"
-	}
-	if i < len(w.job.Steps) {
-		if diff := w.job.Steps[i].diff(last.Steps[i]); diff != "" {
-			return diff
-		}
-	}
-	for n := 0; n < i; n++ {
-		if diff := w.job.Steps[n].diff(last.Steps[n]); diff != "" {
-			return fmt.Sprintf("step %d: %s", n+1, diff)
-		}
-	}
-	return "its layer is no longer kept"
+	return &last
 }
 
-// diff names the inputs that differ.
-func (in Inputs) diff(last Inputs) string {
-	var changed []string
-	for name, sum := range in {
-		if last[name] != sum {
-			changed = append(changed, name)
-		}
+// remember keeps a memory. Not being able to costs only the reason of the next miss.
+func (l *Layers) remember(w *work, m *memory) {
+	text, err := json.Marshal(m)
+	if err == nil {
+		_ = kiln.WriteFile(l.memoryPath(w), text, 0o600)
 	}
-	for name := range last {
-		if _, ok := in[name]; !ok {
-			changed = append(changed, name)
-		}
-	}
-	if len(changed) == 0 {
-		return ""
-	}
-	sort.Strings(changed)
-	return strings.Join(changed, ", ") + " changed"
-}
-
-// remember keeps the inputs of this run. Not being able to costs only the reason
-// of the next miss.
-func (l *Layers) remember(w *work) {
-	l.save(w, &memory{Identity: l.hash("start", w.identity), Steps: w.job.Steps})
 }

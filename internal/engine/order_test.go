@@ -12,21 +12,31 @@ import (
 	"kiln"
 	"kiln/internal/journal"
 	"kiln/internal/template"
+	"kiln/internal/template/load"
 )
 
-// Foresee makes the fake builder one whose layers can be foretold.
-func (f *builder) Foresee(_ context.Context, b *kiln.Build) (int, error) {
+// FindLayer makes the fake builder a store of layers.
+func (f *builder) FindLayer(_ context.Context, b *kiln.Build) (int, error) {
 	keys := b.Layers("source")
 	for n := len(keys) - 1; n > 0; n-- {
-		if here.has("layer-" + string(keys[n])) {
+		if keys[n] != "" && here.has("layer-"+string(keys[n])) {
 			return n, nil
 		}
 	}
 	return 0, nil
 }
 
-// chain is an HCL2 template: c needs b, b needs a, d needs nothing.
-const chain = `
+// KeptLayers is not asked for.
+func (f *builder) KeptLayers(context.Context) ([]kiln.Layer, error) { return nil, nil }
+
+// RemoveLayer removes one.
+func (f *builder) RemoveLayer(_ context.Context, key kiln.LayerKey) error {
+	here.drop("layer-" + string(key))
+	return nil
+}
+
+// chained is an HCL2 template: c needs b, b needs a, d needs nothing.
+const chained = `
 source "fake" "a" {}
 source "fake" "b" { fail = artifact.a.a.id == "" ? "start" : "" }
 source "fake" "c" {}
@@ -56,13 +66,15 @@ build {
 }
 `
 
-func planOf(t *testing.T, text string) *Plan {
+func planOf(t *testing.T, text string) *Plan { t.Helper(); return planWith(t, text, components()) }
+
+func planWith(t *testing.T, text string, c kiln.Components) *Plan {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "t.pkr.hcl")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	tmpl, diags := template.Load(t.Context(), template.Options{Path: path, Components: components(), PackerVersion: "1.16.0", KilnVersion: "1"})
+	tmpl, diags := load.Template(t.Context(), template.Options{Path: path, Components: c, PackerVersion: "1.16.0", KilnVersion: "1"})
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
@@ -77,7 +89,7 @@ func planOf(t *testing.T, text string) *Plan {
 func runPlan(t *testing.T, plan *Plan, layers *Layers, parallel int) []Result {
 	t.Helper()
 	j := journal.New(t.TempDir(), "run", "-")
-	results := Run(t.Context(), plan, Options{Run: "run", Dir: ".", OnError: "cleanup", Parallel: parallel, Journal: j, Layers: layers, Redactor: new(kiln.Redactor),
+	results := Run(t.Context(), plan, Options{Run: "run", Dir: ".", OnError: "cleanup", Parallel: parallel, Journal: j, Layers: layers,
 		Reaper: func(string) (kiln.Reaper, bool) { return new(builder), true }, Sink: func(kiln.Event) {}})
 	if err := j.Close(); err != nil {
 		t.Error(err)
@@ -88,7 +100,7 @@ func runPlan(t *testing.T, plan *Plan, layers *Layers, parallel int) []Result {
 func TestOrder(t *testing.T) {
 	for _, parallel := range []int{0, 1, 2} {
 		here = &world{things: map[string]bool{}}
-		results := runPlan(t, planOf(t, strings.Replace(chain, "FAILS", "0", 1)), nil, parallel)
+		results := runPlan(t, planOf(t, strings.Replace(chained, "FAILS", "0", 1)), nil, parallel)
 		for _, r := range results {
 			if r.Err != nil {
 				t.Errorf("%d at a time: %s: %v", parallel, r.Name, r.Err)
@@ -107,7 +119,7 @@ func TestOrder(t *testing.T) {
 
 func TestOrderAfterFailure(t *testing.T) {
 	here = &world{things: map[string]bool{}}
-	results := runPlan(t, planOf(t, strings.Replace(chain, "FAILS", "9", 1)), nil, 0)
+	results := runPlan(t, planOf(t, strings.Replace(chained, "FAILS", "9", 1)), nil, 0)
 	var got []string
 	for _, r := range results {
 		got = append(got, fmt.Sprint(r.Name, ": ", r.Err))
@@ -128,7 +140,7 @@ func TestForesee(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Replace(chain, "FAILS", "0", 1)
+	text := strings.Replace(chained, "FAILS", "0", 1)
 	foresee := func(text string, layers *Layers) string {
 		t.Helper()
 		all, err := Foresee(t.Context(), planOf(t, text), layers, ".")

@@ -65,13 +65,28 @@ func (w *work) discard(a *kiln.Artifact, others ...*kiln.Artifact) error {
 	return nil
 }
 
+// reaper finds who destroys the resources of an owner: the component of this build as
+// it is configured, with its credentials, or else one that has no configuration.
+func (w *work) reaper(owner string) (kiln.Reaper, bool) {
+	for _, c := range w.job.Template.Components() {
+		if c.Kind+"."+c.Type != owner {
+			continue
+		}
+		component, diags := c.Decode(w.b.Data())
+		if reaper, ok := component.(kiln.Reaper); ok && !diags.HasErrors() {
+			return reaper, true
+		}
+	}
+	return w.Reaper(owner)
+}
+
 // destroy destroys a part of an artifact: as the component that made it said, or by
 // the reaper of its kind where this build did not make it.
 func (w *work) destroy(ctx context.Context, r kiln.Resource) error {
 	if w.b.Owns(r) {
 		return w.b.Destroy(ctx, r)
 	}
-	reaper, ok := w.Reaper(r.Owner)
+	reaper, ok := w.reaper(r.Owner)
 	if !ok {
 		return fmt.Errorf("no component %q destroys %s", r.Owner, r)
 	}

@@ -4,7 +4,6 @@
 package engine
 
 import (
-	"kiln"
 	"kiln/internal/template"
 )
 
@@ -17,7 +16,6 @@ type Plan struct {
 type Job struct {
 	Template *template.Build
 	Index    int
-	Steps    []Inputs // what each provisioner's effect depends on
 }
 
 // NewPlan checks every component of the builds. A build with an error is not in
@@ -42,10 +40,4 @@ func title(p *template.Provisioner) string {
 		return p.Type + " " + p.Name
 	}
 	return p.Type
-}
-
-// volatile tells whether a component runs whatever layer holds its effect.
-func volatile(component any) bool {
-	v, ok := component.(kiln.Volatile)
-	return ok && v.Volatile()
 }

@@ -117,10 +117,7 @@ func (w *work) processed(ctx context.Context, b *kiln.Build, p *template.PostPro
 	if !ok {
 		return nil, false, fmt.Errorf("%s is no post-processor", p.Type)
 	}
-	var says kiln.Keep
-	if k, ok := component.(kiln.Keeper); ok {
-		says = k.Keep()
-	}
+	says := kiln.TraitsOf(component).Keep
 	keep := says.Default
 	if p.Keep != nil {
 		keep = *p.Keep || says.Default && says.Forced

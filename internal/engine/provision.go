@@ -18,16 +18,15 @@ func (w *work) provisioned(ctx context.Context, builder kiln.Builder) (kiln.Mach
 		if err != nil {
 			return nil, err
 		}
-		var stale bool
+		var again bool
 		err = w.attempt(ctx, "provision", "StepProvision", func() (err error) {
-			stale, err = w.provision(ctx, machine)
+			again, err = w.provision(ctx, machine)
 			return err
 		})
-		if !stale || err != nil {
+		if !again || err != nil {
 			return machine, err
 		}
-		// A local step changed what a kept layer was made from.
-		w.b.Say("A local step changed the inputs of later steps: starting again from an earlier layer...")
+		w.b.Say("A local step changed the inputs of later steps: starting again from another layer...")
 		w.disconnect()
 		closeCtx, cancel := w.closing()
 		err = w.b.Close(closeCtx)
@@ -54,58 +53,71 @@ func (w *work) started(ctx context.Context, builder kiln.Builder) (machine kiln.
 	return machine, err
 }
 
-// provision runs the provisioners in order. Stale means that the machine was
-// started from a layer which turned out to be out of date.
-func (w *work) provision(ctx context.Context, machine kiln.Machine) (stale bool, err error) {
-	checkpointer, _ := machine.(kiln.Checkpointer)
+// provision runs the provisioners in order. Again means that the machine was started
+// from a layer that turned out to be the wrong one.
+func (w *work) provision(ctx context.Context, machine kiln.Machine) (again bool, err error) {
 	resumed := 0
-	if checkpointer != nil {
-		resumed = checkpointer.Resumed()
+	w.checkpointer, _ = machine.(kiln.Checkpointer)
+	if w.checkpointer != nil {
+		resumed = w.checkpointer.Resumed()
 	}
-	missed := false
+	w.resume(resumed)
+	told := w.chain == nil || w.checkpointer == nil
 	for i, p := range w.job.Template.Provisioners {
-		component, diags := p.Decode(w.b.Data())
-		if err := diagError(diags); err != nil {
+		provisioner, err := w.provisioner(p)
+		if err != nil {
 			return false, err
 		}
-		provisioner, ok := component.(kiln.Provisioner)
-		if !ok {
-			return false, fmt.Errorf("%s is no provisioner", p.Type)
-		}
-		isVolatile := volatile(component)
+		outside := kiln.TraitsOf(provisioner).Outside
 		b := w.b.For("provisioner."+p.Type, i+1)
-		if i < resumed && !isVolatile {
+		if i < resumed && !outside {
 			b.Emit(kiln.Event{Kind: kiln.EventLayer, Text: "hit", Data: []string{title(p)}})
 			continue
 		}
 		if w.done[i] {
 			continue
 		}
-		if w.keys != nil && checkpointer != nil && !missed && !isVolatile {
-			missed = true
-			b.Emit(kiln.Event{Kind: kiln.EventLayer, Text: w.Layers.reason(w, i), Data: []string{title(p)}})
+		if err := w.beforeStep(b, i); err != nil {
+			return false, err
+		}
+		if told {
+			w.sayEnd(b, i)
+		} else if !outside {
+			told = true
+			b.Emit(kiln.Event{Kind: kiln.EventLayer, Text: w.reason(i), Data: []string{title(p)}})
+		}
+		if w.chain != nil && !outside {
+			w.chain.ran[i] = time.Now()
 		}
 		if err := w.step(ctx, b, p, provisioner); err != nil {
 			return false, err
 		}
-		if isVolatile {
+		if outside {
 			w.done[i] = true
-			if w.changedAfter(i, resumed) {
-				return true, nil
+			if again, err := w.outdated(ctx, b, i, resumed); again || err != nil {
+				return again, err
 			}
 			continue
 		}
-		if checkpointer != nil && i+1 < len(w.keys) {
-			if err := checkpointer.Checkpoint(ctx, w.keys[i+1]); err != nil {
-				return false, fmt.Errorf("keep layer after step %d: %w", i+1, err)
-			}
-			w.Layers.kept.Store(true)
+		if err := w.afterStep(ctx, b, i); err != nil {
+			return false, err
 		}
 	}
-	if checkpointer != nil && w.keys != nil {
-		w.Layers.remember(w)
-	}
+	w.rememberRun()
 	return false, nil
+}
+
+// provisioner is a step's component with all that is known by now.
+func (w *work) provisioner(p *template.Provisioner) (kiln.Provisioner, error) {
+	component, diags := p.Decode(w.b.Data())
+	if err := diagError(diags); err != nil {
+		return nil, err
+	}
+	provisioner, ok := component.(kiln.Provisioner)
+	if !ok {
+		return nil, fmt.Errorf("%s is not a provisioner", p.Type)
+	}
+	return provisioner, nil
 }
 
 // step runs one provisioner with what the template says around it.
@@ -117,7 +129,7 @@ func (w *work) step(ctx context.Context, b *kiln.Build, p *template.Provisioner,
 	}
 	begin := time.Now()
 	b.Emit(kiln.Event{Kind: kiln.EventStepStart, Text: title(p), Total: int64(len(w.job.Template.Provisioners))})
-	err := wrap(p, component).Provision(ctx, b, w.c)
+	err := w.wrap(p, component).Provision(ctx, b, w.c)
 	end := kiln.Event{Kind: kiln.EventStepEnd, Text: title(p), Seconds: time.Since(begin).Seconds()}
 	if err != nil {
 		end.Error = err.Error()
@@ -125,6 +137,7 @@ func (w *work) step(ctx context.Context, b *kiln.Build, p *template.Provisioner,
 	b.Emit(end)
 	if err != nil && p.ContinueOnError && ctx.Err() == nil {
 		b.Warn("Warning: Provisioner failed with %q, but continue_on_error is set; continuing the build.", err.Error())
+		w.stopKeeping(b, "step %d failed and was allowed to", b.Step)
 		return nil
 	}
 	return err
@@ -141,13 +154,8 @@ func (w *work) cleanupProvisioner(ctx context.Context, failure error) error {
 	if p == nil {
 		return failure
 	}
-	component, diags := p.Decode(w.b.Data())
-	err := diagError(diags)
+	provisioner, err := w.provisioner(p)
 	if err == nil {
-		provisioner, ok := component.(kiln.Provisioner)
-		if !ok {
-			return fmt.Errorf("%s is no provisioner", p.Type)
-		}
 		err = w.step(ctx, w.b.For("error-cleanup-provisioner."+p.Type, len(w.job.Template.Provisioners)+1), p, provisioner)
 	}
 	if err != nil {
@@ -165,7 +173,7 @@ func (f provisionFunc) Provision(ctx context.Context, b *kiln.Build, c kiln.Comm
 
 // wrap puts pause or timeout, and then retries, around a provisioner. A pause
 // displaces a timeout, as it does in Packer, whose templates may rely on it.
-func wrap(p *template.Provisioner, inner kiln.Provisioner) kiln.Provisioner {
+func (w *work) wrap(p *template.Provisioner, inner kiln.Provisioner) kiln.Provisioner {
 	switch {
 	case p.PauseBefore > 0:
 		inner = paused(p, inner)
@@ -173,7 +181,7 @@ func wrap(p *template.Provisioner, inner kiln.Provisioner) kiln.Provisioner {
 		inner = timed(p.Timeout, inner)
 	}
 	if p.MaxRetries > 0 {
-		inner = retried(p.MaxRetries, inner)
+		inner = w.retried(p.MaxRetries, inner)
 	}
 	return inner
 }
@@ -184,12 +192,8 @@ func paused(p *template.Provisioner, inner kiln.Provisioner) kiln.Provisioner {
 			b.Warn("Warning: timeout is not applied, because pause_before is set too.")
 		}
 		b.Say("Pausing %s before the next provisioner...", p.PauseBefore)
-		timer := time.NewTimer(p.PauseBefore)
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
+		if err := kiln.Sleep(ctx, p.PauseBefore); err != nil {
+			return err
 		}
 		return inner.Provision(ctx, b, c)
 	})
@@ -211,7 +215,7 @@ func timed(timeout time.Duration, inner kiln.Provisioner) kiln.Provisioner {
 
 // retried runs a provisioner again after a failure, at once: the template asked
 // for tries, not for a wait. The error told in the end is that of the first try.
-func retried(tries int, inner kiln.Provisioner) kiln.Provisioner {
+func (w *work) retried(tries int, inner kiln.Provisioner) kiln.Provisioner {
 	return provisionFunc(func(ctx context.Context, b *kiln.Build, c kiln.Communicator) error {
 		var first error
 		for left := tries; ; left-- {
@@ -222,6 +226,7 @@ func retried(tries int, inner kiln.Provisioner) kiln.Provisioner {
 			if first == nil {
 				first = err
 			}
+			w.stopKeeping(b, "a try of step %d failed", b.Step)
 			if left == 0 {
 				b.Error("retry limit reached.")
 				return first

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -25,7 +26,7 @@ type Options struct {
 	Layers    *Layers  // nil: no layers are used or kept
 	Hint      []string // commands to type next, shown after a failure
 	Journal   kiln.Journal
-	Redactor  *kiln.Redactor
+	Hide      func(secret string) // told of each secret that a build meets; nil: nobody
 	Sink      func(kiln.Event)
 	Ask       func(ctx context.Context, build, question string) (string, error)
 	Fetch     func(ctx context.Context, b *kiln.Build, r kiln.Remote) (string, error)
@@ -41,6 +42,7 @@ type Result struct {
 	Artifacts []*kiln.Artifact
 	Err       error // nil: success
 	Left      []kiln.Resource
+	Inputs    []Inputs // what the provisioners' effects depended on, as far as that is known
 	Took      time.Duration
 }
 
@@ -87,7 +89,7 @@ type runner struct{ Options }
 
 func (r *runner) emit(e kiln.Event) {
 	e.Time, e.Run = time.Now(), r.Run
-	r.Sink(r.Redactor.MaskEvent(e))
+	r.Sink(e)
 }
 
 // all runs the jobs with at most r.Parallel at a time, each after those whose
@@ -163,7 +165,7 @@ func waits(plan *Plan, job *Job, results []*Result) (ready bool, why string) {
 
 // skip ends a build that cannot begin.
 func (r *runner) skip(job *Job, why string) *Result {
-	b := kiln.NewBuild(kiln.Build{Run: r.Run, Name: job.Template.Name, Type: job.Template.Builder.Type}, kiln.Host{Emit: func(e kiln.Event) { r.Sink(r.Redactor.MaskEvent(e)) }})
+	b := kiln.NewBuild(kiln.Build{Run: r.Run, Name: job.Template.Name, Type: job.Template.Builder.Type}, kiln.Host{Emit: r.Sink})
 	b.Emit(kiln.Event{Kind: kiln.EventBuildStart, Index: job.Index})
 	err := fmt.Errorf("not started: it needs the artifact of %s", why)
 	b.Emit(kiln.Event{Kind: kiln.EventPhase, Text: "wait"})
@@ -176,14 +178,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	begin := time.Now()
 	t := job.Template
 	w := &work{runner: r, job: job}
-	host := kiln.Host{Emit: func(e kiln.Event) { r.Sink(r.Redactor.MaskEvent(e)) }, Journal: r.Journal, Ask: r.Ask, Hide: r.Redactor.Add, Fetch: r.Fetch,
-		Render: func(b *kiln.Build, text string, vars map[string]any) (string, error) {
-			data := b.Data()
-			for k, v := range vars {
-				data[k] = v
-			}
-			return t.Render(text, data)
-		}}
+	host := kiln.Host{Emit: r.Sink, Journal: r.Journal, Ask: w.ask, Hide: r.Hide, Render: w.render, Fetch: r.Fetch}
 	if r.Layers != nil {
 		host.Layers = w.layerKeys
 	}
@@ -196,18 +191,21 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	res.Artifacts, res.Err = w.run(ctx)
 	res.Took = time.Since(begin)
 	res.Left = w.left
+	if w.chain != nil {
+		res.Inputs = w.chain.inputs
+	}
 	for _, left := range w.left {
 		w.b.Emit(kiln.Event{Kind: kiln.EventLeft, Resource: &left})
 	}
 	if res.Err == nil {
 		publish(t, res.Artifacts)
-		if r.Layers != nil && w.keys != nil && len(res.Artifacts) > 0 {
-			r.Layers.made(w, res.Artifacts[0])
+		if w.chain != nil && len(res.Artifacts) > 0 {
+			w.made(res.Artifacts[0])
 		}
 	}
 	end := kiln.Event{Kind: kiln.EventBuildEnd, Index: job.Index, Seconds: res.Took.Seconds(), Result: kiln.OutcomeSuccess}
 	if res.Err != nil {
-		end.Error, end.Result = r.Redactor.Mask(res.Err.Error()), kiln.OutcomeFailed
+		end.Error, end.Result = res.Err.Error(), kiln.OutcomeFailed
 		if ctx.Err() != nil {
 			end.Result = kiln.OutcomeCancelled
 		}
@@ -218,6 +216,13 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	}
 	w.b.Emit(end)
 	return res
+}
+
+// render renders {{ }} text with the build's data and vars as dot.
+func (w *work) render(b *kiln.Build, text string, vars map[string]any) (string, error) {
+	data := b.Data()
+	maps.Copy(data, vars)
+	return w.job.Template.Render(text, data)
 }
 
 // publish tells the builds that stand on this one what it made: the first artifact
@@ -231,14 +236,16 @@ func publish(t *template.Build, artifacts []*kiln.Artifact) {
 // work is one build while it runs.
 type work struct {
 	*runner
-	job      *Job
-	b        *kiln.Build
-	c        kiln.Communicator // the way into the machine, once connected
-	keys     []kiln.LayerKey
-	done     map[int]bool // volatile steps that have run, also before a restart
-	left     []kiln.Resource
-	phase    string
-	identity string // of the start state that keys follow from
+	job     *Job
+	b       *kiln.Build
+	c       kiln.Communicator // the way into the machine, once connected
+	builder kiln.Builder
+	done    map[int]bool // local steps that have run, also before a restart
+	left    []kiln.Resource
+	phase   string
+
+	chain        *chain            // nil: no layers
+	checkpointer kiln.Checkpointer // the machine; nil: it keeps no layers
 }
 
 // setDefaults gives templates the markers that Packer's give where a builder does
@@ -284,6 +291,7 @@ func (w *work) bake(ctx context.Context) (*kiln.Artifact, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s is no builder", w.job.Template.Builder.Type)
 	}
+	w.builder = builder
 	machine, err := w.provisioned(ctx, builder)
 	// The way in stays open for Capture, which may shut the machine down through
 	// it, and for the error-cleanup-provisioner.

@@ -11,12 +11,14 @@ import (
 )
 
 func record(run string) *Record {
-	return &Record{Run: run, Template: "/t", Builds: []*Build{{Name: "a", Type: "docker", Settings: map[string]any{"image": "x"},
-		Steps: []*Step{{Component: "provisioner.shell", Settings: map[string]any{"inline": []any{"a"}}, Inputs: map[string]string{"file s": "11", "inline": "22"}}}}}}
+	return &Record{Run: run, Template: "/t", Builds: []*Build{{Name: "a", Type: "docker",
+		Settings: map[string]any{"image": "x"},
+		Steps: []*Step{{Component: "provisioner.shell", Settings: map[string]any{"inline": []any{"a"}},
+			Inputs: map[string]string{"file s": "11", "inline": "22"}}}}}}
 }
 
 func TestStore(t *testing.T) {
-	s := Store{t.TempDir()}
+	s := Store{Dir: t.TempDir()}
 	if _, err := s.Find("last"); err == nil || !strings.Contains(err.Error(), "no runs yet") {
 		t.Errorf("an empty store: %v", err)
 	}
@@ -36,15 +38,18 @@ func TestStore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for word, want := range map[string]string{"last": "20260103-000000-aabb", "-1": "20260103-000000-aabb", "-3": "20260101-000000-aaaa", "bbbb": "20260102-000000-bbbb", "20260102": "20260102-000000-bbbb",
+	for word, want := range map[string]string{"last": "20260103-000000-aabb", "-1": "20260103-000000-aabb",
+		"-3": "20260101-000000-aaaa", "bbbb": "20260102-000000-bbbb", "20260102": "20260102-000000-bbbb",
 		"-4": "!there are 3 runs", "zz": "!no run", "2026": "!fits 3 runs", "-x": "!no run"} {
 		got, err := s.Find(word)
-		if text, bad := strings.CutPrefix(want, "!"); bad && (err == nil || !strings.Contains(err.Error(), text)) || !bad && got != want {
+		if text, bad := strings.CutPrefix(want, "!"); bad && (err == nil || !strings.Contains(err.Error(), text)) ||
+			!bad && got != want {
 			t.Errorf("%s: %q, %v", word, got, err)
 		}
 	}
 	r, err := s.Load("20260103-000000-aabb")
-	if err != nil || r.Result != "success" || r.Builds[0].Steps[0].Layer != "hit" || r.Builds[0].Artifacts[0] != "i" || r.Builds[0].Steps[0].Seconds != 2 {
+	if err != nil || r.Result != "success" || r.Builds[0].Steps[0].Layer != "hit" ||
+		r.Builds[0].Artifacts[0] != "i" || r.Builds[0].Steps[0].Seconds != 2 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	// A folder without a record, such as one of an earlier version, is passed over.
@@ -74,8 +79,10 @@ func TestDiff(t *testing.T) {
 	for _, c := range Diff(a, b) {
 		got = append(got, fmt.Sprintf("%s|%s|%s|%s", c.Where, c.What, c.Old, c.New))
 	}
-	want := []string{`|template|/t|/u`, `|result|did not end|failed`, `old|build|there|gone`, `a|commit||true`, `a|image|"x"|"y"`,
-		`a, step 1 (provisioner.shell)|content of s|11|33`, `a, step 1 (provisioner.shell)|time|0.00s|`, `a, step 2|step||provisioner.file`, `new|build||new`}
+	want := []string{`|template|/t|/u`, `|result|did not end|failed`, `old|build|there|gone`, `a|commit||true`,
+		`a|image|"x"|"y"`,
+		`a, step 1 (provisioner.shell)|content of s|11|33`, `a, step 1 (provisioner.shell)|time|0.00s|`,
+		`a, step 2|step||provisioner.file`, `new|build||new`}
 	if len(got) != len(want) {
 		t.Fatalf("%q", got)
 	}

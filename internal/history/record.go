@@ -57,20 +57,28 @@ type Step struct {
 }
 
 // Store is the folder of all runs.
-type Store struct{ Dir string }
+type Store struct {
+	Dir string
+	// Marshal encodes a record without its secrets; nil: there are none.
+	Marshal func(any) ([]byte, error)
+}
 
 const recordName = "run.json"
 
 // EventsPath is the event file of a run.
 func (s Store) EventsPath(run string) string { return filepath.Join(s.Dir, run, "events.jsonl") }
 
-// Save writes a record; it is there whole or not at all.
+// Save replaces the record of a run: readers see the old one or the new, never a part.
 func (s Store) Save(r *Record) error {
 	dir := filepath.Join(s.Dir, r.Run)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("keep history: %w", err)
 	}
-	text, err := json.Marshal(r)
+	marshal := s.Marshal
+	if marshal == nil {
+		marshal = json.Marshal
+	}
+	text, err := marshal(r)
 	if err != nil {
 		return fmt.Errorf("keep history: %w", err)
 	}

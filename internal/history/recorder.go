@@ -11,34 +11,35 @@ import (
 type Recorder struct {
 	store  Store
 	record *Record
-	most   int // runs that are kept
-	// Last is called before the record is saved for the last time.
-	Last func(*Record)
+	builds map[string]*Build // by name, as events have it
+	most   int               // runs that are kept
 }
 
 // NewRecorder saves a record that says what was asked for. At most n runs stay
 // kept.
 func NewRecorder(s Store, r *Record, n int) (*Recorder, error) {
 	r.Version = Version
-	return &Recorder{store: s, record: r, most: n}, s.Save(r)
-}
-
-func (r *Recorder) build(name string) *Build {
-	for _, b := range r.record.Builds {
-		if b.Name == name {
-			return b
-		}
+	rec := &Recorder{store: s, record: r, most: n, builds: map[string]*Build{}}
+	for _, b := range r.Builds {
+		rec.builds[b.Name] = b
 	}
-	return nil
+	return rec, s.Save(r)
 }
 
 // Event takes what the record has of an event.
 func (r *Recorder) Event(e kiln.Event) {
-	if e.Kind == kiln.EventRunEnd {
+	switch e.Kind {
+	case kiln.EventRunStart:
+		// Names in events may be masked, but they come in the record's order.
+		for i, name := range e.Data[:min(len(e.Data), len(r.record.Builds))] {
+			r.builds[name] = r.record.Builds[i]
+		}
+		return
+	case kiln.EventRunEnd:
 		r.record.Result, r.record.Seconds = string(e.Result), e.Seconds
 		return
 	}
-	b := r.build(e.Build)
+	b := r.builds[e.Build]
 	if b == nil {
 		return
 	}
@@ -66,9 +67,6 @@ func (r *Recorder) Event(e kiln.Event) {
 
 // Close saves the record.
 func (r *Recorder) Close() error {
-	if r.Last != nil {
-		r.Last(r.record)
-	}
 	if err := r.store.Save(r.record); err != nil {
 		return err
 	}

@@ -13,10 +13,10 @@ import (
 // Cleaner destroys what dead runs left behind.
 type Cleaner struct {
 	Dir string
-	// Reaper finds the component that made a resource; false where there is none
-	// of that name.
-	Reaper func(owner string) (kiln.Reaper, bool)
-	// Gone and Failed are told of each resource. Either may be nil.
+	// Reaper finds the component that made a resource of a build in a run, such as
+	// builder.docker; "" is this machine. The error says why there is none.
+	Reaper func(run, build, owner string) (kiln.Reaper, error)
+	// Gone and Failed are called for each resource. Either may be nil.
 	Gone   func(run string, r kiln.Resource)
 	Failed func(run string, r kiln.Resource, err error)
 }
@@ -35,7 +35,8 @@ func (c *Cleaner) Clean(ctx context.Context, only string) error {
 		found = true
 		if run.Live {
 			if only != "" {
-				errs = append(errs, fmt.Errorf("run %s is still running as process %d: %w", run.ID, run.PID, kiln.ErrConflict))
+				errs = append(errs, fmt.Errorf("run %s is still running as process %d: %w", run.ID, run.PID,
+					kiln.ErrConflict))
 			}
 			continue
 		}
@@ -69,16 +70,17 @@ func (c *Cleaner) cleanRun(ctx context.Context, run Run) error {
 		errs = append(errs, c.reap(ctx, j, run.Open[i].Build, run.Open[i].Resource))
 	}
 	for _, seen := range run.Seen {
-		reaper, ok := c.Reaper(seen.Owner)
-		if !ok {
+		reaper, err := c.Reaper(run.ID, seen.Build, seen.Resource.Owner)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("look for what run %s made: %w", run.ID, err))
 			continue
 		}
-		more, err := reaper.Owned(ctx, run.ID, seen)
+		more, err := reaper.Owned(ctx, run.ID, seen.Resource)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("look for what run %s made: %w", run.ID, err))
 		}
 		for _, r := range more {
-			errs = append(errs, c.reap(ctx, j, "", r))
+			errs = append(errs, c.reap(ctx, j, seen.Build, r))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -104,9 +106,8 @@ const reapTimeout = 2 * time.Minute
 func (c *Cleaner) reap(ctx context.Context, j *Journal, build string, r kiln.Resource) error {
 	ctx, cancel := context.WithTimeout(ctx, reapTimeout)
 	defer cancel()
-	reaper, ok := c.Reaper(r.Owner)
-	err := fmt.Errorf("this program has no component %q", r.Owner)
-	if ok {
+	reaper, err := c.Reaper(j.run, build, r.Owner)
+	if err == nil {
 		err = reaper.Reap(ctx, r)
 	}
 	if err != nil {

@@ -20,7 +20,6 @@ import (
 	"sort"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"kiln"
@@ -146,9 +145,10 @@ func (j *Journal) Close() error {
 	}
 	var err error
 	if len(j.open) == 0 {
-		err = os.Remove(j.file.Name())
+		err = removeAndClose(j.file)
+	} else {
+		err = j.file.Close()
 	}
-	err = errors.Join(err, j.file.Close())
 	j.file = nil
 	return err
 }
@@ -204,8 +204,8 @@ func (j *Journal) write(r record, sync bool) error {
 }
 
 func lock(f *os.File) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	mine, err := tryLock(f)
+	if err == nil && !mine {
 		return fmt.Errorf("%s: %w: another process uses it", f.Name(), kiln.ErrConflict)
 	}
 	return err
@@ -221,13 +221,13 @@ type Run struct {
 	Open     []Entry // owned and neither gone nor released, oldest first
 	// Seen is one resource for each owner and place that the run had to do with,
 	// for finding what was made without a record.
-	Seen []kiln.Resource
+	Seen []Entry
 
 	path string
 }
 
 // Runs reads all journals of a folder, oldest first. A journal that cannot be
-// read is an error beside the runs that can.
+// read is an error next to the runs that can.
 func Runs(dir string) ([]Run, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
 	if err != nil {
@@ -295,11 +295,11 @@ func (run *Run) apply(rec record) {
 		}
 		run.Open = append(run.Open, Entry{rec.Build, *rec.Resource, rec.Time})
 		for _, s := range run.Seen {
-			if s.Owner == rec.Resource.Owner && maps.Equal(s.Attrs, rec.Resource.Attrs) {
+			if s.Build == rec.Build && s.Resource.Owner == rec.Resource.Owner && maps.Equal(s.Resource.Attrs, rec.Resource.Attrs) {
 				return
 			}
 		}
-		run.Seen = append(run.Seen, *rec.Resource)
+		run.Seen = append(run.Seen, Entry{rec.Build, *rec.Resource, rec.Time})
 	case opGone, opRelease:
 		if rec.Resource == nil {
 			return

@@ -35,11 +35,14 @@ type fileReaper struct{ fakeReaper }
 func (fileReaper) Reap(_ context.Context, r kiln.Resource) error { return os.Remove(r.ID) }
 
 func cleaner(dir string, f *fakeReaper) *Cleaner {
-	return &Cleaner{Dir: dir, Reaper: func(owner string) (kiln.Reaper, bool) {
+	return &Cleaner{Dir: dir, Reaper: func(_, _, owner string) (kiln.Reaper, error) {
 		if owner == "" {
-			return &fileReaper{}, true
+			return &fileReaper{}, nil
 		}
-		return f, owner == "builder.x"
+		if owner != "builder.x" {
+			return nil, errors.New("no such component")
+		}
+		return f, nil
 	}}
 }
 

@@ -16,7 +16,7 @@ import (
 	"kiln"
 )
 
-// LockName is the lock file's name; it stands beside the template.
+// LockName is the lock file's name; it is in the template's folder.
 const LockName = "kiln.lock.hcl"
 
 // Lock pins plugins to versions and digests, so that everybody who bakes from a
@@ -81,7 +81,8 @@ func (l *Lock) Set(r Requirement, got *Fetched) {
 // Write writes the lock file.
 func (l *Lock) Write(path string) error {
 	f := hclwrite.NewEmptyFile()
-	f.Body().AppendUnstructuredTokens(hclwrite.Tokens{{Bytes: []byte("# Kept by `kiln init`; belongs under version control.\n")}})
+	head := "# Kept by `kiln init`; belongs under version control.\n"
+	f.Body().AppendUnstructuredTokens(hclwrite.Tokens{{Bytes: []byte(head)}})
 	for _, p := range l.Plugins {
 		f.Body().AppendNewline()
 		b := f.Body().AppendNewBlock("plugin", []string{p.Source}).Body()

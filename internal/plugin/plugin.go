@@ -40,7 +40,7 @@ type Requirement struct {
 // Name is the last part of the source.
 func (r Requirement) Name() string { return r.Source[strings.LastIndex(r.Source, "/")+1:] }
 
-// accepts tells whether a version, taken without its pre-release, meets the
+// accepts reports whether a version, taken without its pre-release, meets the
 // constraint.
 func (r Requirement) accepts(v *goversion.Version) bool {
 	if r.Constraint == "" {
@@ -54,8 +54,8 @@ func (r Requirement) accepts(v *goversion.Version) bool {
 // options they have.
 var BuiltIn = map[string]string{"github.com/hashicorp/docker": "1.1.2"}
 
-// IsBuiltIn tells whether Kiln itself meets a requirement, and which version it
-// stands for where it knows the plugin.
+// IsBuiltIn reports whether Kiln itself meets a requirement, and which version it
+// counts as where it knows the plugin.
 func (r Requirement) IsBuiltIn() (ok bool, version string) {
 	version, known := BuiltIn[r.Source]
 	if !known {
@@ -73,7 +73,7 @@ func ParseSource(s string) error {
 	case strings.Contains(s, "://"):
 		return fmt.Errorf("%q: the address of a plugin has no scheme: write host/owner/name", s)
 	case !source.MatchString(s), slices.Contains(strings.Split(s, "/"), ".."):
-		return fmt.Errorf("%q is no plugin address of the form host/owner/name", s)
+		return fmt.Errorf("invalid plugin address %q: want host/owner/name", s)
 	case strings.HasPrefix(name, "packer-"):
 		return fmt.Errorf("%q: the name of the plugin is given without the prefix packer-plugin-", s)
 	}
@@ -125,7 +125,8 @@ func Dir(env func(string) string) (string, error) {
 	return filepath.Join(home, ".config", "packer", "plugins"), nil
 }
 
-var binary = regexp.MustCompile(`^packer-plugin-([a-zA-Z0-9._-]+?)_(v[^_]+)_x(\d+)\.(\d+)_` + runtime.GOOS + "_" + runtime.GOARCH + `(\.exe)?$`)
+var binary = regexp.MustCompile(`^packer-plugin-([a-zA-Z0-9._-]+?)_(v[^_]+)_x(\d+)\.(\d+)_` + runtime.GOOS +
+	"_" + runtime.GOARCH + `(\.exe)?$`)
 
 // Options narrow what Installed lists.
 type Options struct {
@@ -171,7 +172,7 @@ func inspect(ctx context.Context, dir, path string, o Options) (*Plugin, error) 
 	}
 	v, err := goversion.NewVersion(m[2])
 	if err != nil || "v"+v.String() != m[2] || v.Metadata() != "" {
-		return nil, fmt.Errorf("%s is no canonical version", m[2])
+		return nil, fmt.Errorf("invalid version %q: not in canonical form", m[2])
 	}
 	if o.Releases && v.Prerelease() != "" {
 		return nil, errors.New("it is a pre-release")
@@ -195,7 +196,8 @@ func inspect(ctx context.Context, dir, path string, o Options) (*Plugin, error) 
 		return nil, err
 	}
 	api := fmt.Sprintf("x%s.%s", m[3], m[4])
-	if dv, err := goversion.NewVersion(about.Version); err != nil || !dv.Equal(v) && dv.Core().String()+"-"+dv.Prerelease() != v.Core().String()+"-"+v.Prerelease() || about.APIVersion != api {
+	says, err := goversion.NewVersion(about.Version)
+	if err != nil || !same(says, v) || about.APIVersion != api {
 		return nil, fmt.Errorf("it says that it is %s, API %s", about.Version, about.APIVersion)
 	}
 	rel, _ := filepath.Rel(dir, filepath.Dir(path))
@@ -231,7 +233,7 @@ func Describe(ctx context.Context, path string) (Description, error) {
 	}
 	var d Description
 	if err := json.Unmarshal(out, &d); err != nil {
-		return Description{}, fmt.Errorf("%s describe: it is no plugin: %w", path, err)
+		return Description{}, fmt.Errorf("%s describe: not a plugin: %w", path, err)
 	}
 	if d.Version == "" || d.APIVersion == "" {
 		return Description{}, fmt.Errorf("%s describe: it names no version", path)
@@ -294,10 +296,17 @@ func InstallLocal(ctx context.Context, dir, src, bin string) (string, error) {
 	return place(dir, Requirement{Source: src}, v, about.APIVersion, f, nil)
 }
 
+// same reports whether versions are equal but for what is behind a plus sign.
+func same(a, b *goversion.Version) bool {
+	return a.Equal(b) || a.Core().Equal(b.Core()) && a.Prerelease() == b.Prerelease()
+}
+
 // place writes a binary under its name, and its checksum first: without it the
-// binary counts for nothing. What check, if it is given, refuses is not kept; it may
-// run what it is given the path of.
-func place(dir string, r Requirement, v *goversion.Version, api string, in io.Reader, check func(path string) error) (string, error) {
+// binary counts for nothing. What check, if it is given, refuses is not kept; check is
+// called with the path before the rename.
+func place(
+	dir string, r Requirement, v *goversion.Version, api string, in io.Reader, check func(path string) error,
+) (string, error) {
 	folder := filepath.Join(dir, filepath.FromSlash(r.Source))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err
@@ -306,7 +315,8 @@ func place(dir string, r Requirement, v *goversion.Version, api string, in io.Re
 	if v.Prerelease() != "" {
 		name += "-" + v.Prerelease()
 	}
-	path := filepath.Join(folder, fmt.Sprintf("packer-plugin-%s_%s_%s_%s_%s", r.Name(), name, api, runtime.GOOS, runtime.GOARCH))
+	path := filepath.Join(folder, fmt.Sprintf("packer-plugin-%s_%s_%s_%s_%s", r.Name(), name, api, runtime.GOOS,
+		runtime.GOARCH))
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}

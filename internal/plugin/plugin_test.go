@@ -19,7 +19,8 @@ import (
 
 // fake is a program that describes itself as a plugin.
 func fake(version, api string) []byte {
-	return fmt.Appendf(nil, "#!/bin/sh\n[ \"$1\" = describe ] || exit 1\necho '{\"version\":%q,\"sdk_version\":\"0.6.0\",\"api_version\":%q,\"builders\":[\"x\"],\"protocol_version\":\"v2\"}'\n", version, api)
+	return fmt.Appendf(nil, "#!/bin/sh\n[ \"$1\" = describe ] || exit 1\n"+
+		"echo '{\"version\":%q,\"sdk_version\":\"0.6.0\",\"api_version\":%q,\"builders\":[\"x\"],\"protocol_version\":\"v2\"}'\n", version, api)
 }
 
 func zipped(t *testing.T, name string, text []byte) []byte {
@@ -54,7 +55,8 @@ func releases(t *testing.T, versions ...string) map[string][]byte {
 		sum := hex.EncodeToString(digest[:])
 		base := "/packer-plugin-foo/" + v + "/packer-plugin-foo_" + v + "_"
 		files[base+system+".zip"] = z
-		files[base+"SHA256SUMS"] = fmt.Appendf(nil, "%s  packer-plugin-foo_%s_%s.zip\n%s  packer-plugin-foo_%s_manifest.json\n", sum, v, system, sum, v)
+		files[base+"SHA256SUMS"] = fmt.Appendf(nil,
+			"%s  packer-plugin-foo_%s_%s.zip\n%s  packer-plugin-foo_%s_manifest.json\n", sum, v, system, sum, v)
 		files[base+"manifest.json"] = []byte(`{"version":1,"metadata":{"protocol_version":"5.0"}}`)
 		hub := "/acme/packer-plugin-foo/releases/download/v" + v + "/packer-plugin-foo_v" + v
 		files[hub+"_x5.0_"+system+".zip"] = z
@@ -63,7 +65,8 @@ func releases(t *testing.T, versions ...string) map[string][]byte {
 		refs += fmt.Sprintf(`,{"ref":"refs/tags/v%s"}`, v)
 	}
 	files["/packer-plugin-foo/index.json"] = []byte(`{"versions":{` + strings.TrimPrefix(index, ",") + `}}`)
-	files["/repos/acme/packer-plugin-foo/git/matching-refs/tags"] = []byte("[" + strings.TrimPrefix(refs, ",") + "]")
+	files["/repos/acme/packer-plugin-foo/git/matching-refs/tags"] = []byte("[" + strings.TrimPrefix(refs, ",") +
+		"]")
 	return files
 }
 
@@ -96,10 +99,13 @@ func TestInstall(t *testing.T) {
 		{"constraint", "github.com/hashicorp/foo", "~> 1.2", "", []string{"1.0.0", "1.2.0", "2.0.0"}, "1.2.0", ""},
 		{"from GitHub", "github.com/acme/foo", ">= 1", "", []string{"1.0.0", "1.2.0"}, "1.2.0", ""},
 		{"pinned", "github.com/hashicorp/foo", "", "1.0.0", []string{"1.0.0", "1.2.0"}, "1.0.0", ""},
-		{"pin that is gone", "github.com/hashicorp/foo", "", "0.9.0", []string{"1.0.0"}, "", "which the lock file asks for"},
-		{"none fits", "github.com/hashicorp/foo", "> 3", "", []string{"1.0.0"}, "", "no release of github.com/hashicorp/foo meets > 3"},
+		{"pin that is gone", "github.com/hashicorp/foo", "", "0.9.0", []string{"1.0.0"}, "",
+			"which the lock file asks for"},
+		{"none fits", "github.com/hashicorp/foo", "> 3", "", []string{"1.0.0"}, "",
+			"no release of github.com/hashicorp/foo meets > 3"},
 		{"no pre-releases", "github.com/hashicorp/foo", "", "", []string{"1.0.0", "1.1.0-beta1"}, "1.0.0", ""},
-		{"one that lies is passed over", "github.com/hashicorp/foo", "", "", []string{"1.0.0", "1.1.0+lies"}, "1.0.0", ""},
+		{"one that lies is passed over", "github.com/hashicorp/foo", "", "", []string{"1.0.0", "1.1.0+lies"},
+			"1.0.0", ""},
 		{"another host", "example.com/acme/foo", "", "", nil, "", "only plugins of github.com can be fetched"},
 		{"unknown", "github.com/acme/bar", "", "", []string{"1.0.0"}, "", "not found"},
 	} {
@@ -121,7 +127,8 @@ func TestInstall(t *testing.T) {
 			continue
 		}
 		all, err := Installed(t.Context(), dir, Options{Releases: true})
-		if err != nil || len(all) != 1 || all[0].Path != got.Path || all[0].Source != c.source || got.Sums[runtime.GOOS+"_"+runtime.GOARCH] == "" {
+		if err != nil || len(all) != 1 || all[0].Path != got.Path || all[0].Source != c.source ||
+			got.Sums[runtime.GOOS+"_"+runtime.GOARCH] == "" {
 			t.Errorf("%s: installed %+v, %v; fetched %+v", c.name, all, err, got)
 		}
 	}
@@ -142,7 +149,9 @@ func TestTampered(t *testing.T) {
 	r.Pin = func(string) (string, map[string]string) {
 		return "1.0.0", map[string]string{runtime.GOOS + "_" + runtime.GOARCH: strings.Repeat("0", 64)}
 	}
-	if _, err := r.Install(t.Context(), t.TempDir(), Requirement{Source: "github.com/hashicorp/foo"}); err == nil || !strings.Contains(err.Error(), "the lock file says") {
+	if _, err := r.Install(t.Context(), t.TempDir(),
+		Requirement{Source: "github.com/hashicorp/foo"}); err == nil ||
+		!strings.Contains(err.Error(), "the lock file says") {
 		t.Errorf("an archive that is not the locked one: %v", err)
 	}
 }
@@ -158,19 +167,22 @@ func TestMirror(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := (Remote{Mirror: dir}).Install(t.Context(), t.TempDir(), Requirement{Source: "example.com/acme/foo"}); err != nil {
+	if _, err := (Remote{Mirror: dir}).Install(t.Context(), t.TempDir(),
+		Requirement{Source: "example.com/acme/foo"}); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestLocalAndRemove(t *testing.T) {
 	dir, bin := t.TempDir(), filepath.Join(t.TempDir(), "built")
-	for _, c := range []struct{ version, problem string }{{"1.0.0", ""}, {"1.1.0-dev", ""}, {"1.2.0-dev+meta", ""}, {"2.0.0-beta", "pre-release"}} {
+	for _, c := range []struct{ version, problem string }{{"1.0.0", ""}, {"1.1.0-dev", ""},
+		{"1.2.0-dev+meta", ""}, {"2.0.0-beta", "pre-release"}} {
 		if err := os.WriteFile(bin, fake(c.version, "x5.0"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		path, err := InstallLocal(t.Context(), dir, "any.host/acme/foo", bin)
-		if c.problem != "" && (err == nil || !strings.Contains(err.Error(), c.problem)) || c.problem == "" && (err != nil || strings.Contains(path, "meta")) {
+		if c.problem != "" && (err == nil || !strings.Contains(err.Error(), c.problem)) || c.problem == "" &&
+			(err != nil || strings.Contains(path, "meta")) {
 			t.Errorf("%s: %s, %v", c.version, path, err)
 		}
 	}
@@ -192,14 +204,16 @@ func TestLocalAndRemove(t *testing.T) {
 		"no checksum":      func() { os.Remove(good + "_SHA256SUM") },
 	} {
 		spoil()
-		if now, _ := Installed(t.Context(), dir, Options{}); slices.ContainsFunc(now, func(p Plugin) bool { return p.Path == good }) {
+		if now, _ := Installed(t.Context(), dir, Options{}); slices.ContainsFunc(now,
+			func(p Plugin) bool { return p.Path == good }) {
 			t.Errorf("%s: it still counts", name)
 		}
 	}
 	if err := Remove(all[1].Path); err != nil {
 		t.Error(err)
 	}
-	if _, err := InstallLocal(t.Context(), dir, "any.host/acme/foo", "/bin/true"); err == nil || !strings.Contains(err.Error(), "no plugin") {
+	if _, err := InstallLocal(t.Context(), dir, "any.host/acme/foo", "/bin/true"); err == nil ||
+		!strings.Contains(err.Error(), "not a plugin") {
 		t.Errorf("a program that is no plugin: %v", err)
 	}
 }
@@ -210,7 +224,8 @@ func TestLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Set(Requirement{Source: "github.com/a/b", Constraint: "~> 1"}, &Fetched{Version: "1.0.0", Sums: map[string]string{"linux_amd64": "ab", "darwin_arm64": "cd"}})
+	l.Set(Requirement{Source: "github.com/a/b", Constraint: "~> 1"},
+		&Fetched{Version: "1.0.0", Sums: map[string]string{"linux_amd64": "ab", "darwin_arm64": "cd"}})
 	l.Set(Requirement{Source: "github.com/a/a"}, &Fetched{Version: "2.0.0"})
 	if err := l.Write(path); err != nil {
 		t.Fatal(err)
@@ -246,7 +261,8 @@ func TestDir(t *testing.T) {
 		{nil, "!no folder"},
 	} {
 		got, err := Dir(func(k string) string { return c.env[k] })
-		if want, bad := strings.CutPrefix(c.want, "!"); bad && (err == nil || !strings.Contains(err.Error(), want)) || !bad && got != c.want {
+		if want, bad := strings.CutPrefix(c.want, "!"); bad &&
+			(err == nil || !strings.Contains(err.Error(), want)) || !bad && got != c.want {
 			t.Errorf("%v: %s, %v", c.env, got, err)
 		}
 	}
@@ -254,10 +270,13 @@ func TestDir(t *testing.T) {
 
 func TestParseSource(t *testing.T) {
 	for s, want := range map[string]string{
-		"github.com/a/b": "", "example.com:8080/a/b/c": "", "github.com/a": "no plugin address", "https://github.com/a/b": "no scheme", "github.com/a/packer-plugin-b": "without the prefix",
-		"github.com/../b": "no plugin address", "": "no plugin address", "github.com/a/b/": "no plugin address", "/a/b/c": "no plugin address",
+		"github.com/a/b": "", "example.com:8080/a/b/c": "", "github.com/a": "invalid plugin address",
+		"https://github.com/a/b": "no scheme", "github.com/a/packer-plugin-b": "without the prefix",
+		"github.com/../b": "invalid plugin address", "": "invalid plugin address",
+		"github.com/a/b/": "invalid plugin address", "/a/b/c": "invalid plugin address",
 	} {
-		if err := ParseSource(s); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		if err := ParseSource(s); (err == nil) != (want == "") || err != nil &&
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", s, err)
 		}
 	}

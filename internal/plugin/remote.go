@@ -116,7 +116,8 @@ func (r Remote) origins(req Requirement) ([]origin, error) {
 		}
 		return []origin{server{r, or(base, "") + "/" + path.Dir(req.Source), req.Name()}}, nil
 	case parts[0] != "github.com" || len(parts) != 3:
-		return nil, fmt.Errorf("%s: only plugins of github.com can be fetched: install this one with plugins install --path, or set KILN_PLUGIN_MIRROR", req.Source)
+		return nil, fmt.Errorf("%s: only plugins of github.com can be fetched: install this one with plugins "+
+			"install --path, or set KILN_PLUGIN_MIRROR", req.Source)
 	case parts[1] == "hashicorp":
 		return []origin{server{r, r.releases(), req.Name()}, hub{r, parts[1], req.Name()}}, nil
 	}
@@ -130,7 +131,8 @@ type server struct {
 }
 
 func (s server) file(version, suffix string) string {
-	return fmt.Sprintf("%s/packer-plugin-%s/%s/packer-plugin-%s_%s_%s", s.base, s.name, version, s.name, version, suffix)
+	return fmt.Sprintf("%s/packer-plugin-%s/%s/packer-plugin-%s_%s_%s", s.base, s.name, version, s.name, version,
+		suffix)
 }
 
 func (s server) versions(ctx context.Context) ([]string, error) {
@@ -155,7 +157,8 @@ func (s server) sums(ctx context.Context, version string) (map[string]string, er
 	return s.readSums(ctx, s.file(version, "SHA256SUMS"))
 }
 
-func (s server) archive(ctx context.Context, version string, _ map[string]string) (name, api, address string, err error) {
+func (s server) archive(ctx context.Context, version string, _ map[string]string) (
+	name, api, address string, err error) {
 	body, err := s.get(ctx, s.file(version, "manifest.json"), metaLimit)
 	if err != nil {
 		return "", "", "", err
@@ -179,7 +182,8 @@ type hub struct {
 }
 
 func (h hub) versions(ctx context.Context) ([]string, error) {
-	body, err := h.get(ctx, fmt.Sprintf("%s/repos/%s/packer-plugin-%s/git/matching-refs/tags", h.api(), h.owner, h.name), metaLimit)
+	tags := fmt.Sprintf("%s/repos/%s/packer-plugin-%s/git/matching-refs/tags", h.api(), h.owner, h.name)
+	body, err := h.get(ctx, tags, metaLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -199,21 +203,25 @@ func (h hub) versions(ctx context.Context) ([]string, error) {
 }
 
 func (h hub) file(version, name string) string {
-	return fmt.Sprintf("%s/%s/packer-plugin-%s/releases/download/v%s/%s", h.github(), h.owner, h.name, version, name)
+	return fmt.Sprintf("%s/%s/packer-plugin-%s/releases/download/v%s/%s", h.github(), h.owner, h.name, version,
+		name)
 }
 
 func (h hub) sums(ctx context.Context, version string) (map[string]string, error) {
 	return h.readSums(ctx, h.file(version, fmt.Sprintf("packer-plugin-%s_v%s_SHA256SUMS", h.name, version)))
 }
 
-func (h hub) archive(_ context.Context, version string, sums map[string]string) (name, api, address string, err error) {
-	begin, end := fmt.Sprintf("packer-plugin-%s_v%s_", h.name, version), "_"+runtime.GOOS+"_"+runtime.GOARCH+".zip"
+func (h hub) archive(_ context.Context, version string, sums map[string]string) (
+	name, api, address string, err error) {
+	begin, end := fmt.Sprintf("packer-plugin-%s_v%s_", h.name, version),
+		"_"+runtime.GOOS+"_"+runtime.GOARCH+".zip"
 	for file := range sums {
 		if strings.HasPrefix(file, begin) && strings.HasSuffix(file, end) {
 			return file, file[len(begin) : len(file)-len(end)], h.file(version, file), nil
 		}
 	}
-	return "", "", "", fmt.Errorf("%s %s has no archive for %s_%s: %w", h.name, version, runtime.GOOS, runtime.GOARCH, errAbsent)
+	return "", "", "", fmt.Errorf("%s %s has no archive for %s_%s: %w", h.name, version, runtime.GOOS,
+		runtime.GOARCH, errAbsent)
 }
 
 // readSums reads lines "HEX  FILE".
@@ -277,7 +285,8 @@ func (r Remote) installFrom(ctx context.Context, o origin, dir string, req Requi
 		if pinned != "" {
 			what = pinned + ", which the lock file asks for (init -upgrade takes another)"
 		}
-		return nil, fmt.Errorf("no release of %s meets %s; there are: %s", req.Source, what, or(strings.Join(names, ", "), "none"))
+		return nil, fmt.Errorf("no release of %s meets %s; there are: %s", req.Source, what,
+			or(strings.Join(names, ", "), "none"))
 	}
 	slices.SortFunc(fit, func(a, b *goversion.Version) int { return b.Compare(a) })
 	var last error
@@ -291,7 +300,8 @@ func (r Remote) installFrom(ctx context.Context, o origin, dir string, req Requi
 	return nil, last
 }
 
-func (r Remote) fetch(ctx context.Context, o origin, dir string, req Requirement, v *goversion.Version, pins map[string]string) (*Fetched, error) {
+func (r Remote) fetch(ctx context.Context, o origin, dir string, req Requirement, v *goversion.Version,
+	pins map[string]string) (*Fetched, error) {
 	sums, err := o.sums(ctx, v.String())
 	if err != nil {
 		return nil, err
@@ -332,7 +342,8 @@ func (r Remote) fetch(ctx context.Context, o origin, dir string, req Requirement
 
 // unpack takes the binary out of an archive and installs it if it is what it
 // should be.
-func unpack(ctx context.Context, archive []byte, dir string, req Requirement, v *goversion.Version, api string) (string, error) {
+func unpack(ctx context.Context, archive []byte, dir string, req Requirement, v *goversion.Version,
+	api string) (string, error) {
 	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
 		return "", fmt.Errorf("archive of %s: %w", req.Source, err)
@@ -351,8 +362,10 @@ func unpack(ctx context.Context, archive []byte, dir string, req Requirement, v 
 			if err != nil {
 				return err
 			}
-			if dv, err := goversion.NewVersion(about.Version); err != nil || dv.Prerelease() != "" || !dv.Core().Equal(v) || about.APIVersion != api {
-				return fmt.Errorf("the plugin in the archive of %s %s says that it is %s, API %s", req.Source, v, about.Version, about.APIVersion)
+			if dv, err := goversion.NewVersion(about.Version); err != nil || dv.Prerelease() != "" ||
+				!dv.Core().Equal(v) || about.APIVersion != api {
+				return fmt.Errorf("the plugin in the archive of %s %s says that it is %s, API %s", req.Source, v,
+					about.Version, about.APIVersion)
 			}
 			return nil
 		})

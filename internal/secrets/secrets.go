@@ -27,7 +27,7 @@ const limit = 30 * time.Second
 type Services struct {
 	// Context ends every question; functions of templates are given none.
 	Context context.Context
-	// Hide is told of every secret of Vault and AWS; nil: nobody is. What Consul holds
+	// Hide, if set, is called with every secret of Vault and AWS. What Consul holds
 	// is not taken for secret: it is a store of settings.
 	Hide func(string)
 
@@ -149,7 +149,8 @@ func (s *Services) AWSRaw(name string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("AWS settings: %w", err)
 		}
-		out, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
+		out, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx,
+			&secretsmanager.GetSecretValueInput{SecretId: &name})
 		if err != nil {
 			return "", fmt.Errorf("read secret %s: %w", name, err)
 		}

@@ -23,7 +23,8 @@ func TestServices(t *testing.T) {
 		{"KV 1", "hush1", func() (string, error) { return s.Vault("secret/v1", "password") }},
 		{"no such path", "!does not exist", func() (string, error) { return s.Vault("secret/none", "x") }},
 		{"deleted", "!was empty", func() (string, error) { return s.Vault("secret/data/gone", "x") }},
-		{"no such key", "!does not contain the requested key", func() (string, error) { return s.Vault("secret/data/wrong", "x") }},
+		{"no such key", "!does not contain the requested key",
+			func() (string, error) { return s.Vault("secret/data/wrong", "x") }},
 		{"consul", "8080", func() (string, error) { return s.Consul("app/port") }},
 		{"consul, empty", "!value is empty", func() (string, error) { return s.Consul("app/empty") }},
 		{"consul, absent", "!does not exist", func() (string, error) { return s.Consul("app/none") }},
@@ -38,7 +39,8 @@ func TestServices(t *testing.T) {
 		{"aws, absent", "!no such secret", func() (string, error) { return s.AWSRaw("none") }},
 	} {
 		got, err := c.ask()
-		if want, bad := strings.CutPrefix(c.want, "!"); bad && (err == nil || !strings.Contains(err.Error(), want)) || !bad && (err != nil || got != c.want) {
+		if want, bad := strings.CutPrefix(c.want, "!"); bad &&
+			(err == nil || !strings.Contains(err.Error(), want)) || !bad && (err != nil || got != c.want) {
 			t.Errorf("%s: %q, %v", c.name, got, err)
 		}
 	}
@@ -46,7 +48,8 @@ func TestServices(t *testing.T) {
 	if _, err := s.Vault("secret/data/v2", "password"); err != nil || fake.Asked.Load() != before {
 		t.Errorf("asked again: %v", err)
 	}
-	if all := strings.Join(hidden, " "); !strings.Contains(all, "hush2") || !strings.Contains(all, "hush-a") || strings.Contains(all, "8080") {
+	if all := strings.Join(hidden, " "); !strings.Contains(all, "hush2") || !strings.Contains(all, "hush-a") ||
+		strings.Contains(all, "8080") {
 		t.Errorf("hidden: %q", hidden)
 	}
 	t.Setenv("VAULT_TOKEN", "")

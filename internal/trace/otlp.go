@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Wanted tells whether the environment asks for spans to be exported, by the
+// Wanted reports whether the environment asks for spans to be exported, by the
 // variables of OpenTelemetry's specification.
 func Wanted(env func(string) string) bool {
 	if env("OTEL_SDK_DISABLED") == "true" || env("OTEL_TRACES_EXPORTER") == "none" {
@@ -39,7 +39,8 @@ func Export(ctx context.Context, root *Span, version string) error {
 	if err != nil {
 		return fmt.Errorf("export spans: %w", err)
 	}
-	res, err := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "kiln"), attribute.String("service.version", version)), resource.WithFromEnv())
+	res, err := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "kiln"),
+		attribute.String("service.version", version)), resource.WithFromEnv())
 	if err != nil {
 		return fmt.Errorf("export spans: %w", err)
 	}

@@ -168,7 +168,8 @@ func (s *Span) Text() string {
 }
 
 func (s *Span) write(b *strings.Builder, depth int, zero time.Time) {
-	fmt.Fprintf(b, "%9.3fs %9.3fs  %s%s", s.Start.Sub(zero).Seconds(), s.Seconds(), strings.Repeat("  ", depth), s.Name)
+	fmt.Fprintf(b, "%9.3fs %9.3fs  %s%s", s.Start.Sub(zero).Seconds(), s.Seconds(), strings.Repeat("  ", depth),
+		s.Name)
 	for _, a := range s.Attrs {
 		if a.Key == "kiln.layer" {
 			fmt.Fprintf(b, ": %v", a.Value)

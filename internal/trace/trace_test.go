@@ -34,7 +34,8 @@ func events() []kiln.Event {
 		{Time: at(40), Build: "a", Kind: kiln.EventProgress, Step: 1, Text: "x", Done: 10, Total: 10},
 		{Time: at(41), Build: "a", Kind: kiln.EventStepEnd, Step: 1},
 		{Time: at(42), Build: "b", Kind: kiln.EventBuildStart},
-		{Time: at(43), Build: "a", Kind: kiln.EventStepStart, Step: 2, Component: "provisioner.shell", Text: "shell"},
+		{Time: at(43), Build: "a", Kind: kiln.EventStepStart, Step: 2, Component: "provisioner.shell",
+			Text: "shell"},
 		{Time: at(50), Build: "a", Kind: kiln.EventStepEnd, Step: 2, Error: "exit 3"},
 		{Time: at(60), Build: "a", Kind: kiln.EventBuildEnd, Error: "exit 3", Result: kiln.OutcomeFailed},
 		{Time: at(61), Build: "b", Kind: kiln.EventPhase, Text: "start"},
@@ -106,17 +107,20 @@ func TestExport(t *testing.T) {
 		t.Errorf("spans %v", byName)
 	}
 	step := all[byName["step 2 shell"]]
-	if step.Status.Message != "exit 3" || step.EndTimeUnixNano-step.StartTimeUnixNano != uint64(7*time.Millisecond) {
+	if step.Status.Message != "exit 3" ||
+		step.EndTimeUnixNano-step.StartTimeUnixNano != uint64(7*time.Millisecond) {
 		t.Errorf("step %v", step)
 	}
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-	if err := Export(t.Context(), spans(), "1"); err == nil || !strings.Contains(err.Error(), "only http/protobuf") {
+	if err := Export(t.Context(), spans(), "1"); err == nil ||
+		!strings.Contains(err.Error(), "only http/protobuf") {
 		t.Errorf("grpc: %v", err)
 	}
 }
 
 func TestWanted(t *testing.T) {
-	for env, want := range map[string]bool{"": false, "OTEL_EXPORTER_OTLP_ENDPOINT": true, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": true} {
+	for env, want := range map[string]bool{"": false, "OTEL_EXPORTER_OTLP_ENDPOINT": true,
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": true} {
 		if Wanted(func(k string) string {
 			if k == env {
 				return "http://x"

@@ -61,7 +61,8 @@ func NewEventFile(path string) (*EventFile, error) {
 func (f *EventFile) Event(e kiln.Event) {
 	f.JSON.Event(e)
 	switch e.Kind {
-	case kiln.EventRunStart, kiln.EventStepStart, kiln.EventStepEnd, kiln.EventBuildEnd, kiln.EventRunEnd, kiln.EventPhase:
+	case kiln.EventRunStart, kiln.EventStepStart, kiln.EventStepEnd, kiln.EventBuildEnd, kiln.EventRunEnd,
+		kiln.EventPhase:
 		if err := f.buf.Flush(); err != nil && f.err == nil {
 			f.err = fmt.Errorf("write events: %w", err)
 		}

@@ -29,7 +29,7 @@ type LiveOptions struct {
 type Live struct {
 	out   io.Writer
 	o     LiveOptions
-	story *story
+	state *runState
 
 	mu     sync.Mutex
 	drawn  int // rows on the screen now
@@ -53,7 +53,7 @@ func NewLive(out io.Writer, o LiveOptions) *Live {
 	if o.Every == 0 {
 		o.Every = 100 * time.Millisecond
 	}
-	l := &Live{out: out, o: o, story: newStory(), stop: make(chan struct{}), done: make(chan struct{})}
+	l := &Live{out: out, o: o, state: newRunState(), stop: make(chan struct{}), done: make(chan struct{})}
 	l.write("\x1b[?25l")
 	go l.tick()
 	return l
@@ -106,15 +106,16 @@ func (l *Live) Event(e kiln.Event) {
 }
 
 func (l *Live) show(e kiln.Event) {
-	l.story.event(e)
+	l.state.event(e)
 	var scroll string
 	switch e.Kind {
 	case kiln.EventPrompt:
 		l.write(l.erase() + "\x1b[?25h" + prefix(e, e.Text) + " ")
+		flush(l.out)
 		l.asking, l.asked = true, e.Build
 		return
 	case kiln.EventRunEnd:
-		for _, line := range l.story.summary(seconds(e.Seconds)) {
+		for _, line := range l.state.summary(seconds(e.Seconds)) {
 			scroll += l.paint(line.text, map[bool]int{true: red}[line.error]) + "\n"
 		}
 		l.write(l.erase() + scroll)
@@ -149,7 +150,7 @@ func (l *Live) colour(build string, bad bool) int {
 	case build == "":
 		return 0
 	}
-	return colours[l.story.chapter(build).index%len(colours)]
+	return colours[l.state.build(build).index%len(colours)]
 }
 
 // paint colours text and takes out what would move the cursor.
@@ -180,9 +181,9 @@ func (l *Live) rows() string {
 			width, height = w, h
 		}
 	}
-	var running []*chapter
+	var running []*buildState
 	waiting, ended, failed := 0, 0, 0
-	for _, c := range l.story.chapters() {
+	for _, c := range l.state.states() {
 		switch {
 		case c.ended:
 			ended++
@@ -209,7 +210,7 @@ func (l *Live) rows() string {
 		b.WriteString(l.paint(text, colours[c.index%len(colours)]) + "\n")
 		l.drawn++
 	}
-	if len(l.story.order) > room {
+	if len(l.state.order) > room {
 		text := fmt.Sprintf("%d running, %d waiting, %d done", len(running), waiting, ended)
 		if failed > 0 {
 			text += fmt.Sprintf(" (%d failed)", failed)
@@ -222,7 +223,7 @@ func (l *Live) rows() string {
 
 // row is one build: name, time, phase, step, progress or last line, as far as the
 // window is wide.
-func (l *Live) row(c *chapter, nameWidth, width int) string {
+func (l *Live) row(c *buildState, nameWidth, width int) string {
 	name := ansi.Truncate(c.name, nameWidth, "…")
 	name += strings.Repeat(" ", max(0, nameWidth-ansi.StringWidth(name)))
 	elapsed := l.o.Now().Sub(c.started).Round(time.Second)
@@ -236,7 +237,8 @@ func (l *Live) row(c *chapter, nameWidth, width int) string {
 	}
 	switch {
 	case c.progress.Kind != "" && c.progress.Total > 0:
-		text += fmt.Sprintf("  %s %3d%% of %s", c.progress.Text, 100*c.progress.Done/c.progress.Total, byteCount(c.progress.Total))
+		text += fmt.Sprintf("  %s %3d%% of %s", c.progress.Text, 100*c.progress.Done/c.progress.Total,
+			byteCount(c.progress.Total))
 	case c.progress.Kind != "" && c.progress.Done > 0:
 		text += fmt.Sprintf("  %s %s", c.progress.Text, byteCount(c.progress.Done))
 	case len(c.lines) > 0 && c.step != "":

@@ -18,13 +18,13 @@ type PlainOptions struct {
 type Plain struct {
 	out   io.Writer
 	o     PlainOptions
-	story *story
+	state *runState
 	err   error
 }
 
 // NewPlain makes a plain sink.
 func NewPlain(out io.Writer, o PlainOptions) *Plain {
-	return &Plain{out: out, o: o, story: newStory()}
+	return &Plain{out: out, o: o, state: newRunState()}
 }
 
 // colours of builds, by index; repeating.
@@ -61,7 +61,7 @@ func (p *Plain) stamped(t time.Time, text string, colour int) {
 
 // Event writes one event.
 func (p *Plain) Event(e kiln.Event) {
-	p.story.event(e)
+	p.state.event(e)
 	switch e.Kind {
 	case kiln.EventRunStart:
 		if p.o.Color {
@@ -72,7 +72,7 @@ func (p *Plain) Event(e kiln.Event) {
 		}
 		return
 	case kiln.EventRunEnd:
-		for _, l := range p.story.summary(seconds(e.Seconds)) {
+		for _, l := range p.state.summary(seconds(e.Seconds)) {
 			colour := 0
 			if l.error {
 				colour = red
@@ -82,6 +82,7 @@ func (p *Plain) Event(e kiln.Event) {
 		return
 	case kiln.EventPrompt:
 		p.write(prefix(e, e.Text) + " ")
+		flush(p.out)
 		return
 	}
 	if e.Build == "" {
@@ -90,7 +91,7 @@ func (p *Plain) Event(e kiln.Event) {
 		}
 		return
 	}
-	colour := colours[p.story.chapter(e.Build).index%len(colours)]
+	colour := colours[p.state.build(e.Build).index%len(colours)]
 	if e.Kind == kiln.EventBuildEnd {
 		text, bad := ending(e)
 		if bad {

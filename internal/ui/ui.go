@@ -6,6 +6,7 @@ package ui
 import (
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -47,6 +48,13 @@ func (f *Fanout) Close() error {
 		errs = append(errs, s.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// flush makes a question appear at once on a writer that may hold a part back.
+func flush(out io.Writer) {
+	if f, ok := out.(interface{ Flush() error }); ok {
+		_ = f.Flush() // the next write fails too, and is reported
+	}
 }
 
 // Duration writes a length of time as its two largest units: "1 second 788

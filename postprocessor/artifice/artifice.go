@@ -30,8 +30,8 @@ func (p *PostProcessor) Validate() error {
 	return nil
 }
 
-// Keep keeps the builder's artifact unless the template says otherwise.
-func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true} }
+// Traits: the input is kept.
+func (p *PostProcessor) Traits() kiln.Traits { return kiln.Traits{Keep: kiln.Keep{Default: true}} }
 
 // Process finds the files.
 func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, _ *kiln.Artifact) (*kiln.Artifact, error) {

@@ -34,15 +34,17 @@ var hashes = map[string]func() hash.Hash{"md5": md5.New, "sha1": sha1.New, "sha2
 func (p *PostProcessor) Validate() error {
 	var errs []error
 	for _, t := range p.ChecksumTypes {
-		if hashes[t] == nil && t != "<unknown>" {
+		if hashes[t] == nil {
 			errs = append(errs, kiln.Invalid("checksum_types", "Unrecognized checksum type: %s (known are md5, sha1, sha224, sha256, sha384, sha512)", t))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Keep keeps the input, whose files are part of the result.
-func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true, Forced: true} }
+// Traits: the input is kept.
+func (p *PostProcessor) Traits() kiln.Traits {
+	return kiln.Traits{Keep: kiln.Keep{Default: true, Forced: true}}
+}
 
 // Process reads each file once for all types.
 func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {

@@ -26,8 +26,8 @@ type PostProcessor struct {
 // Validate reports what is wrong.
 func (p *PostProcessor) Validate() error { return p.Check() }
 
-// Keep keeps the image on the engine unless the template says otherwise.
-func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true} }
+// Traits: the input is kept.
+func (p *PostProcessor) Traits() kiln.Traits { return kiln.Traits{Keep: kiln.Keep{Default: true}} }
 
 // Process pushes every name of the image, each once.
 func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {

@@ -27,8 +27,8 @@ func (p *PostProcessor) Validate() error {
 	return nil
 }
 
-// Keep keeps the input, which is handed on.
-func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true} }
+// Traits: the input is kept.
+func (p *PostProcessor) Traits() kiln.Traits { return kiln.Traits{Keep: kiln.Keep{Default: true}} }
 
 // Process saves the image beside its target and moves it there when complete.
 func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {

@@ -33,8 +33,10 @@ func (p *PostProcessor) Validate() error {
 	return nil
 }
 
-// Keep keeps the input, whose image has the names.
-func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true, Forced: true} }
+// Traits: the input is kept.
+func (p *PostProcessor) Traits() kiln.Traits {
+	return kiln.Traits{Keep: kiln.Keep{Default: true, Forced: true}}
+}
 
 // Process tags the image.
 func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {

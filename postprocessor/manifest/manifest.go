@@ -29,8 +29,10 @@ type PostProcessor struct {
 	CustomData map[string]string `kiln:"custom_data,render=both"`
 }
 
-// Keep keeps the input, which is handed on.
-func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true, Forced: true} }
+// Traits: the input is kept.
+func (p *PostProcessor) Traits() kiln.Traits {
+	return kiln.Traits{Keep: kiln.Keep{Default: true, Forced: true}}
+}
 
 // The file's form is Packer's, see docs/compat/post-processors.md 2. The order of keys counts.
 type file struct {

@@ -22,8 +22,10 @@ func (p *PostProcessor) Validate() error {
 	return p.Config.Validate()
 }
 
-// Keep keeps the input, which is handed on.
-func (p *PostProcessor) Keep() kiln.Keep { return kiln.Keep{Default: true, Forced: true} }
+// Traits: the input is kept.
+func (p *PostProcessor) Traits() kiln.Traits {
+	return kiln.Traits{Keep: kiln.Keep{Default: true, Forced: true}}
+}
 
 // Process runs the scripts.
 func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {

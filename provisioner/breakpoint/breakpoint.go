@@ -17,8 +17,8 @@ type Provisioner struct {
 	Disable bool `kiln:"disable"`
 }
 
-// Volatile is true: its effect is a person's.
-func (p *Provisioner) Volatile() bool { return true }
+// Traits: its effect is a person's.
+func (p *Provisioner) Traits() kiln.Traits { return kiln.Traits{Outside: true, NoScript: true} }
 
 // Provision asks, and fails where nobody can be asked.
 func (p *Provisioner) Provision(ctx context.Context, b *kiln.Build, _ kiln.Communicator) error {

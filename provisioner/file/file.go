@@ -48,7 +48,7 @@ func (p *Provisioner) Validate() error {
 		errs = append(errs, kiln.Invalid("destination", "content needs a file name: %q is a folder", p.Destination))
 	}
 	for _, s := range sources {
-		if p.Direction != "upload" || p.Generated || strings.Contains(s, "<unknown>") || strings.Contains(s, "{{") {
+		if p.Direction != "upload" || p.Generated {
 			continue
 		}
 		if _, err := os.Stat(s); err != nil {
@@ -71,8 +71,10 @@ func (p *Provisioner) sources() []string {
 	return all
 }
 
-// Volatile is true for downloads, whose effect is on this machine.
-func (p *Provisioner) Volatile() bool { return p.Direction == "download" }
+// Traits: the effect of a download is on this machine.
+func (p *Provisioner) Traits() kiln.Traits {
+	return kiln.Traits{Outside: p.Direction == "download", NoScript: true}
+}
 
 // Provision copies.
 func (p *Provisioner) Provision(ctx context.Context, b *kiln.Build, c kiln.Communicator) error {

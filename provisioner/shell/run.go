@@ -130,12 +130,12 @@ func (r *runner) retry(ctx context.Context, try func() error) error {
 	for {
 		err := try()
 		var start *kiln.StartError
-		if !errors.Is(err, errNotBegun) && !errors.As(err, &start) || ctx.Err() != nil {
+		if !errors.As(err, &start) && !errors.Is(err, errNotBegun) || ctx.Err() != nil {
 			return err
 		}
 		var exit *kiln.ExitError
-		if errors.As(err, &exit) || errors.Is(err, kiln.ErrInvalid) {
-			return err // the machine answered: trying again changes nothing
+		if errors.As(err, &exit) || start != nil && start.Final || r.c.Guest().Shell == kiln.ShellNone {
+			return err // the machine answered, or never will: trying again changes nothing
 		}
 		pause := delay/2 + rand.N(delay)
 		if time.Now().Add(pause).After(deadline) {
@@ -148,10 +148,10 @@ func (r *runner) retry(ctx context.Context, try func() error) error {
 	}
 }
 
-// once makes one try. Where standard input is a clean stream, everything is one
-// command; the script follows on its input.
+// once makes one try. Where a POSIX shell has standard input as a clean stream,
+// everything is one command; the script follows on its input.
 func (r *runner) once(ctx context.Context, command string, text []byte, vars string) error {
-	if t, ok := r.c.(kiln.Terminal); ok && t.Terminal() {
+	if g := r.c.Guest(); g.Terminal || g.Shell != kiln.ShellPOSIX {
 		return r.inSteps(ctx, command, text, vars)
 	}
 	mark := "kiln-started-" + kiln.RandomName(12)

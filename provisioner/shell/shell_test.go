@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/communicator/none"
 	"kiln/kilntest"
 	"kiln/schema"
 )
@@ -86,6 +87,25 @@ func TestLostConnections(t *testing.T) {
 	lost = &lostAfterStart{}
 	if err := p.Provision(t.Context(), b, lost); err != nil {
 		t.Error(err)
+	}
+}
+
+// A command that was refused for good, and a machine without a shell, are errors at once.
+func TestFinal(t *testing.T) {
+	refuses := &kilntest.Local{Before: func(string) error {
+		return &kiln.StartError{Err: errors.New("no shell here"), Final: true}
+	}}
+	for want, c := range map[string]kiln.Communicator{
+		"no shell here": refuses,
+		"Upload is not implemented when communicator = 'none'": none.Communicator{},
+	} {
+		p := provisioner(Provisioner{Inline: []string{"echo x"}, RemoteFolder: t.TempDir()})
+		b, _ := kilntest.NewBuild(t)
+		begin := time.Now()
+		err := p.Provision(t.Context(), b, c)
+		if err == nil || !strings.Contains(err.Error(), want) || time.Since(begin) > time.Second {
+			t.Errorf("got %v after %s, want %q", err, time.Since(begin), want)
+		}
 	}
 }
 

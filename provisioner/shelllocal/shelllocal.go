@@ -14,8 +14,8 @@ type Provisioner struct {
 	localshell.Config `kiln:",squash"`
 }
 
-// Volatile is true: what it does is not on the guest.
-func (p *Provisioner) Volatile() bool { return true }
+// Traits: what it does is not on the guest.
+func (p *Provisioner) Traits() kiln.Traits { return kiln.Traits{Outside: true} }
 
 // Provision runs the scripts.
 func (p *Provisioner) Provision(ctx context.Context, b *kiln.Build, _ kiln.Communicator) error {

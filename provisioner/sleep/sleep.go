@@ -22,14 +22,10 @@ func (p *Provisioner) Validate() error {
 	return nil
 }
 
+// Traits: nothing runs on the machine.
+func (p *Provisioner) Traits() kiln.Traits { return kiln.Traits{NoScript: true} }
+
 // Provision waits until the time is over or the build is cancelled.
 func (p *Provisioner) Provision(ctx context.Context, _ *kiln.Build, _ kiln.Communicator) error {
-	timer := time.NewTimer(p.Duration)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return kiln.Sleep(ctx, p.Duration)
 }

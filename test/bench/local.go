@@ -14,12 +14,14 @@ func (b *bench) validate() error {
 	if err != nil {
 		return err
 	}
-	x, y, err := b.pair(nil, []string{*kiln, "validate", "small.json"}, []string{*packer, "validate", "small.json"})
+	x, y, err := b.pair(nil, []string{*kiln, "validate", "small.json"},
+		[]string{*packer, "validate", "small.json"})
 	if err != nil {
 		return err
 	}
 	row("validate a small template", x.wall, y.wall, "<= 0.2")
-	fmt.Printf("%-58s %9dM %9dM %8.3f   %s\n", "  peak memory of the largest process", x.rss>>20, y.rss>>20, float64(x.rss)/float64(y.rss), "< 60M")
+	fmt.Printf("%-58s %9dM %9dM %8.3f   %s\n", "  peak memory of the largest process", x.rss>>20, y.rss>>20,
+		float64(x.rss)/float64(y.rss), "< 60M")
 	return nil
 }
 
@@ -50,14 +52,17 @@ func (b *bench) fleet() error {
 		fmt.Fprintf(&text, "source \"null\" \"s%d\" {\n  communicator = \"none\"\n}\n", i)
 		fmt.Fprintf(&refs, "\"null.s%d\",", i)
 	}
-	fmt.Fprintf(&text, "build {\n  sources = [%s]\n  provisioner \"shell-local\" {\n    inline = [\"echo ${local.a} ${source.name}\"]\n  }\n"+
-		"  provisioner \"shell-local\" {\n    inline = [\"echo two\"]\n  }\n  post-processor \"manifest\" {}\n}\n", refs.String())
+	fmt.Fprintf(&text, "build {\n  sources = [%s]\n  provisioner \"shell-local\" {\n"+
+		"    inline = [\"echo ${local.a} ${source.name}\"]\n  }\n"+
+		"  provisioner \"shell-local\" {\n    inline = [\"echo two\"]\n  }\n  post-processor \"manifest\" {}\n}\n",
+		refs.String())
 	for i := range templates {
 		if err := b.write(fmt.Sprintf("fleet/t%03d.pkr.hcl", i), text.String()); err != nil {
 			return err
 		}
 	}
-	x, y, err := b.pair(nil, []string{*kiln, "validate", "-recursive", "fleet"}, []string{*packer, "validate", "fleet/t000.pkr.hcl"})
+	x, y, err := b.pair(nil, []string{*kiln, "validate", "-recursive", "fleet"},
+		[]string{*packer, "validate", "fleet/t000.pkr.hcl"})
 	if err != nil {
 		return err
 	}
@@ -71,7 +76,8 @@ func (b *bench) fleet() error {
 	if err := b.write("long.pkr.hcl", long.String()); err != nil {
 		return err
 	}
-	if x, y, err = b.pair(nil, []string{*kiln, "inspect", "long.pkr.hcl"}, []string{*packer, "inspect", "long.pkr.hcl"}); err != nil {
+	if x, y, err = b.pair(nil, []string{*kiln, "inspect", "long.pkr.hcl"},
+		[]string{*packer, "inspect", "long.pkr.hcl"}); err != nil {
 		return err
 	}
 	row("inspect a template of 10,000 lines", x.wall, y.wall, "< 150ms")

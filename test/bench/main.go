@@ -1,7 +1,7 @@
 //go:build unix
 
-// Command bench times Kiln beside Debian's packer and the plain tools, in one run,
-// and prints ratios: make bench. It asserts nothing; the aims stand beside the
+// Command bench times Kiln against Debian's packer and the plain tools, in one run,
+// and prints ratios: make bench. It asserts nothing; the aims are next to the
 // figures.
 package main
 
@@ -54,15 +54,18 @@ func run() error {
 	if *kiln, err = filepath.Abs(*kiln); err != nil {
 		return err
 	}
-	b := &bench{dir: dir, env: append(os.Environ(), "KILN_HOME="+filepath.Join(dir, "home"), "CHECKPOINT_DISABLE=1", "PACKER_CACHE_DIR="+filepath.Join(dir, "cache"))}
+	b := &bench{dir: dir, env: append(os.Environ(), "KILN_HOME="+filepath.Join(dir, "home"),
+		"CHECKPOINT_DISABLE=1", "PACKER_CACHE_DIR="+filepath.Join(dir, "cache"))}
 	version, _ := exec.Command(*packer, "version").Output()
-	fmt.Printf("Kiln beside %s, medians of %d rounds\n\n", strings.Fields(string(version) + " no packer")[:2], *rounds)
+	fmt.Printf("Kiln beside %s, medians of %d rounds\n\n", strings.Fields(string(version) + " no packer")[:2],
+		*rounds)
 	fmt.Printf("%-58s %10s %10s %8s   %s\n", "what", "kiln", "baseline", "ratio", "aim")
 	for _, m := range []struct {
 		name string
 		do   func() error
 	}{
-		{"validate", b.validate}, {"null builds", b.nullBuilds}, {"fleet", b.fleet}, {"ssh", b.ssh}, {"docker", b.docker}, {"ready", b.ready},
+		{"validate", b.validate}, {"null builds", b.nullBuilds}, {"fleet", b.fleet}, {"ssh", b.ssh},
+		{"docker", b.docker}, {"layers", b.layers}, {"ready", b.ready},
 	} {
 		if !strings.Contains(m.name, *only) {
 			continue
@@ -80,7 +83,8 @@ func row(name string, a, b time.Duration, aim string) {
 	if b > 0 {
 		ratio = fmt.Sprintf("%.3f", float64(a)/float64(b))
 	}
-	fmt.Printf("%-58s %10s %10s %8s   %s\n", name, a.Round(100*time.Microsecond), b.Round(100*time.Microsecond), ratio, aim)
+	fmt.Printf("%-58s %10s %10s %8s   %s\n", name, a.Round(100*time.Microsecond), b.Round(100*time.Microsecond),
+		ratio, aim)
 }
 
 // once runs a command and says how long it took and how much memory it used.

@@ -35,7 +35,8 @@ func (b *bench) server() (*server, error) {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			continue
 		}
-		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, name)).CombinedOutput(); err != nil {
+		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
+			filepath.Join(dir, name)).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("ssh-keygen: %w: %s", err, out)
 		}
 	}
@@ -45,7 +46,9 @@ func (b *bench) server() (*server, error) {
 	}
 	s := &server{port: ln.Addr().(*net.TCPAddr).Port, key: filepath.Join(dir, "key")}
 	ln.Close()
-	config := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/key.pub\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPidFile none\nUseDNS no\nMaxSessions 40\nSubsystem sftp internal-sftp\n", s.port, dir, dir)
+	config := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/key.pub\n"+
+		"StrictModes no\nUsePAM no\nPermitRootLogin yes\nPidFile none\nUseDNS no\nMaxSessions 40\n"+
+		"Subsystem sftp internal-sftp\n", s.port, dir, dir)
 	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}
@@ -81,7 +84,8 @@ func (s *server) template(port int, provisioners string) string {
 
 // sshCommand is the plain tool for the same connection.
 func (s *server) sshCommand(port int) string {
-	return fmt.Sprintf("ssh -p %d -i %s -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o IdentitiesOnly=yes root@127.0.0.1", port, s.key)
+	return fmt.Sprintf("ssh -p %d -i %s -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o "+
+		"LogLevel=ERROR -o IdentitiesOnly=yes root@127.0.0.1", port, s.key)
 }
 
 func (b *bench) ssh() error {
@@ -124,18 +128,22 @@ func (b *bench) steps(s *server, name string, port int) error {
 	if err := b.write("none.json", s.template(port, "")); err != nil {
 		return err
 	}
-	if err := b.write("twenty.json", s.template(port, strings.TrimSuffix(strings.Repeat(step+",", 20), ","))); err != nil {
+	if err := b.write("twenty.json", s.template(port, strings.TrimSuffix(strings.Repeat(step+",", 20),
+		","))); err != nil {
 		return err
 	}
-	none1, none2, err := b.pair(nil, []string{*kiln, "build", "none.json"}, []string{*packer, "build", "none.json"})
+	none1, none2, err := b.pair(nil, []string{*kiln, "build", "none.json"},
+		[]string{*packer, "build", "none.json"})
 	if err != nil {
 		return err
 	}
-	all1, all2, err := b.pair(nil, []string{*kiln, "build", "twenty.json"}, []string{*packer, "build", "twenty.json"})
+	all1, all2, err := b.pair(nil, []string{*kiln, "build", "twenty.json"},
+		[]string{*packer, "build", "twenty.json"})
 	if err != nil {
 		return err
 	}
-	row("a shell step running true, over SSH, "+name, (all1.wall-none1.wall)/20, (all2.wall-none2.wall)/20, "<= 0.25")
+	row("a shell step running true, over SSH, "+name, (all1.wall-none1.wall)/20, (all2.wall-none2.wall)/20,
+		"<= 0.25")
 	return nil
 }
 
@@ -162,7 +170,8 @@ func (b *bench) tree(s *server, name string, port int) error {
 		}
 		return os.Mkdir(to, 0o755)
 	}
-	if err := b.write("tree.json", s.template(port, fmt.Sprintf(`{"type":"file","source":"tree","destination":%q}`, to))); err != nil {
+	if err := b.write("tree.json",
+		s.template(port, fmt.Sprintf(`{"type":"file","source":"tree","destination":%q}`, to))); err != nil {
 		return err
 	}
 	plain := []string{"sh", "-c", fmt.Sprintf("tar -cf - tree | %s 'tar -xf - -C %s'", s.sshCommand(port), to)}
@@ -186,7 +195,8 @@ func (b *bench) tree(s *server, name string, port int) error {
 func (b *bench) large(s *server) error {
 	to := filepath.Join(b.dir, "big.copy")
 	clear := func() error { os.Remove(to); return nil }
-	if err := b.write("big.json", s.template(s.port, fmt.Sprintf(`{"type":"file","source":"big.bin","destination":%q}`, to))); err != nil {
+	if err := b.write("big.json",
+		s.template(s.port, fmt.Sprintf(`{"type":"file","source":"big.bin","destination":%q}`, to))); err != nil {
 		return err
 	}
 	plain := []string{"sh", "-c", fmt.Sprintf("%s 'cat > %s' <big.bin", s.sshCommand(s.port), to)}
@@ -243,6 +253,7 @@ func (b *bench) ready() error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-58s %10s %10s %8s   %s\n", "a ready sshd is noticed after", max(0, median(late).wall-x.wall).Round(time.Millisecond), "-", "-", "< 200ms")
+	fmt.Printf("%-58s %10s %10s %8s   %s\n", "a ready sshd is noticed after",
+		max(0, median(late).wall-x.wall).Round(time.Millisecond), "-", "-", "< 200ms")
 	return nil
 }

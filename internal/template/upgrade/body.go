@@ -37,7 +37,7 @@ func (w *writer) block(head string, fill func()) {
 // body writes options, sorted by name. The struct is the component's, where it is
 // known: it tells blocks from maps and lists from texts with commas, which JSON
 // does not need to.
-func (w *writer) body(o object, st *schema.Struct) {
+func (w *writer) body(o object, st *schema.Block) {
 	for _, key := range slices.Sorted(maps.Keys(o)) {
 		v := o[key]
 		var f *schema.Field
@@ -56,8 +56,8 @@ func (w *writer) body(o object, st *schema.Struct) {
 
 func (w *writer) option(key string, v any, f *schema.Field) {
 	switch {
-	case f != nil && (f.Kind == schema.Block || f.Kind == schema.BlockSet):
-		w.blocks(key, v, f.Elem)
+	case f != nil && (f.Kind == schema.Single || f.Kind == schema.Repeated):
+		w.blocks(key, v, f.Block)
 	case f != nil && f.Kind == schema.Map:
 		w.attribute(key, v)
 	case f != nil && f.Kind == schema.List:
@@ -140,7 +140,7 @@ func plain(v any) bool {
 	return true
 }
 
-func (w *writer) blocks(key string, v any, st *schema.Struct) {
+func (w *writer) blocks(key string, v any, st *schema.Block) {
 	switch v := v.(type) {
 	case object:
 		w.block(key, func() { w.body(v, st) })

@@ -24,7 +24,7 @@ type Options struct {
 	Annotations bool // explain each part in a comment
 	// Struct is the configuration of a component that is built in; nil where it is
 	// not known. Kinds are builder, provisioner and post-processor.
-	Struct func(kind, typ string) *schema.Struct
+	Struct func(kind, typ string) *schema.Block
 }
 
 // Result is a converted template.

@@ -21,7 +21,7 @@ type dockerBuilder struct {
 	} `kiln:"build"`
 }
 
-func known(kind, typ string) *schema.Struct {
+func known(kind, typ string) *schema.Block {
 	if kind == "builder" && typ == "docker" {
 		return schema.Of(new(dockerBuilder))
 	}

@@ -1,0 +1,447 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/client"
+
+	way "kiln/communicator/docker"
+
+	"kiln"
+	"kiln/driver/docker"
+)
+
+// layerRepository is the name under which layers are kept on the engine. A layer that is
+// being made has a tag of its own there, which begins as partTag does.
+const (
+	layerRepository = "kiln-layer"
+	partTag         = "part-"
+	layerPart       = "layer-part" // kind of such a tag as a resource
+)
+
+func layerName(key kiln.LayerKey) string { return layerRepository + ":" + string(key) }
+
+// Comments of layers. The second one says that it changes or removes what a layer below
+// it holds, which an image made of it must not keep.
+const (
+	layerComment   = "kiln layer"
+	coveredComment = "kiln layer that covers another"
+)
+
+// Limits of a chain of layers.
+const (
+	maxDepth  = 90      // layers of an image; the engine has at most 127
+	smallSwap = 4 << 20 // bytes that may be kept again with each further layer
+)
+
+// chain is what the container stands on.
+type chain struct {
+	from     string // id of the image or layer that the container is made of
+	size     int64  // of that image
+	depth    int    // layers of that image
+	resumed  int    // steps that the layer stands for
+	steps    int    // of all
+	wanted   bool   // layers are wanted at all
+	covered  bool   // a layer changes what a layer below it holds
+	kept     int64  // bytes kept again since the container was made
+	outside  string // what a layer would not hold, in words; "": nothing known
+	baseline string // state of the container that a layer does not hold, as it was first
+}
+
+// identity is what an image is, by content: two commits of the same files and
+// settings have different ids, because an id also covers the time.
+func identity(source image.InspectResponse) string {
+	if len(source.RootFS.Layers) == 0 {
+		return source.ID
+	}
+	text, err := json.Marshal([]any{source.RootFS.Layers, source.Config, source.Os, source.Architecture, source.Variant})
+	if err != nil {
+		return source.ID
+	}
+	return string(text)
+}
+
+// shape is all that the container is made with beside the image, also what comes from
+// this machine, such as the value of a variable.
+func (m *machine) shape() (string, error) {
+	args, err := m.args("image")
+	if err != nil {
+		return "", err
+	}
+	m.chain.outside = args.volatile(m.source)
+	text, err := json.Marshal([]any{args.config, args.host, args.network})
+	return string(text), err
+}
+
+// volatile names what steps may change that an image does not hold; "": nothing.
+func (r *runArgs) volatile(source image.InspectResponse) string {
+	switch {
+	case len(r.host.Binds) > 0:
+		return "the container sees the volume " + r.host.Binds[0]
+	case len(r.host.Tmpfs) > 0:
+		return "the container has a tmpfs"
+	case len(r.host.Devices) > 0:
+		return "the container sees the device " + r.host.Devices[0].PathOnHost
+	}
+	if source.Config != nil {
+		for path := range source.Config.Volumes {
+			return "the source image has the volume " + path
+		}
+	}
+	return ""
+}
+
+// findLayer looks for the deepest kept layer.
+func (m *machine) findLayer(ctx context.Context) error {
+	c := &m.chain
+	c.from, c.size, c.depth = m.source.ID, m.source.Size, len(m.source.RootFS.Layers)
+	shape, err := m.shape()
+	if err != nil {
+		return err
+	}
+	keys := m.b.Layers(identity(m.source) + " " + shape)
+	c.wanted = keys != nil
+	if c.outside != "" {
+		return nil
+	}
+	for n := len(keys) - 1; n > 0; n-- {
+		if keys[n] == "" {
+			continue
+		}
+		info, err := m.engine.ImageInspect(ctx, layerName(keys[n]))
+		if err == nil {
+			c.from, c.size, c.depth = info.ID, info.Size, len(info.RootFS.Layers)
+			c.resumed, c.steps, c.covered = n, len(keys)-1, info.Comment == coveredComment
+			return nil
+		}
+		if !docker.Absent(err) {
+			return fmt.Errorf("look for layers: %w", err)
+		}
+	}
+	return nil
+}
+
+// FindLayer looks for the deepest kept layer of an image that is on the engine.
+func (c *Builder) FindLayer(ctx context.Context, b *kiln.Build) (int, error) {
+	if c.Build != nil {
+		return 0, errors.New("the image is built from a Dockerfile first")
+	}
+	engine, err := docker.Open(ctx, "")
+	if err != nil {
+		return 0, err
+	}
+	defer engine.Close()
+	source, err := engine.ImageInspect(ctx, c.Image)
+	if docker.Absent(err) {
+		return 0, fmt.Errorf("the image %s is not on the engine", c.Image)
+	}
+	if err != nil {
+		return 0, err
+	}
+	m := &machine{cfg: c, b: b, engine: engine, source: source.InspectResponse}
+	if err := m.findLayer(ctx); err != nil {
+		return 0, err
+	}
+	if m.chain.outside != "" {
+		return 0, errors.New(m.chain.outside)
+	}
+	return m.chain.resumed, nil
+}
+
+// Resumed is the number of steps that the layer stands for.
+func (m *machine) Resumed() int { return m.chain.resumed }
+
+// Checkpoint keeps the container's state as a layer.
+func (m *machine) Checkpoint(ctx context.Context, key kiln.LayerKey) error {
+	if err := m.holdable(ctx); err != nil {
+		return err
+	}
+	if err := m.noteCovered(ctx); err != nil {
+		return err
+	}
+	id, part, err := m.commitPart(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.publish(ctx, key, id); err != nil {
+		return err
+	}
+	if err := m.b.Destroy(ctx, part); err != nil {
+		return err
+	}
+	return m.swap(ctx, id)
+}
+
+// commitPart commits the container under a name of its own, so that a crash or another
+// build that makes the same layer meets no name but that.
+func (m *machine) commitPart(ctx context.Context) (id string, part kiln.Resource, err error) {
+	part = m.resource(layerPart, layerRepository+":"+partTag+kiln.RandomName(12))
+	part.Attrs["container"] = m.name
+	if err := m.b.Own(part, func(ctx context.Context) error { return m.cfg.Reap(ctx, part) }); err != nil {
+		return "", part, err
+	}
+	comment := layerComment
+	if m.chain.covered {
+		comment = coveredComment
+	}
+	// The container is paused meanwhile, which is also how a clean-up sees that a
+	// commit is under way.
+	res, err := m.engine.ContainerCommit(ctx, m.name, client.ContainerCommitOptions{Reference: part.ID, Comment: comment})
+	if err != nil {
+		return "", part, fmt.Errorf("commit layer: %w", err)
+	}
+	if m.chain.depth+1 < maxDepth {
+		return res.ID, part, nil
+	}
+	flat, err := m.flatten(ctx, res.ID)
+	if err != nil {
+		return "", part, fmt.Errorf("layer %d of the image: %w", m.chain.depth+1, err)
+	}
+	m.chain.covered = false
+	if err := m.b.Destroy(ctx, part); err != nil {
+		return "", part, err
+	}
+	return flat.id, flat.name, nil
+}
+
+// publish gives a complete layer its name. An older one of that name goes.
+func (m *machine) publish(ctx context.Context, key kiln.LayerKey, id string) error {
+	old, err := m.engine.ImageInspect(ctx, layerName(key))
+	if err != nil && !docker.Absent(err) {
+		return fmt.Errorf("look for layers: %w", err)
+	}
+	had := err == nil && old.ID != id
+	if _, err := m.engine.ImageTag(ctx, client.ImageTagOptions{Source: id, Target: layerName(key)}); err != nil {
+		return fmt.Errorf("name layer: %w", err)
+	}
+	if had {
+		// Where others stand on it, it goes with the last of them.
+		if _, err := m.engine.ImageRemove(ctx, old.ID, client.ImageRemoveOptions{PruneChildren: true}); err != nil &&
+			!errdefs.IsConflict(err) && !docker.Absent(err) {
+			return fmt.Errorf("remove the layer's predecessor: %w", err)
+		}
+	}
+	return nil
+}
+
+// swap goes on in a new container made of the layer, where the next layers would hold
+// again much of what this one holds. It is as if the build had been started from the
+// layer, which a later one may be. Its name, id and address are new.
+func (m *machine) swap(ctx context.Context, id string) error {
+	info, err := m.engine.ImageInspect(ctx, id)
+	if err != nil {
+		return fmt.Errorf("look at layer: %w", err)
+	}
+	c := &m.chain
+	grown, all := info.Size-c.size, info.Size-m.source.Size
+	c.kept += grown
+	if m.docker == nil || grown <= smallSwap && c.kept <= max(all, smallSwap) {
+		return nil
+	}
+	old := m.container
+	c.from, c.size, c.depth, c.kept = info.ID, info.Size, len(info.RootFS.Layers), 0
+	m.setRunning(false)
+	if err := m.create(ctx); err != nil {
+		return err
+	}
+	m.docker.Switch(m.name)
+	if err := m.ready(ctx); err != nil {
+		return err
+	}
+	// In its own time: it is owned until it is gone.
+	go func() { _ = m.b.Destroy(context.WithoutCancel(ctx), old) }()
+	return nil
+}
+
+// holdable says why a layer would not hold the container's state as it is now.
+func (m *machine) holdable(ctx context.Context) error {
+	notKept := func(format string, args ...any) error {
+		return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), kiln.ErrNotKept)
+	}
+	if m.chain.outside != "" {
+		return notKept("%s", m.chain.outside)
+	}
+	if files, err := os.ReadDir(m.shared); err != nil || len(files) > 0 {
+		return notKept("%s holds files", m.cfg.ContainerDir)
+	}
+	if busy, err := m.busy(ctx); err != nil {
+		return err
+	} else if busy != "" {
+		return notKept("a process goes on in the container (%s)", busy)
+	}
+	state, err := m.state(ctx)
+	if err != nil {
+		return notKept("the container's mounts cannot be looked at (%v)", err)
+	}
+	if state != m.chain.baseline {
+		return notKept("what is in %s changed", changedParts(m.chain.baseline, state))
+	}
+	return nil
+}
+
+// stateParts are what a container has beside its file system's layers: the files that
+// the engine mounts over the image's, shared memory and further mounts.
+var stateParts = []struct{ name, command string }{
+	{"/etc/hosts", "cat /etc/hosts"},
+	{"/etc/resolv.conf", "cat /etc/resolv.conf"},
+	{"/etc/hostname", "cat /etc/hostname"},
+	{"/dev/shm", "ls -lAR /dev/shm"},
+	{"/proc/mounts", "cat /proc/mounts"},
+}
+
+// stateMark stands between the parts.
+const stateMark = "\x00kiln-part\x00"
+
+// state is a description of that.
+func (m *machine) state(ctx context.Context) (string, error) {
+	var command strings.Builder
+	for _, p := range stateParts {
+		fmt.Fprintf(&command, "%s 2>/dev/null; printf '\\0kiln-part\\0'; ", p.command)
+	}
+	var out bytes.Buffer
+	c := way.New(m.engine, m.name, way.Options{User: "0"})
+	err := c.Run(ctx, &kiln.Cmd{Command: command.String(), Stdout: &out})
+	return out.String(), err
+}
+
+func changedParts(before, after string) string {
+	a, b := strings.Split(before, stateMark), strings.Split(after, stateMark)
+	var names []string
+	for i, p := range stateParts {
+		if i >= len(a) || i >= len(b) || a[i] != b[i] {
+			names = append(names, p.name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// busy names a process that a step has left behind. One that is about to end has a
+// moment for it.
+func (m *machine) busy(ctx context.Context) (name string, err error) {
+	for pause := 5 * time.Millisecond; ; pause *= 2 {
+		name, err = m.leftProcess(ctx)
+		if name == "" || err != nil || pause > 100*time.Millisecond {
+			return name, err
+		}
+		if err := kiln.Sleep(ctx, pause); err != nil {
+			return "", err
+		}
+	}
+}
+
+func (m *machine) leftProcess(ctx context.Context) (string, error) {
+	res, err := m.engine.ContainerTop(ctx, m.name, client.ContainerTopOptions{Arguments: []string{"-eo", "pid,stat,args"}})
+	if err != nil {
+		return "", fmt.Errorf("list the container's processes: %w", err)
+	}
+	for _, p := range res.Processes {
+		if len(p) < 3 || strings.HasPrefix(p[1], "Z") || m.first[p[0]] {
+			continue
+		}
+		return strings.Join(p[2:], " "), nil
+	}
+	return "", nil
+}
+
+// remember notes the state that a fresh container has beside its layers.
+func (m *machine) remember(ctx context.Context) error {
+	if !m.chain.wanted || m.chain.outside != "" {
+		return nil
+	}
+	res, err := m.engine.ContainerTop(ctx, m.name, client.ContainerTopOptions{Arguments: []string{"-eo", "pid,stat,args"}})
+	if err != nil {
+		return fmt.Errorf("list the container's processes: %w", err)
+	}
+	m.first = map[string]bool{}
+	for _, p := range res.Processes {
+		if len(p) > 0 {
+			m.first[p[0]] = true
+		}
+	}
+	if m.chain.baseline, err = m.state(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		m.chain.outside = "the container has no shell to look at its mounts with"
+	}
+	return nil
+}
+
+// noteCovered finds out whether the container changes or removes what a layer below it
+// may hold.
+func (m *machine) noteCovered(ctx context.Context) error {
+	if m.chain.covered || m.chain.from == m.source.ID {
+		return nil
+	}
+	diff, err := m.engine.ContainerDiff(ctx, m.name, client.ContainerDiffOptions{})
+	if err != nil {
+		return fmt.Errorf("list the container's changes: %w", err)
+	}
+	m.chain.covered = covers(diff.Changes)
+	return nil
+}
+
+// covers reports whether changes remove something, or change a file. A folder is among
+// them whenever something in it is.
+func covers(changes []container.FilesystemChange) bool {
+	folders := map[string]bool{}
+	for _, c := range changes {
+		folders[c.Path[:strings.LastIndexByte(c.Path, '/')]] = true
+	}
+	return slices.ContainsFunc(changes, func(c container.FilesystemChange) bool {
+		return c.Kind == container.ChangeDelete || c.Kind == container.ChangeModify && !folders[c.Path]
+	})
+}
+
+// KeptLayers lists the layers that the engine holds.
+func (c *Builder) KeptLayers(ctx context.Context) ([]kiln.Layer, error) {
+	engine, err := docker.Open(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer engine.Close()
+	list, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("reference", layerRepository)})
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	var out []kiln.Layer
+	for _, item := range list.Items {
+		for _, tag := range item.RepoTags {
+			key, ok := strings.CutPrefix(tag, layerRepository+":")
+			if !ok || strings.HasPrefix(key, partTag) {
+				continue
+			}
+			size := item.Size
+			if parent, err := engine.ImageInspect(ctx, item.ParentID); item.ParentID != "" && err == nil {
+				size -= parent.Size
+			}
+			out = append(out, kiln.Layer{Key: kiln.LayerKey(key), Size: max(0, size), Created: time.Unix(item.Created, 0)})
+		}
+	}
+	return out, nil
+}
+
+// RemoveLayer removes one layer.
+func (c *Builder) RemoveLayer(ctx context.Context, key kiln.LayerKey) error {
+	engine, err := docker.Open(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	err = removeImage(ctx, engine, layerName(key))
+	if errdefs.IsConflict(err) {
+		return fmt.Errorf("%w: other layers or images stand on it", kiln.ErrConflict)
+	}
+	return err
+}

@@ -1,0 +1,391 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"kiln"
+	"kiln/internal/template"
+)
+
+// A chain is the layer keys of one build: of its start state and of the state after
+// each step, each made from the one before and the step's inputs. What cannot be in a
+// key is not kept: keys end before such a step, and a chain that is cut while the build
+// runs keeps nothing more.
+type chain struct {
+	layers   *Layers
+	identity string          // of the machine's source
+	builder  Inputs          // what else the start state depends on
+	keys     []kiln.LayerKey // [n] of the state after n steps
+	inputs   []Inputs        // of the steps that have a key, or that run always
+	end      string          // why the keys end before the last step; "": they do not
+	cut      string          // why nothing more is kept; "": it is
+	ran      []time.Time     // when each step ran whose effect the machine holds
+	kept     []bool          // whether a layer was kept after a step
+	spent    time.Duration   // on keeping layers
+	lastKeep time.Duration   // how long the last one took
+	begin    time.Time
+}
+
+func (w *work) newChain(identity string) (*chain, error) {
+	component, diags := w.job.Template.Builder.Decode(nil)
+	if err := diagError(diags); err != nil {
+		return nil, err
+	}
+	in, err := w.Layers.Builder(w.job.Template.Builder.Type, component)
+	if err != nil {
+		return nil, err
+	}
+	steps := len(w.job.Template.Provisioners)
+	c := &chain{
+		layers: w.Layers, identity: w.Layers.Sum("source", identity), builder: in, begin: time.Now(),
+		ran: make([]time.Time, steps), kept: make([]bool, steps),
+	}
+	c.keys = []kiln.LayerKey{c.layers.key(append([]string{"start", c.identity}, in.list()...)...)}
+	return c, nil
+}
+
+// layerKeys is the host's answer to Build.Layers: the keys of the layers that may be
+// used, as far as they are known. An empty key is of a layer that is too old.
+func (w *work) layerKeys(b *kiln.Build, identity string) []kiln.LayerKey {
+	var err error
+	from := 0
+	if old := w.chain; old != nil && old.identity == w.Layers.Sum("source", identity) {
+		// Started again: what local steps have used already counts as it was then.
+		from = w.doneTo()
+	} else {
+		w.chain, err = w.newChain(identity)
+	}
+	if err == nil {
+		err = w.extend(b, from)
+	}
+	if err != nil {
+		b.Warn("Layers are not used: %v", err)
+		w.chain = nil
+		return nil
+	}
+	return w.offer()
+}
+
+// doneTo is the number of steps up to the last one that has run and runs only once.
+func (w *work) doneTo() int {
+	to := 0
+	for i := range w.done {
+		to = max(to, i+1)
+	}
+	return to
+}
+
+// extend computes the keys after the first steps again.
+func (w *work) extend(b *kiln.Build, from int) error {
+	c := w.chain
+	if from >= len(c.keys) {
+		return nil
+	}
+	c.keys, c.inputs, c.end = c.keys[:from+1:from+1], c.inputs[:from:from], ""
+	for i := from; i < len(w.job.Template.Provisioners); i++ {
+		p := w.job.Template.Provisioners[i]
+		in, why, err := w.stepInputs(b, p)
+		if err != nil {
+			return err
+		}
+		if p.NoCache {
+			why = notCached
+		}
+		if why != "" {
+			c.end = why
+			return nil
+		}
+		c.inputs = append(c.inputs, in)
+		key := c.keys[i]
+		if len(in) > 0 {
+			key = c.layers.key(append([]string{string(key)}, in.list()...)...)
+		}
+		c.keys = append(c.keys, key)
+	}
+	return nil
+}
+
+// stepInputs lists what a step depends on. Why is the reason for which that cannot be
+// known.
+func (w *work) stepInputs(b *kiln.Build, p *template.Provisioner) (in Inputs, why string, err error) {
+	component, diags := p.Decode(nil)
+	if err := diagError(diags); err != nil {
+		return nil, "", err
+	}
+	traits := kiln.TraitsOf(component)
+	if traits.Outside && traits.NoScript {
+		return Inputs{}, "", nil // the machine does not notice it
+	}
+	if unknown := p.Unknown(); len(unknown) > 0 {
+		return nil, unknown[0].Option + " is known only while the build runs", nil
+	}
+	in, err = w.Layers.Step(p.Type, component, b)
+	if errors.Is(err, errNoInput) {
+		return nil, err.Error(), nil
+	}
+	return in, "", err
+}
+
+// offer lists the keys of the layers that may be used.
+func (w *work) offer() []kiln.LayerKey {
+	keys := make([]kiln.LayerKey, len(w.chain.keys))
+	for n := range keys {
+		if n == 0 || w.tooOld(n) == "" {
+			keys[n] = w.chain.keys[n]
+		}
+	}
+	return keys
+}
+
+// tooOld says why the layer after n steps may not be used for its age; "": it may.
+// A layer of which nothing is known is too old.
+func (w *work) tooOld(n int) string {
+	r := w.Layers.Record(w.chain.keys[n])
+	if r == nil || len(r.Ran) != n {
+		return "its layer is no longer kept"
+	}
+	for i, ran := range r.Ran {
+		most := w.maxAge(w.job.Template.Provisioners[i])
+		if age := time.Since(ran); !ran.IsZero() && age > most {
+			return fmt.Sprintf("step %d of its layer ran %s ago, which may be %s at most", i+1, ShowAge(age), ShowAge(most))
+		}
+	}
+	return ""
+}
+
+func (w *work) maxAge(p *template.Provisioner) time.Duration {
+	return w.Layers.MaxAge
+}
+
+// ShowAge shows a duration as people tell an age.
+func ShowAge(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", int(d.Hours()/24))
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%d hours", int(d.Hours()))
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%d minutes", int(d.Minutes()))
+	}
+	return d.Round(time.Second).String()
+}
+
+// resume takes over when the steps of a layer ran that the machine was started from.
+func (w *work) resume(n int) {
+	if w.chain == nil || n == 0 || n >= len(w.chain.keys) {
+		return
+	}
+	if r := w.Layers.Record(w.chain.keys[n]); r != nil {
+		copy(w.chain.ran, r.Ran)
+	}
+	for i := range n {
+		w.chain.kept[i] = true
+	}
+}
+
+// stopKeeping keeps no layer from here on. The reason is shown once.
+func (w *work) stopKeeping(b *kiln.Build, format string, args ...any) {
+	c := w.chain
+	if c == nil || c.cut != "" {
+		return
+	}
+	c.cut = fmt.Sprintf(format, args...)
+	if w.checkpointer != nil && b.Step < len(c.keys) {
+		b.Say("No layers are kept from here on: %s", c.cut)
+	}
+}
+
+// sayEnd says at the first step without a key why it has none. What the template itself
+// asks for needs no words.
+func (w *work) sayEnd(b *kiln.Build, i int) {
+	c := w.chain
+	if c == nil || w.checkpointer == nil || c.cut != "" || i != len(c.keys)-1 || c.end == "" || c.end == notCached {
+		return
+	}
+	c.cut = c.end
+	b.Say("No layers are kept from here on: %s", c.end)
+}
+
+// notCached is why keys end at a step that the template wants no layer of.
+const notCached = "cache = false"
+
+// beforeStep looks at a step's inputs as it begins. They may have changed since the keys
+// were made: by a local step, or by somebody at work.
+func (w *work) beforeStep(b *kiln.Build, i int) error {
+	c := w.chain
+	if c == nil || i >= len(c.inputs) {
+		return nil
+	}
+	in, why, err := w.stepInputs(b, w.job.Template.Provisioners[i])
+	if err != nil || why == "" && in.diff(c.inputs[i]) == "" {
+		return err
+	}
+	if i < w.doneTo() {
+		return fmt.Errorf("step %d has to run again, and what it depends on has changed since it ran first (%s): build with -no-cache",
+			i+1, in.diff(c.inputs[i])+why)
+	}
+	return w.extend(b, i)
+}
+
+// afterStep keeps the state after a step, if it may be kept and is worth it.
+func (w *work) afterStep(ctx context.Context, b *kiln.Build, i int) error {
+	c := w.chain
+	if c == nil || w.checkpointer == nil || c.cut != "" || i+1 >= len(c.keys) {
+		return nil
+	}
+	in, why, err := w.stepInputs(b, w.job.Template.Provisioners[i])
+	if err != nil || why != "" || in.diff(c.inputs[i]) != "" {
+		w.stopKeeping(b, "what step %d depends on changed while it ran (%s)", i+1, in.diff(c.inputs[i]))
+		return nil
+	}
+	if !w.worthKeeping(i) {
+		return nil
+	}
+	begin := time.Now()
+	err = w.keep(ctx, c.keys[i+1], i+1)
+	c.lastKeep = time.Since(begin)
+	c.spent += c.lastKeep
+	switch {
+	case err == nil:
+		c.kept[i] = true
+		w.Layers.kept.Store(true)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, kiln.ErrNotKept):
+		w.stopKeeping(b, "%v", err)
+	default:
+		b.Warn("Warning: the layer after step %d cannot be kept: %v", i+1, err)
+		w.stopKeeping(b, "a layer could not be kept")
+	}
+	return nil
+}
+
+// Keeping layers may take a fifth of a build's time, and a little more.
+const (
+	keepShare  = 5
+	keepCredit = 300 * time.Millisecond
+)
+
+// worthKeeping reports whether the state after step i is kept: always after the last
+// step that can have a layer, and where the template asks for it; else as long as that
+// costs little beside the build itself.
+func (w *work) worthKeeping(i int) bool {
+	c := w.chain
+	if w.Layers.All || w.Layers.MaxAge <= 0 || i+2 == len(c.keys) {
+		return true
+	}
+	return c.spent+c.lastKeep <= keepCredit+(time.Since(c.begin)-c.spent)/keepShare
+}
+
+// keep makes the layer and then its record. Builds that make the same layer wait for
+// each other: the later one finds it made.
+func (w *work) keep(ctx context.Context, key kiln.LayerKey, steps int) error {
+	unlock, err := w.Layers.lock(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if r := w.Layers.Record(key); r != nil && r.Created.After(w.chain.begin) {
+		return nil // another build kept it meanwhile
+	}
+	if err := w.checkpointer.Checkpoint(ctx, key); err != nil {
+		return err
+	}
+	return w.Layers.write(&Record{
+		Key: key, Builder: w.job.Template.Builder.Type, Build: w.job.Template.Name, Created: time.Now(),
+		Ran: append([]time.Time(nil), w.chain.ran[:steps]...),
+	})
+}
+
+// outdated looks at the layers again after a local step, which may have made or changed
+// what later steps depend on. Again means that another layer than the one that the
+// machine was started from is the right one now.
+func (w *work) outdated(ctx context.Context, b *kiln.Build, i, resumed int) (again bool, err error) {
+	c := w.chain
+	if c == nil || w.checkpointer == nil {
+		return false, nil
+	}
+	before := c.keys
+	if err := w.extend(b, i+1); err != nil {
+		return false, err
+	}
+	if i+1 < resumed {
+		return resumed >= len(c.keys) || c.keys[resumed] != before[resumed], nil
+	}
+	store, ok := w.builder.(kiln.LayerStore)
+	if !ok || c.cut != "" || len(c.keys) <= i+2 || len(before) == len(c.keys) && before[len(before)-1] == c.keys[len(c.keys)-1] {
+		return false, nil
+	}
+	host := kiln.Host{Emit: func(kiln.Event) {}, Render: w.render, Layers: func(*kiln.Build, string) []kiln.LayerKey { return w.offer() }}
+	deepest, err := store.FindLayer(ctx, kiln.NewBuild(*b, host))
+	return err == nil && deepest > i+1, nil
+}
+
+// rememberRun keeps for the next run what this one was made from.
+func (w *work) rememberRun() {
+	c := w.chain
+	if c == nil || w.checkpointer == nil {
+		return
+	}
+	last := w.Layers.recall(w)
+	m := &memory{Identity: c.identity, Builder: c.builder, Steps: c.inputs, Kept: c.kept}
+	if last != nil {
+		m.Artifact = last.Artifact
+	}
+	w.Layers.remember(w, m)
+}
+
+// made keeps with the memory of a run what it made.
+func (w *work) made(a *kiln.Artifact) {
+	if last := w.Layers.recall(w); last != nil {
+		last.Artifact = a
+		w.Layers.remember(w, last)
+	}
+}
+
+// reason says why step i has no layer to start from.
+func (w *work) reason(i int) string {
+	c := w.chain
+	if c == nil {
+		return "layers are not used"
+	}
+	if i+1 >= len(c.keys) && c.end != "" {
+		if at := len(c.keys) - 1; at < i {
+			return fmt.Sprintf("step %d: %s", at+1, c.end)
+		}
+		return c.end
+	}
+	last := w.Layers.recall(w)
+	if last == nil {
+		return "first build of it here"
+	}
+	if last.Identity != c.identity {
+		return "the source image changed"
+	}
+	if diff := c.builder.diff(last.Builder); diff != "" {
+		return "the machine's settings changed: " + diff
+	}
+	if i >= len(last.Steps) {
+		return "new step"
+	}
+	for n := i; n >= 0; n-- {
+		diff := c.inputs[n].diff(last.Steps[n])
+		switch {
+		case diff == "":
+		case n == i:
+			return diff
+		default:
+			return fmt.Sprintf("step %d: %s", n+1, diff)
+		}
+	}
+	if old := w.tooOld(i + 1); old != "" && w.Layers.Record(c.keys[i+1]) != nil {
+		return old
+	}
+	if i < len(last.Kept) && !last.Kept[i] {
+		return "no layer was kept after it"
+	}
+	return "its layer is no longer kept"
+}

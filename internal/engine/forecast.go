@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"kiln"
+	"kiln/internal/template"
+	"kiln/schema"
+)
+
+// Forecast is what a run would do with one build.
+type Forecast struct {
+	Name    string         `json:"name"`
+	Needs   []string       `json:"needs,omitempty"` // builds that are made first
+	Builder Planned        `json:"builder"`
+	Steps   []Planned      `json:"provisioners"`
+	Cleanup *Planned       `json:"error_cleanup_provisioner,omitempty"`
+	Chains  [][]Planned    `json:"post_processors"`
+	Start   string         `json:"start"` // where the machine starts from, in words
+	Runs    int            `json:"runs"`  // provisioners that would run
+	last    *kiln.Artifact // of the last run, where this one would make the same
+}
+
+// What would happen to a provisioner.
+const (
+	LayerHit    = "hit"    // a kept layer stands for it
+	LayerMiss   = "miss"   // it runs, and its effect is kept
+	LayerAlways = "always" // it runs whatever is kept
+	LayerNone   = "none"   // it runs; the builder keeps no layers, or none are wanted
+)
+
+// Planned is a component with its settings, as far as they are known.
+type Planned struct {
+	Type     string             `json:"type"`
+	Name     string             `json:"name,omitempty"`
+	Settings map[string]any     `json:"settings"`
+	Unknown  []template.Unknown `json:"unknown,omitempty"` // options known only while the build runs
+	Layer    string             `json:"layer,omitempty"`
+	Reason   string             `json:"reason,omitempty"` // of a miss
+}
+
+// Foresee tells what a run would do, in the order in which builds can begin, without
+// making or changing anything. Layers may be nil: none are wanted.
+func Foresee(ctx context.Context, plan *Plan, layers *Layers, dir string) ([]Forecast, error) {
+	var all []Forecast
+	done := map[string]*Forecast{}
+	for len(all) < len(plan.Builds) {
+		before := len(all)
+		for _, job := range plan.Builds {
+			if done[job.Template.Name] != nil || !foretold(job, done, plan) {
+				continue
+			}
+			f, err := foresee(ctx, job, layers, dir, done)
+			if err != nil {
+				return all, fmt.Errorf("%s: %w", job.Template.Name, err)
+			}
+			all = append(all, *f)
+			done[f.Name] = f
+		}
+		if len(all) == before {
+			return all, errors.New("builds wait for each other")
+		}
+	}
+	return all, nil
+}
+
+// foretold tells whether all that a job needs has its forecast. What is not in the
+// plan, because it cannot be made, does not count.
+func foretold(job *Job, done map[string]*Forecast, plan *Plan) bool {
+	for _, need := range job.Template.Needs {
+		if done[need] != nil {
+			continue
+		}
+		for _, j := range plan.Builds {
+			if j.Template.Name == need {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func foresee(ctx context.Context, job *Job, layers *Layers, dir string, done map[string]*Forecast) (*Forecast, error) {
+	t := job.Template
+	f := &Forecast{Name: t.Name, Needs: t.Needs, Steps: []Planned{}, Chains: [][]Planned{}}
+	// What the needed builds made last is what they would make again, if nothing of
+	// them changed.
+	var remade []string
+	for _, need := range t.Needs {
+		if n := done[need]; n == nil || n.last == nil {
+			remade = append(remade, need)
+		}
+	}
+	w := &work{runner: &runner{Options{Dir: dir, Layers: layers}}, job: job}
+	resumed, err := w.foreseeStart(ctx, f, remade)
+	if err != nil {
+		return nil, err
+	}
+	f.Builder = planned(t.Builder)
+	w.foreseeSteps(f, resumed, remade)
+	if t.Cleanup != nil {
+		p := planned(t.Cleanup.Component)
+		f.Cleanup = &p
+	}
+	for _, chain := range t.Chains {
+		var steps []Planned
+		for _, p := range chain {
+			steps = append(steps, planned(p.Component))
+		}
+		f.Chains = append(f.Chains, steps)
+	}
+	if layers != nil && len(remade) == 0 && f.Runs == 0 {
+		if last := layers.recall(w); last != nil && last.Artifact != nil {
+			f.last = last.Artifact
+			if t.Publish != nil {
+				t.Publish(last.Artifact)
+			}
+		}
+	}
+	return f, nil
+}
+
+func planned(c *template.Component) Planned {
+	component, _ := c.Decode(nil)
+	return plannedAs(c, component)
+}
+
+// plannedAs is planned of a component that was decoded already.
+func plannedAs(c *template.Component, component any) Planned {
+	return Planned{Type: c.Type, Name: c.Name, Settings: schema.Settings(component), Unknown: c.Unknown()}
+}
+
+// foreseeStart asks the builder how many steps a kept layer stands for; -1: it
+// cannot be told.
+func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (int, error) {
+	component, diags := w.job.Template.Builder.Decode(nil)
+	if err := diagError(diags); err != nil {
+		return 0, err
+	}
+	store, ok := component.(kiln.LayerStore)
+	switch {
+	case !ok:
+		f.Start = "its source; this builder keeps no layers"
+		return -1, nil
+	case w.Layers == nil:
+		f.Start = "its source; no layers are wanted"
+		return -1, nil
+	case len(remade) > 0:
+		f.Start = "the artifact of " + strings.Join(remade, ", ") + ", which is made again"
+		return -1, nil
+	}
+	host := kiln.Host{Emit: func(kiln.Event) {}, Layers: w.layerKeys, Render: w.render}
+	w.b = kiln.NewBuild(kiln.Build{Name: w.job.Template.Name, Source: w.job.Template.Source, Type: w.job.Template.Builder.Type, Dir: w.Dir}, host)
+	resumed, err := store.FindLayer(ctx, w.b)
+	if err != nil {
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		f.Start = "its source; layers cannot be looked up: " + err.Error()
+		return -1, nil
+	}
+	f.Start = "its source"
+	if resumed > 0 {
+		f.Start = fmt.Sprintf("the layer after step %d", resumed)
+	}
+	return resumed, nil
+}
+
+func (w *work) foreseeSteps(f *Forecast, resumed int, remade []string) {
+	missed := false
+	for i, p := range w.job.Template.Provisioners {
+		component, _ := p.Decode(nil)
+		s := plannedAs(p.Component, component)
+		switch {
+		case kiln.TraitsOf(component).Outside:
+			s.Layer = LayerAlways
+		case i < resumed:
+			s.Layer = LayerHit
+		case resumed < 0 && len(remade) == 0:
+			s.Layer = LayerNone
+		default:
+			s.Layer = LayerMiss
+			switch {
+			case len(remade) > 0:
+				s.Reason = "the start state changes"
+			case !missed:
+				s.Reason = w.reason(i)
+			default:
+				s.Reason = "an earlier step runs"
+			}
+			missed = true
+		}
+		if s.Layer != LayerHit {
+			f.Runs++
+		}
+		f.Steps = append(f.Steps, s)
+	}
+}

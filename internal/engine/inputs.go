@@ -1,0 +1,218 @@
+package engine
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"kiln"
+	"kiln/schema"
+)
+
+// Inputs is what a step's effect, or a machine's start state, depends on: name to
+// keyed hash.
+type Inputs map[string]string
+
+// A Hasher hashes inputs with a secret key, so that no secret of a template can be
+// guessed from a hash. It remembers the content of files that have not changed since.
+type Hasher struct {
+	key  []byte
+	mu   sync.Mutex
+	seen map[string]seenFile
+}
+
+type seenFile struct{ mark, sum string }
+
+// NewHasher makes a hasher with a key.
+func NewHasher(key []byte) *Hasher { return &Hasher{key: key, seen: map[string]seenFile{}} }
+
+// Sum hashes texts, each with its length, so that no two lists have the same sum.
+func (h *Hasher) Sum(parts ...string) string {
+	sum := h.new()
+	for _, p := range parts {
+		fmt.Fprintf(sum, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+func (h *Hasher) new() hash.Hash { return hmac.New(sha256.New, h.key) }
+
+// errNoInput is a file whose content cannot be part of a key, such as a pipe: who reads
+// it once takes it from the step.
+var errNoInput = errors.New("is not a regular file, so that its content cannot be known beforehand")
+
+// Step lists what the effect of a configured provisioner depends on: its type, every
+// field, the content of every file that it names, and the variables that its scripts
+// are given. This is the only place where that is said.
+func (h *Hasher) Step(kind string, component any, b *kiln.Build) (Inputs, error) {
+	in, err := h.fields(kind, component, func(*schema.Field) bool { return true })
+	if err != nil || kiln.TraitsOf(component).NoScript {
+		return in, err
+	}
+	for name, value := range b.GuestVars(nil) {
+		in["variable "+name] = h.Sum(value)
+	}
+	return in, nil
+}
+
+// Builder lists what the start state of a machine depends on beside the identity of
+// its source: the type and all fields but those that name the source or that are used
+// only after the machine is done.
+func (h *Hasher) Builder(kind string, component any) (Inputs, error) {
+	return h.fields(kind, component, func(f *schema.Field) bool { return !f.Late && !f.Origin })
+}
+
+func (h *Hasher) fields(kind string, component any, counts func(*schema.Field) bool) (Inputs, error) {
+	in := Inputs{"type": h.Sum(kind)}
+	for _, v := range schema.Values(component) {
+		if !counts(v.Field) {
+			continue
+		}
+		in[v.Field.Name] = h.Sum(v.Text)
+		if !v.Field.File {
+			continue
+		}
+		for _, path := range v.Strings {
+			sum, err := h.Tree(path)
+			if err != nil {
+				return nil, err
+			}
+			in["file "+path] = sum
+		}
+	}
+	return in, nil
+}
+
+// Tree hashes a file or folder with names, modes, links and content. A link at its
+// root is followed, those within are not. That it does not exist is a state too: the
+// step itself will say so.
+func (h *Hasher) Tree(root string) (string, error) {
+	sum := h.new()
+	real, err := filepath.EvalSymlinks(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return h.Sum("absent"), nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look at %s: %w", root, err)
+	}
+	err = filepath.WalkDir(real, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			fmt.Fprintf(sum, "absent %q\n", path)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return h.entry(sum, real, path)
+	})
+	if err != nil {
+		return "", fmt.Errorf("look at %s: %w", root, err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// entry adds one entry of a tree. Times do not count: they change with every checkout.
+func (h *Hasher) entry(sum hash.Hash, root, path string) error {
+	name, err := filepath.Rel(root, path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(sum, "%q %v %d\n", name, info.Mode(), info.Size())
+	switch {
+	case info.IsDir():
+	case info.Mode()&fs.ModeSymlink != 0:
+		target, err := os.Readlink(path)
+		fmt.Fprintf(sum, "%q\n", target)
+		return err
+	case info.Mode().IsRegular():
+		content, err := h.content(path)
+		fmt.Fprintln(sum, content)
+		return err
+	default:
+		return fmt.Errorf("%s %w", path, errNoInput)
+	}
+	return nil
+}
+
+// freshTime is how long ago a file must have been changed for its mark to be trusted:
+// within one tick of the file system's clock a second change has the same time.
+const freshTime = 100 * time.Millisecond
+
+// content hashes a file's content, unless it was hashed already and has not changed.
+func (h *Hasher) content(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	mark, err := kiln.Mark(abs)
+	if err != nil {
+		return "", err
+	}
+	h.mu.Lock()
+	seen := h.seen[abs]
+	h.mu.Unlock()
+	if seen.mark == mark {
+		return seen.sum, nil
+	}
+	now := time.Now()
+	f, err := os.Open(abs)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := h.new()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	text := hex.EncodeToString(sum.Sum(nil))
+	if info, err := f.Stat(); err == nil && now.Sub(info.ModTime()) > freshTime {
+		h.mu.Lock()
+		h.seen[abs] = seenFile{mark, text}
+		h.mu.Unlock()
+	}
+	return text, nil
+}
+
+func (in Inputs) list() []string {
+	var all []string
+	for name, sum := range in {
+		all = append(all, name+"="+sum)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// diff names the inputs that differ; "": none.
+func (in Inputs) diff(last Inputs) string {
+	var changed []string
+	for name, sum := range in {
+		if last[name] != sum {
+			changed = append(changed, name)
+		}
+	}
+	for name := range last {
+		if _, ok := in[name]; !ok {
+			changed = append(changed, name)
+		}
+	}
+	if len(changed) == 0 {
+		return ""
+	}
+	slices.Sort(changed)
+	return strings.Join(changed, ", ") + " changed"
+}

@@ -1,0 +1,96 @@
+package redact
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/url"
+	"strings"
+)
+
+// minDerived is the least length of an encoded form that is masked: shorter ones
+// occur in harmless text all the time. The secret itself is masked at any length.
+const minDerived = 4
+
+// encodings are the forms of s in which common tools print it.
+func encodings(s string) []string {
+	out := []string{
+		hex.EncodeToString([]byte(s)), strings.ToUpper(hex.EncodeToString([]byte(s))),
+		url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(url.QueryEscape(s), "+", "%20"),
+		html.EscapeString(s), strings.Trim(fmt.Sprintf("%q", s), `"`),
+		strings.ReplaceAll(s, `'`, `'\''`), strings.ReplaceAll(s, `'`, `'"'"'`),
+		backslashed(s, "\"$`\\"), backslashed(s, " !\"$&'()*;<>?[]\\^`{|}"),
+		backslashed(s, " !\"$&'()*,;<>?[]\\^`{|}~#"),
+		strings.NewReplacer("\\", `\\`, "'", `\'`, "\n", `\n`, "\t", `\t`, "\r", `\r`).Replace(s),
+		// PowerShell's escapes, which our own provisioners write.
+		strings.NewReplacer("`", "``", "$", "`$", `"`, "`\"", "'", "`'").Replace(s),
+	}
+	out = append(out, lowerEscapes(out[2]), lowerEscapes(out[3]))
+	for _, escape := range []bool{true, false} {
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(escape)
+		if enc.Encode(s) == nil {
+			escaped := strings.Trim(strings.TrimSpace(b.String()), `"`)
+			out = append(out, escaped)
+			if escaped != s { // a JSON document in base64, as cloud APIs take them
+				out = append(out, base64s(escaped)...)
+			}
+		}
+	}
+	return append(out, base64s(s)...)
+}
+
+// lowerEscapes writes the %XX of URL escapes in lower case, as some tools do.
+func lowerEscapes(s string) string {
+	b := []byte(s)
+	for i := 0; i+2 < len(b); i++ {
+		if b[i] == '%' {
+			copy(b[i+1:i+3], strings.ToLower(s[i+1:i+3]))
+			i += 2
+		}
+	}
+	return string(b)
+}
+
+func backslashed(s, special string) string {
+	var b strings.Builder
+	for _, c := range s {
+		if strings.ContainsRune(special, c) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+// base64s are the base64 forms of s: alone, with a newline as `echo` adds it,
+// wrapped at 76 columns, and within a longer text at each of three alignments,
+// there only the characters that depend on nothing else.
+func base64s(s string) []string {
+	var out []string
+	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+		for _, text := range []string{s, s + "\n"} {
+			whole := enc.EncodeToString([]byte(text))
+			out = append(out, whole, strings.TrimRight(whole, "="))
+			for _, width := range []int{64, 76} {
+				for rest := whole; len(whole) > width && rest != ""; {
+					n := min(width, len(rest))
+					out, rest = append(out, rest[:n]), rest[n:]
+				}
+			}
+		}
+		for shift := range 3 {
+			// The first character holds bits of what stands before the secret,
+			// the last ones bits of what comes after it.
+			e := enc.WithPadding(base64.NoPadding).EncodeToString(append(make([]byte, shift), s...))
+			from, to := (shift*8+5)/6, (shift+len(s))*8/6
+			if to <= len(e) && to-from >= minDerived {
+				out = append(out, e[from:to])
+			}
+		}
+	}
+	return out
+}

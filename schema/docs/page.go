@@ -1,0 +1,151 @@
+package docs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kiln/schema"
+)
+
+// page is a reference page that is being written.
+type page struct {
+	strings.Builder
+	markdown bool
+	option   string // the only one to describe; "": all
+}
+
+// Page is the whole documentation of a component, or of one option, as Markdown or
+// for a terminal.
+func (c Component) Page(markdown bool, option string) (string, error) {
+	c, err := c.Documented()
+	if err != nil {
+		return "", err
+	}
+	p := page{markdown: markdown, option: option}
+	if markdown {
+		fmt.Fprintf(&p, "# %s %s\n\n", c.Kind, c.Name)
+	} else {
+		fmt.Fprintf(&p, "%s %s\n\n", strings.ToUpper(c.Kind), c.Name)
+	}
+	if option == "" {
+		first := min(1, len(c.About))
+		p.WriteString(strings.ToUpper(c.About[:first]) + c.About[first:] + "\n")
+		if markdown {
+			p.WriteString("| option | type | default | meaning |\n|---|---|---|---|\n")
+		}
+	}
+	p.fields(c.Block, "")
+	if option == "" {
+		p.offers(c.Block.Offers())
+	}
+	return p.String(), nil
+}
+
+// fields writes the options of a block, those that are required first.
+func (p *page) fields(b *schema.Block, prefix string) {
+	fields := slices.Clone(b.Fields)
+	slices.SortStableFunc(fields, func(a, b *schema.Field) int {
+		if a.Required != b.Required {
+			return map[bool]int{true: -1, false: 1}[a.Required]
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	for _, f := range fields {
+		name := prefix + f.Name
+		if p.wants(f, name) {
+			p.field(f, name)
+		}
+		if f.Block != nil {
+			p.fields(f.Block, name+".")
+		}
+	}
+}
+
+// wants reports whether an option belongs on the page. Those of communicators have
+// pages of their own.
+func (p *page) wants(f *schema.Field, name string) bool {
+	if p.option == "" {
+		return f.Offer == ""
+	}
+	return name == p.option || strings.HasPrefix(name, p.option+".")
+}
+
+func (p *page) field(f *schema.Field, name string) {
+	text := oneLine(f.Doc)
+	if text != "" && !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	if len(f.OneOf) > 0 {
+		text += " One of: " + strings.Join(f.OneOf, ", ") + "."
+	}
+	if len(f.Was) > 0 {
+		text += " Earlier name: " + strings.Join(f.Was, ", ") + "."
+	}
+	if f.Refused != "" {
+		text += " Refused: " + f.Refused + "."
+	}
+	text = strings.TrimSpace(text)
+	if p.markdown {
+		def := f.Default
+		if f.Required {
+			def = "required"
+		} else if f.HasDefault {
+			def = "`" + strings.ReplaceAll(def, "|", "`, `") + "`"
+		}
+		fmt.Fprintf(p, "| `%s` | %s | %s | %s |\n", name, f.TypeName(), def, strings.ReplaceAll(text, "|", "\\|"))
+		return
+	}
+	head := name + " (" + f.TypeName()
+	switch {
+	case f.Required:
+		head += ", required"
+	case f.HasDefault:
+		head += ", default " + f.Default
+	}
+	fmt.Fprintf(p, "  %s)\n", head)
+	for _, line := range wrap(text, 74) {
+		fmt.Fprintf(p, "      %s\n", line)
+	}
+}
+
+// offers points to the pages of the communicators whose options a builder that
+// connects takes too.
+func (p *page) offers(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	var links []string
+	for _, name := range names {
+		if p.markdown {
+			links = append(links, fmt.Sprintf("[%s](communicator-%s.md)", name, name))
+		} else {
+			links = append(links, "communicator."+name)
+		}
+	}
+	text := "The options of every communicator can be set here too: " + strings.Join(links, ", ") + "."
+	p.WriteString("\n")
+	if p.markdown {
+		p.WriteString(text + "\n")
+		return
+	}
+	for _, line := range wrap(text, 78) {
+		p.WriteString(line + "\n")
+	}
+}
+
+// wrap breaks text into lines of at most width bytes, at spaces.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, w := range strings.Fields(text) {
+		if line != "" && len(line)+1+len(w) > width {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimSpace(line + " " + w)
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
