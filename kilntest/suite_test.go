@@ -113,6 +113,10 @@ func TestSubject(t *testing.T) {
 		t.Skip("it is run by TestSuites")
 	}
 	mine := func() *faulty { return &faulty{Fault: fault, Token: "hush-token"} }
+	postProcess := func() {
+		o := kilntest.PostProcessorOptions{New: func() kiln.PostProcessor { return mine() }}
+		kilntest.TestPostProcessor(t, o)
+	}
 	switch {
 	case fault == "gives another shape":
 		kilntest.TestDataSource(t, kilntest.DataSourceOptions{New: func() kiln.DataSource { return mine() }})
@@ -122,11 +126,11 @@ func TestSubject(t *testing.T) {
 			Slow: func() kiln.Provisioner { return mine() },
 		})
 	case strings.Contains(fault, "input") || strings.HasPrefix(fault, "needs") || strings.HasPrefix(fault, "lists"):
-		kilntest.TestPostProcessor(t, kilntest.PostProcessorOptions{New: func() kiln.PostProcessor { return mine() }})
+		postProcess()
 	default:
 		kilntest.TestProvisioner(t, kilntest.ProvisionerOptions{New: func() kiln.Provisioner { return mine() }})
 		if fault == "none" {
-			kilntest.TestPostProcessor(t, kilntest.PostProcessorOptions{New: func() kiln.PostProcessor { return mine() }})
+			postProcess()
 			kilntest.TestDataSource(t, kilntest.DataSourceOptions{New: func() kiln.DataSource { return mine() }})
 		}
 	}
