@@ -10,7 +10,9 @@ import (
 
 // pooled are functions of connections that their client keeps for the next call, and of
 // the servers of tests.
-var pooled = []string{"net/http.(*persistConn)", "net/http.(*conn)", "net/http.(*Server)", "net/http.(*Transport)"}
+var pooled = []string{
+	"net/http.(*persistConn)", "net/http.(*conn)", "net/http.(*Server)", "net/http.(*Transport)",
+}
 
 // goroutines are the stacks of all goroutines but the caller's and those of connections
 // that are kept; the first line names each.

@@ -79,11 +79,11 @@ func (f *faulty) Read(ctx context.Context) (any, error) {
 	return map[string]any{f.Fault: 1}, ctx.Err()
 }
 
-func (f *faulty) Shape() any {
+func (f *faulty) Traits() kiln.Traits {
 	if f.Fault == "gives another shape" {
-		return map[string]any{"x": 1}
+		return kiln.Traits{Shape: map[string]any{"x": 1}}
 	}
-	return map[string]any{f.Fault: 2}
+	return kiln.Traits{Shape: map[string]any{f.Fault: 2}}
 }
 
 // faults are the promises, and what the suites say of one who breaks them.
@@ -113,6 +113,10 @@ func TestSubject(t *testing.T) {
 		t.Skip("it is run by TestSuites")
 	}
 	mine := func() *faulty { return &faulty{Fault: fault, Token: "hush-token"} }
+	postProcess := func() {
+		o := kilntest.PostProcessorOptions{New: func() kiln.PostProcessor { return mine() }}
+		kilntest.TestPostProcessor(t, o)
+	}
 	switch {
 	case fault == "gives another shape":
 		kilntest.TestDataSource(t, kilntest.DataSourceOptions{New: func() kiln.DataSource { return mine() }})
@@ -122,11 +126,11 @@ func TestSubject(t *testing.T) {
 			Slow: func() kiln.Provisioner { return mine() },
 		})
 	case strings.Contains(fault, "input") || strings.HasPrefix(fault, "needs") || strings.HasPrefix(fault, "lists"):
-		kilntest.TestPostProcessor(t, kilntest.PostProcessorOptions{New: func() kiln.PostProcessor { return mine() }})
+		postProcess()
 	default:
 		kilntest.TestProvisioner(t, kilntest.ProvisionerOptions{New: func() kiln.Provisioner { return mine() }})
 		if fault == "none" {
-			kilntest.TestPostProcessor(t, kilntest.PostProcessorOptions{New: func() kiln.PostProcessor { return mine() }})
+			postProcess()
 			kilntest.TestDataSource(t, kilntest.DataSourceOptions{New: func() kiln.DataSource { return mine() }})
 		}
 	}

@@ -7,19 +7,30 @@ import (
 	"testing"
 )
 
+// without are components that there is nothing of to test yet, with the reason.
+var without = map[string]string{"../communicator/winrm": "it refuses to connect"}
+
 // Every component calls the suite of its kind.
 func TestEveryComponentCallsItsSuite(t *testing.T) {
 	for room, suite := range map[string]string{
-		"builder": "TestBuilder", "provisioner": "TestProvisioner",
+		"builder": "TestBuilder", "communicator": "TestCommunicator", "provisioner": "TestProvisioner",
 		"postprocessor": "TestPostProcessor", "datasource": "TestDataSource",
 	} {
-		folders, err := filepath.Glob("../" + room + "/*")
-		if err != nil || len(folders) == 0 {
-			t.Fatalf("%s: %d components, %v", room, len(folders), err)
+		entries, err := os.ReadDir("../" + room)
+		if err != nil || len(entries) == 0 {
+			t.Fatalf("%s: %d components, %v", room, len(entries), err)
 		}
-		for _, folder := range folders {
-			if !calls(t, folder, "kilntest."+suite+"(") {
+		for _, e := range entries {
+			if !e.IsDir() {
+				continue
+			}
+			folder := "../" + room + "/" + e.Name()
+			called := calls(t, folder, "kilntest."+suite+"(")
+			switch why, excused := without[folder]; {
+			case !called && !excused:
 				t.Errorf("%s: no test calls kilntest.%s", folder, suite)
+			case called && excused:
+				t.Errorf("%s calls kilntest.%s: that %s is no excuse any more", folder, suite, why)
 			}
 		}
 	}

@@ -18,5 +18,7 @@ func TestConformance(t *testing.T) {
 			})
 		}
 	}
-	kilntest.TestProvisioner(t, kilntest.ProvisionerOptions{New: inline("echo out; echo err >&2"), Slow: inline("sleep 60")})
+	kilntest.TestProvisioner(t, kilntest.ProvisionerOptions{
+		New: inline("echo out; echo err >&2"), Slow: inline("sleep 60"),
+	})
 }

@@ -1,0 +1,3 @@
+// Package added is a program of its own with components of its own: what CONTRIBUTING
+// says of adding one, followed to the letter.
+package added
