@@ -11,6 +11,7 @@ import (
 
 	"kiln"
 	"kiln/communicator/none"
+	"kiln/guest"
 	"kiln/kilntest"
 	"kiln/schema"
 )
@@ -137,7 +138,7 @@ func FuzzVars(f *testing.F) {
 			return // no variable can hold it
 		}
 		b, _ := kilntest.NewBuild(t)
-		r := runner{p: provisioner(Provisioner{EnvironmentVars: []string{"V=" + value}}), b: b}
+		r := runner{provisioner(Provisioner{EnvironmentVars: []string{"V=" + value}}), &guest.Script{Build: b}}
 		out, err := exec.Command("/bin/sh", "-c", r.vars()+"printenv V; printf x").Output()
 		if err != nil || string(out) != value+"\nx" {
 			t.Errorf("%q came back as %q, %v", value, out, err)
