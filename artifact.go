@@ -10,7 +10,7 @@ import (
 // to the manifest, the screen and the event file as it is.
 type Artifact struct {
 	// Builder is the identifier of what made it, such as "packer.file", which
-	// post-processors look at. The names are Packer's, see builders-local.
+	// post-processors look at. The names are Packer's: docs/compat/builders-local.md.
 	Builder string `json:"builder_id"`
 	// ID names it to the outside world: an image id, or a word such as "File".
 	ID string `json:"id"`

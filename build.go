@@ -19,6 +19,8 @@ type Host struct {
 	Ask func(ctx context.Context, build, question string) (string, error)
 	// Hide makes text unreadable in every sink from now on.
 	Hide func(secret string)
+	// Fetch brings a file to this machine, see [Build.Fetch].
+	Fetch func(ctx context.Context, b *Build, r Remote) (string, error)
 	// Layers are the layer keys for a machine whose start state has the given
 	// identity; nil where layers are not wanted.
 	Layers func(b *Build, identity string) []LayerKey

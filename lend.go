@@ -2,12 +2,14 @@ package kiln
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -51,6 +53,9 @@ func (b *Build) TempDir(name string) (string, Resource, error) {
 func (b *Build) WriteFile(
 	ctx context.Context, path string, mode fs.FileMode, write func(w io.Writer) error,
 ) (Resource, error) {
+	if ctx.Err() != nil {
+		return Resource{}, context.Cause(ctx)
+	}
 	target, err := filepath.Abs(path)
 	if err != nil {
 		return Resource{}, err
@@ -114,4 +119,66 @@ func WriteFile(path string, text []byte, mode fs.FileMode) error {
 		return errors.Join(err, os.Remove(part.Name()))
 	}
 	return nil
+}
+
+// Remote is a file that a build needs and that is somewhere else.
+type Remote struct {
+	// URL is its http, https or file address, or a path on this machine.
+	URL string
+	// Checksum is what its content must have: "sha256:HEX", the same with md5, sha1 or
+	// sha512, or the hexadecimal digits alone, whose number tells which it is.
+	Checksum string
+	// Unchecked allows a Checksum of "none" or "".
+	Unchecked bool
+	// Extension ends the name that a file which was loaded gets here, such as "iso",
+	// for programs that go by it.
+	Extension string
+}
+
+// sumLength is the number of hexadecimal digits of each kind of checksum.
+var sumLength = map[string]int{"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
+
+// Sum is the checksum that is wanted, in lower case, and its kind. Both are empty where
+// nothing is checked.
+func (r Remote) Sum() (kind, digits string, err error) {
+	if r.Checksum == "" || r.Checksum == "none" {
+		if !r.Unchecked {
+			return "", "", Invalid("checksum", "a checksum must be specified")
+		}
+		return "", "", nil
+	}
+	kind, digits, typed := strings.Cut(r.Checksum, ":")
+	kind = strings.ToLower(kind)
+	if !typed {
+		digits = r.Checksum
+		for k, length := range sumLength {
+			if len(digits) == length {
+				kind = k
+			}
+		}
+	}
+	digits = strings.ToLower(digits)
+	switch _, known := sumLength[kind]; {
+	case typed && kind == "file":
+		return "", "", Invalid("checksum", "a list of checksums (%s) is not read in this version: write the checksum itself", r.Checksum)
+	case typed && !known:
+		return "", "", Invalid("checksum", "unsupported checksum type: %s in %q", kind, r.Checksum)
+	}
+	if _, err := hex.DecodeString(digits); err != nil {
+		return "", "", Invalid("checksum", "invalid checksum: %v in %q", err, r.Checksum)
+	}
+	if len(digits) != sumLength[kind] {
+		return "", "", Invalid("checksum", "invalid checksum: %d hexadecimal digits in %q", len(digits), r.Checksum)
+	}
+	return kind, digits, nil
+}
+
+// Fetch returns the path of a file on this machine with the content of r, whole and
+// checked. What has to be loaded is kept for later runs and not to be changed; what is on
+// this machine already is used where it is.
+func (b *Build) Fetch(ctx context.Context, r Remote) (string, error) {
+	if b.host.Fetch == nil {
+		return "", errors.New("nothing can be downloaded here")
+	}
+	return b.host.Fetch(ctx, b, r)
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"kiln/internal/download"
 	"kiln/internal/journal"
 	"maps"
 	"os"
@@ -32,6 +33,11 @@ type Recorder struct {
 	// error is Own's.
 	OnOwn func(n int, r kiln.Resource) error
 	Keys  []kiln.LayerKey // given to whoever asks for layers
+	// Ask answers the build's questions; nil: nobody can be asked.
+	Ask func(ctx context.Context, build, question string) (string, error)
+
+	moments  []moment
+	onMoment func(n int, m moment) error
 }
 
 // NewBuild makes a build that records its events and what it owns.
@@ -45,7 +51,13 @@ func (r *Recorder) Build(t testing.TB) *kiln.Build {
 	run := "test" + kiln.RandomName(8)
 	r.dir = t.TempDir()
 	r.journal = journal.New(r.dir, run, "test")
-	host := kiln.Host{Emit: r.emit, Journal: r, Hide: func(string) {}, Render: render}
+	host := kiln.Host{Emit: r.emit, Journal: r, Hide: func(string) {}, Render: render, Fetch: download.New(t.TempDir()).Fetch}
+	host.Ask = func(ctx context.Context, build, question string) (string, error) {
+		if r.Ask == nil {
+			return "", kiln.ErrNoPrompt
+		}
+		return r.Ask(ctx, build, question)
+	}
 	if r.Keys != nil {
 		host.Layers = func(*kiln.Build, string) []kiln.LayerKey { return r.Keys }
 	}
@@ -68,12 +80,16 @@ func render(b *kiln.Build, text string, vars map[string]any) (string, error) {
 
 func (r *Recorder) emit(e kiln.Event) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.events = append(r.events, e)
+	r.mu.Unlock()
+	_ = r.pass(momentEvent) // an event cannot be refused
 }
 
 // Own records a resource.
 func (r *Recorder) Own(build string, res kiln.Resource) error {
+	if err := r.pass(momentOwn); err != nil {
+		return err
+	}
 	if err := r.journal.Own(build, res); err != nil {
 		return err
 	}
@@ -84,7 +100,7 @@ func (r *Recorder) Own(build string, res kiln.Resource) error {
 	if on != nil {
 		return on(n, res)
 	}
-	return nil
+	return r.pass(momentOwned)
 }
 
 // Gone strikes a resource off.

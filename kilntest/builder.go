@@ -43,7 +43,7 @@ func TestBuilder(t *testing.T, o BuilderOptions) {
 	if open := clean.Balance(); len(open) != 0 {
 		t.Errorf("a whole build leaves in the journal %v", open)
 	}
-	o.destroy(t, artifact)
+	destroy(t, artifact, o.reaper)
 	if left := o.Left(); len(left) != before {
 		t.Fatalf("a whole build leaves %v", left)
 	}
@@ -77,6 +77,10 @@ func end(t *testing.T, b *kiln.Build, artifact *kiln.Artifact) error {
 	return errors.Join(err, b.Settle(t.Context(), artifact.Holds))
 }
 
+func (o BuilderOptions) reaper(owner string) (kiln.Reaper, bool) {
+	return reapers(nil, func() any { return o.New() })(owner)
+}
+
 // cancelled cancels a build as it owns its n-th resource.
 func (o BuilderOptions) cancelled(t *testing.T, n, before int) {
 	t.Helper()
@@ -96,7 +100,7 @@ func (o BuilderOptions) cancelled(t *testing.T, n, before int) {
 	if err := end(t, b, artifact); err != nil {
 		t.Errorf("cancelled at %d: close: %v", n, err)
 	}
-	o.destroy(t, artifact)
+	destroy(t, artifact, o.reaper)
 	if open, left := r.Balance(), o.Left(); len(open) != 0 || len(left) != before {
 		t.Errorf("cancelled at %d: the journal has %v, there is %v", n, open, left)
 	}
@@ -119,54 +123,64 @@ func (o BuilderOptions) crashed(t *testing.T, n, before int) {
 			t.Errorf("crashed at %d: %v", at, err)
 		}
 		open := r.Balance()
-		o.clean(t, r)
+		r.clean(t, o.reaper)
 		if left := o.Left(); len(left) != before {
 			t.Errorf("crashed at %d: after reaping %v there is %v", at, open, left)
 		}
 		if err == nil {
-			o.destroy(t, artifact)
+			destroy(t, artifact, o.reaper)
 			return // there is no such resource: the build was whole
 		}
 	}
 }
 
 // clean does what `kiln cleanup` does after a crash.
-func (o BuilderOptions) clean(t *testing.T, r *Recorder) {
+func (r *Recorder) clean(t *testing.T, reaper func(owner string) (kiln.Reaper, bool)) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r.journal.Crash()
 	cleaner := journal.Cleaner{Dir: r.dir, Reaper: func(_, _, owner string) (kiln.Reaper, error) {
-		reaper, ok := o.reaper(owner)
+		one, ok := reaper(owner)
 		if !ok {
 			return nil, fmt.Errorf("no component %q is a Reaper", owner)
 		}
-		return reaper, nil
+		return one, nil
 	}}
 	if err := cleaner.Clean(ctx, ""); err != nil {
 		t.Errorf("clean up: %v", err)
 	}
 }
 
-// reaper finds who destroys the resources of an owner.
-func (o BuilderOptions) reaper(owner string) (kiln.Reaper, bool) {
-	if owner == "" {
-		return local.Reaper{}, true
+// reapers finds who destroys the resources of an owner: this machine, somebody that the
+// test names, or the component itself.
+func reapers(
+	named func(owner string) (kiln.Reaper, bool), component func() any,
+) func(owner string) (kiln.Reaper, bool) {
+	return func(owner string) (kiln.Reaper, bool) {
+		if owner == "" {
+			return local.Reaper{}, true
+		}
+		if named != nil {
+			if reaper, ok := named(owner); ok {
+				return reaper, true
+			}
+		}
+		reaper, ok := component().(kiln.Reaper)
+		return reaper, ok
 	}
-	reaper, ok := o.New().(kiln.Reaper)
-	return reaper, ok
 }
 
 // destroy destroys an artifact, as a user does who has no more use for it.
-func (o BuilderOptions) destroy(t *testing.T, artifact *kiln.Artifact) {
+func destroy(t *testing.T, artifact *kiln.Artifact, reapers func(owner string) (kiln.Reaper, bool)) {
 	t.Helper()
 	if artifact == nil {
 		return
 	}
 	for _, r := range artifact.Parts() {
-		reaper, ok := o.reaper(r.Owner)
+		reaper, ok := reapers(r.Owner)
 		if !ok {
-			t.Fatalf("%s is owned, and the builder is not a Reaper", r)
+			t.Fatalf("%s is owned, and nobody destroys it", r)
 		}
 		if err := reaper.Reap(t.Context(), r); err != nil {
 			t.Errorf("destroy %s: %v", r, err)

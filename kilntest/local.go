@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"time"
 
 	"kiln"
 )
@@ -33,7 +34,11 @@ func (l *Local) Run(ctx context.Context, cmd *kiln.Cmd) error {
 	}
 	c := exec.CommandContext(ctx, "/bin/sh", "-c", cmd.Command)
 	c.Stdin, c.Stdout, c.Stderr = cmd.Stdin, cmd.Stdout, cmd.Stderr
+	c.WaitDelay = 100 * time.Millisecond // for what the shell started and left behind
 	err := c.Run()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return &kiln.ExitError{Code: exit.ExitCode()}
@@ -42,7 +47,10 @@ func (l *Local) Run(ctx context.Context, cmd *kiln.Cmd) error {
 }
 
 // Upload writes one file.
-func (l *Local) Upload(_ context.Context, up *kiln.Upload) error {
+func (l *Local) Upload(ctx context.Context, up *kiln.Upload) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	content := up.Content
 	if content == nil {
 		text, err := os.ReadFile(up.Source)
@@ -59,7 +67,10 @@ func (l *Local) Upload(_ context.Context, up *kiln.Upload) error {
 }
 
 // Download reads one file.
-func (l *Local) Download(_ context.Context, down *kiln.Download) error {
+func (l *Local) Download(ctx context.Context, down *kiln.Download) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	text, err := os.ReadFile(down.Source)
 	if err == nil {
 		_, err = down.Writer.Write(text)

@@ -397,3 +397,33 @@ func (t *Type) write(val cty.Value, v reflect.Value) {
 		v.SetInt(n)
 	}
 }
+
+// Clone returns a copy of the component that v points to, with copies of what was
+// offered to it.
+func Clone(v any) any {
+	from := reflect.ValueOf(v).Elem()
+	to := reflect.New(from.Type())
+	to.Elem().Set(from)
+	for _, at := range bind(from).offers {
+		all := from.FieldByIndex(at)
+		copies := reflect.MakeMap(all.Type())
+		for it := all.MapRange(); it.Next(); {
+			one := reflect.New(it.Value().Elem().Type().Elem())
+			one.Elem().Set(it.Value().Elem().Elem())
+			copies.SetMapIndex(it.Key(), one)
+		}
+		to.Elem().FieldByIndex(at).Set(copies)
+	}
+	return to.Interface()
+}
+
+// CopyOptions gives the named options of a component the values that they have in
+// another one of its type.
+func CopyOptions(dst, from any, names map[string]bool) {
+	to, other := reflect.ValueOf(dst).Elem(), reflect.ValueOf(from).Elem()
+	b, theirs := bind(to), bind(other)
+	for name := range names {
+		f, g := b.Field(name), theirs.Field(name)
+		b.places[f].in(to, f).Set(theirs.places[g].in(other, g))
+	}
+}

@@ -10,11 +10,11 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// unknownText stands for a string that is not known yet, as it does in Packer.
-const unknownText = "<unknown>"
+// Placeholder stands for a string that is not known yet, as it does in Packer.
+const Placeholder = "<unknown>"
 
 // isUnknown reports whether a value is the text that stands for one not known yet.
-func isUnknown(val cty.Value) bool { return isText(val) && val.AsString() == unknownText }
+func isUnknown(val cty.Value) bool { return isText(val) && val.AsString() == Placeholder }
 
 // isBlank reports whether a value is the empty text, which legacy JSON also writes
 // for what is left open.
@@ -45,10 +45,10 @@ func known(val cty.Value) cty.Value {
 		case ty.IsMapType():
 			return cty.MapValEmpty(ty.ElementType()), nil
 		}
-		return cty.StringVal(unknownText), nil
+		return cty.StringVal(Placeholder), nil
 	})
 	if err != nil {
-		return cty.StringVal(unknownText)
+		return cty.StringVal(Placeholder)
 	}
 	return out
 }

@@ -36,13 +36,26 @@ func toCty(v reflect.Value) cty.Value {
 		for i := range v.Len() {
 			items = append(items, toCty(v.Index(i)))
 		}
-		return cty.TupleVal(items)
+		switch {
+		case v.Type().Elem().Kind() != reflect.String:
+			return cty.TupleVal(items)
+		case len(items) == 0:
+			return cty.ListValEmpty(cty.String)
+		}
+		return cty.ListVal(items)
 	case reflect.Map:
 		items := map[string]cty.Value{}
 		for it := v.MapRange(); it.Next(); {
 			items[it.Key().String()] = toCty(it.Value())
 		}
-		return cty.ObjectVal(items)
+		// Of strings alone: the type is the same whatever is in it, as Shape promises.
+		switch {
+		case v.Type().Elem().Kind() != reflect.String:
+			return cty.ObjectVal(items)
+		case len(items) == 0:
+			return cty.MapValEmpty(cty.String)
+		}
+		return cty.MapVal(items)
 	case reflect.Struct:
 		items := map[string]cty.Value{}
 		b := bind(v)

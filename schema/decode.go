@@ -24,7 +24,13 @@ type Decoder struct {
 	// Skip tells names on the top level that are not the component's own.
 	Skip func(name string) bool
 	// Unknown, if set, is called for each option whose value is not wholly known yet.
-	Unknown func(option string, attr *hcl.Attribute)
+	// Options of nested blocks are named block.option. Expr is nil for a plain value.
+	Unknown func(option string, expr hcl.Expression, rng hcl.Range)
+	// Option, if set, is called before each option of the top level is decoded.
+	Option func(name string)
+	// Only, if set, names the options of the top level that are decoded. The others
+	// stay as they are, and nothing is said about names or about what is missing.
+	Only map[string]bool
 
 	overlay bool // lists are laid over those that are there
 }
@@ -38,14 +44,43 @@ func (d *Decoder) Body(body hcl.Body, dst any) (Positions, hcl.Diagnostics) {
 	r, done := open(dst)
 	defer done()
 	pos := Positions{}
-	r.defaults()
+	r.defaults(d.Only)
 	var diags hcl.Diagnostics
 	if d.Weak {
 		diags = d.weakBody(body, r, pos)
 	} else {
 		diags = d.strictBody(body, r, pos, true)
 	}
+	if d.Only != nil {
+		return pos, diags
+	}
 	return pos, append(diags, missing(r.Block, pos, body.MissingItemRange())...)
+}
+
+// wants reports whether an option of the top level is to be decoded.
+func (d *Decoder) wants(f *Field, top bool) bool {
+	if !top {
+		return true
+	}
+	if d.Only != nil && !d.Only[f.Name] {
+		return false
+	}
+	if d.Option != nil {
+		d.Option(f.Name)
+	}
+	return true
+}
+
+// within is the decoder of a nested block.
+func (d *Decoder) within(block *Field) *Decoder {
+	if d.Unknown == nil {
+		return d
+	}
+	sub := *d
+	sub.Unknown = func(option string, expr hcl.Expression, rng hcl.Range) {
+		d.Unknown(block.Name+"."+option, expr, rng)
+	}
+	return &sub
 }
 
 // Value decodes an object value over dst, as provisioner overrides do: scalars
@@ -61,7 +96,7 @@ func (d *Decoder) Value(val cty.Value, rng hcl.Range, dst any) hcl.Diagnostics {
 // Defaults sets every zero field of dst that has a default.
 func Defaults(dst any) {
 	r, done := open(dst)
-	r.defaults()
+	r.defaults(nil)
 	done()
 }
 
@@ -81,9 +116,14 @@ func missing(b *Block, pos Positions, rng hcl.Range) (diags hcl.Diagnostics) {
 func (d *Decoder) strictBody(body hcl.Body, r *Record, pos Positions, top bool) hcl.Diagnostics {
 	b := r.Block
 	content, rest, diags := body.PartialContent(b.body)
-	diags = append(diags, d.unknown(rest, b, top)...)
+	if d.Only == nil || !top {
+		diags = append(diags, d.unknown(rest, b, top)...)
+	}
 	for _, attr := range sorted(content.Attributes) {
 		f := b.names[attr.Name]
+		if !d.wants(f, top) {
+			continue
+		}
 		if f.Refused != "" {
 			diags = append(diags, refused(attr.Name, f, attr.NameRange))
 			continue
@@ -100,13 +140,16 @@ func (d *Decoder) strictBody(body hcl.Body, r *Record, pos Positions, top bool) 
 		}
 		pos[f.Name] = attr.Expr.Range()
 		if d.Unknown != nil && !val.IsWhollyKnown() {
-			d.Unknown(f.Name, attr)
+			d.Unknown(f.Name, attr.Expr, attr.Range)
 		}
 		diags = append(diags, d.attribute(f, r, val, attr.Expr.Range())...)
 	}
 	seen := map[string]bool{}
 	for _, blk := range content.Blocks {
 		f := b.names[blk.Type]
+		if !d.wants(f, top) {
+			continue
+		}
 		if f.Refused != "" {
 			diags = append(diags, refused(blk.Type, f, blk.DefRange))
 			continue
@@ -120,8 +163,8 @@ func (d *Decoder) strictBody(body hcl.Body, r *Record, pos Positions, top bool) 
 		pos[f.Name] = blk.DefRange
 		inner := Positions{}
 		target := r.nested(f, -1)
-		target.defaults()
-		diags = append(diags, d.strictBody(blk.Body, target, inner, false)...)
+		target.defaults(nil)
+		diags = append(diags, d.within(f).strictBody(blk.Body, target, inner, false)...)
 		diags = append(diags, missing(f.Block, inner, blk.Body.MissingItemRange())...)
 	}
 	return diags
@@ -161,7 +204,12 @@ func (d *Decoder) weakBody(body hcl.Body, r *Record, pos Positions) hcl.Diagnost
 		}
 		f := b.FieldFold(attr.Name)
 		if f == nil {
-			diags = append(diags, unknownKey(attr.Name, b, attr.NameRange))
+			if d.Only == nil {
+				diags = append(diags, unknownKey(attr.Name, b, attr.NameRange))
+			}
+			continue
+		}
+		if !d.wants(f, true) {
 			continue
 		}
 		if f.Refused != "" {
@@ -175,7 +223,7 @@ func (d *Decoder) weakBody(body hcl.Body, r *Record, pos Positions) hcl.Diagnost
 		}
 		pos[f.Name] = attr.Expr.Range()
 		if d.Unknown != nil && !val.IsWhollyKnown() {
-			d.Unknown(f.Name, attr)
+			d.Unknown(f.Name, attr.Expr, attr.Range)
 		}
 		diags = append(diags, d.attribute(f, r, val, attr.Expr.Range())...)
 	}
@@ -225,7 +273,7 @@ func (d *Decoder) attribute(f *Field, r *Record, val cty.Value, rng hcl.Range) h
 
 func oneOf(f *Field, val cty.Value) error {
 	for _, s := range texts(val) {
-		if s != "" && s != unknownText && !slices.Contains(f.OneOf, s) {
+		if s != "" && s != Placeholder && !slices.Contains(f.OneOf, s) {
 			err := fmt.Errorf("%q is not one of %s", s, strings.Join(f.OneOf, ", "))
 			if near := Suggest(s, f.OneOf); near != "" {
 				err = fmt.Errorf("%w (did you mean %q?)", err, near)
@@ -249,7 +297,7 @@ func (d *Decoder) blocks(f *Field, r *Record, val cty.Value, rng hcl.Range) (dia
 	}
 	for i, item := range items {
 		target := r.nested(f, i)
-		target.defaults()
+		target.defaults(nil)
 		inner := Positions{}
 		more := d.object(item, rng, target, inner, false)
 		if !more.HasErrors() {
@@ -280,6 +328,7 @@ func (d *Decoder) object(val cty.Value, rng hcl.Range, r *Record, pos Positions,
 			f = b.FieldFold(name)
 		}
 		switch {
+		case top && f == nil && d.Only != nil || f != nil && !d.wants(f, top):
 		case f == nil && d.Weak:
 			diags = append(diags, unknownKey(name, b, rng))
 		case f == nil:
@@ -293,6 +342,9 @@ func (d *Decoder) object(val cty.Value, rng hcl.Range, r *Record, pos Positions,
 		case !item.IsNull():
 			if pos != nil {
 				pos[f.Name] = rng
+			}
+			if top && d.Unknown != nil && !item.IsWhollyKnown() {
+				d.Unknown(f.Name, nil, rng)
 			}
 			diags = append(diags, d.attribute(f, r, item, rng)...)
 		}

@@ -72,14 +72,18 @@ func (r *Record) empty() bool {
 	return true
 }
 
-// defaults sets every field without a value that has a default.
-func (r *Record) defaults() {
+// defaults sets every field without a value that has a default, of those in only where
+// that is not nil.
+func (r *Record) defaults(only map[string]bool) {
 	for _, f := range r.Block.Fields {
+		if only != nil && !only[f.Name] {
+			continue
+		}
 		if f.HasDefault && r.isZero(f) {
 			r.put(f, f.initial)
 		}
 		if f.Kind == Single && !f.Nullable {
-			r.nested(f, 0).defaults()
+			r.nested(f, 0).defaults(nil)
 		}
 	}
 }

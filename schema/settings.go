@@ -77,7 +77,7 @@ func (r *Record) secrets() (all []string) {
 			all = append(all, texts(r.values[f.Name])...)
 		}
 	}
-	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == unknownText })
+	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == Placeholder })
 }
 
 // Value is a field of a decoded component with what it holds.

@@ -52,6 +52,8 @@ var rules = []struct{ from, to, but, why string }{
 	{"internal/redact", "kiln/internal", "", "the redactor is in front of all sinks and knows none of them"},
 	{"internal/journal", "kiln/internal", "", "the journal is below all others"},
 	{"internal/journal", "kiln/driver", "", "the journal is handed who destroys things"},
+	{"internal/download", "kiln/internal", "", "it is lent to builds, and knows the vocabulary alone"},
+	{"internal/download", "kiln/driver", "", "it is lent to builds, and knows the vocabulary alone"},
 	{"internal/history", "kiln/internal", "", "a record is made of events only"},
 	{"internal/trace", "kiln/internal", "", "spans are made of events only"},
 	{"internal/plugin", "kiln/internal", "", "plugins are files; who runs them is another concern"},

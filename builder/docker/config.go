@@ -120,7 +120,7 @@ func (c *Builder) Validate() error {
 	}
 	for _, change := range c.Changes {
 		word, _, _ := strings.Cut(strings.TrimSpace(change), " ")
-		if !contains(instructions, strings.ToUpper(word)) && change != "<unknown>" {
+		if !contains(instructions, strings.ToUpper(word)) {
 			errs = append(errs, kiln.Invalid("changes", "%q is no instruction that a commit can have: they are %s", change, strings.Join(instructions, ", ")))
 		}
 	}

@@ -62,7 +62,8 @@ func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
 	m.b.Say("Using docker communicator to connect: %s", m.ip)
 	m.b.SetAccess(kiln.Access{Type: "docker", Host: m.ip})
 	m.docker = way.New(m.engine, m.name, way.Options{
-		User: m.cfg.ExecUser, Terminal: m.cfg.Terminal(), FixOwner: m.cfg.FixUploadOwner, Ready: m.ready})
+		User: m.cfg.ExecUser, Terminal: m.cfg.Terminal(), FixOwner: m.cfg.FixUploadOwner, Ready: m.ready,
+	})
 	return m.docker, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/internal/download"
 	"kiln/internal/engine"
 	"kiln/internal/journal"
 	"kiln/internal/template"
@@ -141,7 +142,7 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 	o := engine.Options{
 		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Parallel: f.parallel, OnError: f.onError.value,
 		Debug: f.debug, Force: f.force, Version: kilnVersion, Journal: j, Hide: p.redactor.Add, Sink: sinks.Event,
-		Ask: p.asker(sinks, f), Reaper: reaper, Hard: hard,
+		Ask: p.asker(sinks, f), Reaper: reaper, Hard: hard, Fetch: download.New(filepath.Join(dir, "downloads")).Fetch,
 	}
 	if p.asPacker() {
 		o.Version = packerVersion

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// checkConfig reads Packer's core configuration file, see cli.md 12. Nothing in it
+// checkConfig reads Packer's core configuration file, see docs/compat/cli.md 12. Nothing in it
 // matters to Kiln, which asks nobody for updates; what Packer refuses in it is
 // refused here too, so that a job that is set up wrongly shows it.
 func checkConfig(env func(string) string) error {

@@ -9,6 +9,7 @@ import (
 
 	"kiln/internal/template"
 	"kiln/internal/template/fix"
+	"kiln/internal/template/load"
 )
 
 type fixFlags struct {
@@ -64,7 +65,7 @@ func fixerList() string {
 func (p *program) validateFixed(ctx context.Context, f fixFlags, fixed []byte) error {
 	o := f.options(ctx, p, "-")
 	o.Stdin = bytes.NewReader(fixed)
-	t, diags := template.Load(ctx, o)
+	t, diags := load.Template(ctx, o)
 	why := "fails to parse"
 	if !diags.HasErrors() {
 		why, diags = "failed to validate", t.Validate()

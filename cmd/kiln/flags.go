@@ -10,6 +10,7 @@ import (
 
 	"kiln/internal/secrets"
 	"kiln/internal/template"
+	"kiln/internal/template/load"
 )
 
 // words is a flag that may be given several times, each a comma list.
@@ -98,7 +99,7 @@ func (f *templateFlags) options(ctx context.Context, p *program, path string) te
 
 // load loads a template and shows what is wrong with it.
 func (p *program) load(ctx context.Context, o template.Options) (*template.Template, error) {
-	t, diags := template.Load(ctx, o)
+	t, diags := load.Template(ctx, o)
 	return t, p.show(diags)
 }
 

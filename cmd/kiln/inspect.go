@@ -60,7 +60,7 @@ var inspectCommand = &command{
 	},
 }
 
-// inspectHCL is the layout of cli.md 5 for HCL2.
+// inspectHCL is the layout of docs/compat/cli.md 5 for HCL2.
 func inspectHCL(t *template.Template) string {
 	var b strings.Builder
 	b.WriteString("Packer Inspect: HCL2 mode\n\n" + t.Dump())
@@ -106,7 +106,7 @@ func list(b *strings.Builder, indent string, names []template.Named, none string
 	}
 }
 
-// inspectJSON is the layout of cli.md 5 for legacy JSON.
+// inspectJSON is the layout of docs/compat/cli.md 5 for legacy JSON.
 func inspectJSON(t *template.Template) string {
 	var b strings.Builder
 	b.WriteString("Packer Inspect: JSON mode\n")

@@ -60,7 +60,7 @@ func (p *program) print(kind, text string) {
 // warn prints on standard error what does not make a command fail.
 func (p *program) warn(err error) { fmt.Fprintf(p.errs, "Warning: %s\n", err) }
 
-// record prints a machine-readable line, see cli.md 3.
+// record prints a machine-readable line, see docs/compat/cli.md 3.
 func (p *program) record(target, kind string, data ...string) {
 	now := time.Now()
 	// As with other messages, that it cannot be printed changes nothing.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"flag"
 
-	"kiln/internal/template"
+	"kiln/internal/template/hcl2"
 	"kiln/schema/docs"
 )
 
@@ -38,6 +38,6 @@ var schemaCommand = &command{
 
 func editorSchema() (*docs.Editor, error) {
 	language := docs.Language{Kiln: kilnVersion, Packer: packerVersion,
-		Blocks: template.Blocks(), Functions: template.Functions(), Engine: template.EngineFunctions()}
+		Blocks: hcl2.Blocks(), Functions: hcl2.Functions(), Engine: hcl2.EngineFunctions()}
 	return docs.EditorSchema(language, described())
 }

@@ -239,7 +239,7 @@ func begin(ctx context.Context, s session, command string, pty bool) error {
 
 func request(s session, command string, pty bool) error {
 	if pty {
-		// 40 rows of 80 columns, no echo, 14400 baud: communicators.md 3.
+		// 40 rows of 80 columns, no echo, 14400 baud: docs/compat/communicators.md 3.
 		modes := []byte{53, 0, 0, 0, 0, 128, 0, 0, 0x38, 0x40, 129, 0, 0, 0x38, 0x40, 0}
 		ok, err := s.SendRequest("pty-req", true, ssh.Marshal(struct {
 			Term             string

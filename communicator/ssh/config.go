@@ -17,7 +17,7 @@ import (
 	"kiln"
 )
 
-// Config is what a template may say about SSH: communicators.md 3.
+// Config is what a template may say about SSH: docs/compat/communicators.md 3.
 type Config struct {
 	// Address of the machine; most builders know it themselves.
 	Host string `kiln:"ssh_host"`

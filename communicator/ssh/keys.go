@@ -21,7 +21,7 @@ type KeyPair struct {
 	Public  string // a line of authorized_keys
 }
 
-// NewKeyPair makes a key of the given type, with the forms of communicators.md
+// NewKeyPair makes a key of the given type, with the forms of docs/compat/communicators.md
 // 3.2: PKCS#8 for rsa and ecdsa, OpenSSH's own for ed25519. Bits of 0 mean the
 // usual length.
 func NewKeyPair(kind string, bits int, comment string) (*KeyPair, error) {

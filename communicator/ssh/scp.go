@@ -17,7 +17,7 @@ import (
 	"kiln/guest/tree"
 )
 
-// scpUpload speaks the classic protocol of scp: communicators.md 3.5. The answers
+// scpUpload speaks the classic protocol of scp: docs/compat/communicators.md 3.5. The answers
 // are read beside the sending, so that a tree does not cost a round trip a file.
 func (c *client) scpUpload(ctx context.Context, up *kiln.Upload) error {
 	isTree, err := checkSource(up)

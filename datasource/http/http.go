@@ -42,7 +42,7 @@ var methods = []string{"HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH
 // Validate reports all that is wrong.
 func (d *DataSource) Validate() error {
 	var errs []error
-	if u, err := url.Parse(d.URL); err != nil || d.URL != "<unknown>" && u.Scheme != "http" && u.Scheme != "https" {
+	if u, err := url.Parse(d.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" {
 		errs = append(errs, kiln.Invalid("url", "%q is no http or https address", d.URL))
 	}
 	if !slices.Contains(methods, d.Method) {

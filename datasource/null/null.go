@@ -28,7 +28,12 @@ func (d *DataSource) Validate() error {
 }
 
 // Read gives the value back.
-func (d *DataSource) Read(context.Context) (any, error) { return Output{d.Input}, nil }
+func (d *DataSource) Read(ctx context.Context) (any, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return Output{d.Input}, nil
+}
 
 // Shape is what Read gives.
 func (d *DataSource) Traits() kiln.Traits { return kiln.Traits{Shape: Output{}} }

@@ -66,7 +66,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, kiln.Invalid("inline", "You may only specify one of the following options: Command, Inline, Script or Scripts. Please consolidate these options in your config."))
 	}
 	for _, s := range c.files() {
-		if _, err := os.Stat(s); err != nil && s != "<unknown>" {
+		if _, err := os.Stat(s); err != nil {
 			field := "scripts"
 			if c.Script != "" {
 				field = "script"
@@ -75,7 +75,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for _, v := range c.EnvironmentVars {
-		if name, _, ok := strings.Cut(v, "="); (!ok || name == "") && v != "<unknown>" {
+		if name, _, ok := strings.Cut(v, "="); !ok || name == "" {
 			errs = append(errs, kiln.Invalid("environment_vars", "Environment variable not in format 'key=value': %s", v))
 		}
 	}

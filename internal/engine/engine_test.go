@@ -17,6 +17,7 @@ import (
 	"kiln/driver/local"
 	"kiln/internal/journal"
 	"kiln/internal/template"
+	"kiln/internal/template/load"
 )
 
 // world is where fake machines, images and layers live.
@@ -181,7 +182,7 @@ func components() kiln.Components {
 func bake(t *testing.T, text string, change func(*Options)) ([]Result, string, int) {
 	t.Helper()
 	dir := t.TempDir()
-	tmpl, diags := template.Load(t.Context(), template.Options{Path: "-", Stdin: strings.NewReader(text), Components: components(), PackerVersion: "1.16.0", KilnVersion: "1"})
+	tmpl, diags := load.Template(t.Context(), template.Options{Path: "-", Stdin: strings.NewReader(text), Components: components(), PackerVersion: "1.16.0", KilnVersion: "1"})
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
@@ -310,7 +311,7 @@ func TestCancelled(t *testing.T) {
 	here = &world{things: map[string]bool{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	tmpl, _ := template.Load(t.Context(), template.Options{Path: "-", Stdin: strings.NewReader(`{"builders":[{"type":"fake"}]}`), Components: components(), PackerVersion: "1.16.0"})
+	tmpl, _ := load.Template(t.Context(), template.Options{Path: "-", Stdin: strings.NewReader(`{"builders":[{"type":"fake"}]}`), Components: components(), PackerVersion: "1.16.0"})
 	builds, _ := tmpl.Builds(t.Context())
 	plan, _ := NewPlan(builds)
 	var end kiln.Event

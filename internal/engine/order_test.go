@@ -12,6 +12,7 @@ import (
 	"kiln"
 	"kiln/internal/journal"
 	"kiln/internal/template"
+	"kiln/internal/template/load"
 )
 
 // FindLayer makes the fake builder a store of layers.
@@ -65,13 +66,15 @@ build {
 }
 `
 
-func planOf(t *testing.T, text string) *Plan {
+func planOf(t *testing.T, text string) *Plan { t.Helper(); return planWith(t, text, components()) }
+
+func planWith(t *testing.T, text string, c kiln.Components) *Plan {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "t.pkr.hcl")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	tmpl, diags := template.Load(t.Context(), template.Options{Path: path, Components: components(), PackerVersion: "1.16.0", KilnVersion: "1"})
+	tmpl, diags := load.Template(t.Context(), template.Options{Path: path, Components: c, PackerVersion: "1.16.0", KilnVersion: "1"})
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}

@@ -29,6 +29,7 @@ type Options struct {
 	Hide      func(secret string) // told of each secret that a build meets; nil: nobody
 	Sink      func(kiln.Event)
 	Ask       func(ctx context.Context, build, question string) (string, error)
+	Fetch     func(ctx context.Context, b *kiln.Build, r kiln.Remote) (string, error)
 	Reaper    func(owner string) (kiln.Reaper, bool)
 	CloseTime time.Duration // bound on cleaning up after one build; 0: five minutes
 	// Hard is cancelled when even cleaning up has to stop. Nil: never.
@@ -177,7 +178,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	begin := time.Now()
 	t := job.Template
 	w := &work{runner: r, job: job}
-	host := kiln.Host{Emit: r.Sink, Journal: r.Journal, Ask: w.ask, Hide: r.Hide, Render: w.render}
+	host := kiln.Host{Emit: r.Sink, Journal: r.Journal, Ask: w.ask, Hide: r.Hide, Render: w.render, Fetch: r.Fetch}
 	if r.Layers != nil {
 		host.Layers = w.layerKeys
 	}

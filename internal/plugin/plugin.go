@@ -1,5 +1,5 @@
 // Package plugin finds, installs and removes plugin binaries in the folder that
-// Packer keeps them in: plugin-protocol.md 1.
+// Packer keeps them in: docs/compat/plugin-protocol.md 1.
 package plugin
 
 import (
@@ -164,7 +164,7 @@ func Installed(ctx context.Context, dir string, o Options) ([]Plugin, error) {
 	return all, err
 }
 
-// inspect checks one file by the rules of plugin-protocol.md 1.4.
+// inspect checks one file by the rules of docs/compat/plugin-protocol.md 1.4.
 func inspect(ctx context.Context, dir, path string, o Options) (*Plugin, error) {
 	m := binary.FindStringSubmatch(filepath.Base(path))
 	if m == nil {

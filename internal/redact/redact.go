@@ -90,6 +90,9 @@ func index(forms map[string]bool) *known {
 	return k
 }
 
+// Holds reports whether text holds a known secret in any form.
+func (r *Redactor) Holds(text string) bool { return r.mask(text) != text }
+
 // mask is text with every known secret replaced.
 func (r *Redactor) mask(text string) string {
 	k := r.known.Load()

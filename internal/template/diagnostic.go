@@ -50,8 +50,8 @@ func Errorf(summary, detail string) Diagnostics {
 	return Diagnostics{{Severity: Error, Summary: summary, Detail: detail}}
 }
 
-// tidy sorts diagnostics by their place and leaves out those that say the same.
-func (ds Diagnostics) tidy() Diagnostics {
+// Tidy sorts diagnostics by their place and leaves out those that say the same.
+func (ds Diagnostics) Tidy() Diagnostics {
 	out := slices.Clone(ds)
 	sort.SliceStable(out, func(i, j int) bool {
 		a, b := out[i], out[j]
@@ -67,8 +67,10 @@ func (ds Diagnostics) tidy() Diagnostics {
 		return a.Column < b.Column
 	})
 	var tidied Diagnostics
+	seen := map[Diagnostic]bool{}
 	for _, d := range out {
-		if !slices.Contains(tidied, d) {
+		if !seen[d] {
+			seen[d] = true
 			tidied = append(tidied, d)
 		}
 	}
@@ -80,7 +82,7 @@ type WriteOptions struct {
 	Width int // columns at which details are wrapped; 0: 80
 }
 
-// Write shows diagnostics in the layout of cli.md 1.5, with a mark under what is
+// Write shows diagnostics in the layout of docs/compat/cli.md 1.5, with a mark under what is
 // to blame.
 func (ds Diagnostics) Write(w io.Writer, o WriteOptions) {
 	if o.Width == 0 {
@@ -135,18 +137,25 @@ func wrapText(line string, width int) string {
 	return b.String()
 }
 
-// sources are the texts of all files that diagnostics may point into.
-type sources struct {
+// Texts are the texts of all files that diagnostics may point into.
+type Texts struct {
 	text map[string][]byte
 	hcl  map[string]*hcl.File
 }
 
-func newSources() *sources {
-	return &sources{text: map[string][]byte{}, hcl: map[string]*hcl.File{}}
+// NewTexts is empty.
+func NewTexts() *Texts {
+	return &Texts{text: map[string][]byte{}, hcl: map[string]*hcl.File{}}
 }
 
-// convert gives hcl's diagnostics our form, with the line they are about.
-func (s *sources) convert(in hcl.Diagnostics) Diagnostics {
+// Add adds a file by the name that diagnostics have for it.
+func (s *Texts) Add(name string, text []byte) { s.text[name] = text }
+
+// Parsed adds what a file was parsed to, which says in which block a place is.
+func (s *Texts) Parsed(name string, f *hcl.File) { s.hcl[name] = f }
+
+// Convert gives hcl's diagnostics our form, with the line they are about.
+func (s *Texts) Convert(in hcl.Diagnostics) Diagnostics {
 	var out Diagnostics
 	for _, d := range in {
 		if d == nil {
@@ -164,12 +173,12 @@ func (s *sources) convert(in hcl.Diagnostics) Diagnostics {
 	return out
 }
 
-func (s *sources) locate(d Diagnostic, rng hcl.Range) Diagnostic {
+func (s *Texts) locate(d Diagnostic, rng hcl.Range) Diagnostic {
 	d.File, d.Line, d.Column = rng.Filename, rng.Start.Line, rng.Start.Column
 	if f := s.hcl[rng.Filename]; f != nil && !strings.HasSuffix(rng.Filename, ".json") {
 		d.Context = hcled.ContextString(f, rng.Start.Byte)
 	}
-	d.Excerpt = lineAt(s.text[rng.Filename], rng.Start.Line)
+	d.Excerpt = LineAt(s.text[rng.Filename], rng.Start.Line)
 	switch {
 	case rng.End.Line == rng.Start.Line:
 		d.Marked = max(1, rng.End.Column-rng.Start.Column)
@@ -186,7 +195,8 @@ func (s *sources) locate(d Diagnostic, rng hcl.Range) Diagnostic {
 	return d
 }
 
-func lineAt(text []byte, n int) string {
+// LineAt is the line of a text with a number, from 1.
+func LineAt(text []byte, n int) string {
 	for i := 1; ; i++ {
 		line, rest, more := bytes.Cut(text, []byte{'\n'})
 		if i == n {
@@ -199,17 +209,18 @@ func lineAt(text []byte, n int) string {
 	}
 }
 
-// errorAt is an error at a place.
-func errorAt(rng hcl.Range, summary, detail string) *hcl.Diagnostic {
+// ErrorAt is an error at a place.
+func ErrorAt(rng hcl.Range, summary, detail string) *hcl.Diagnostic {
 	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: rng.Ptr()}
 }
 
-func errorf(rng hcl.Range, summary, format string, args ...any) *hcl.Diagnostic {
-	return errorAt(rng, summary, fmt.Sprintf(format, args...))
+// ErrorfAt is an error at a place, with a formatted detail.
+func ErrorfAt(rng hcl.Range, summary, format string, args ...any) *hcl.Diagnostic {
+	return ErrorAt(rng, summary, fmt.Sprintf(format, args...))
 }
 
-// display is a path as it is shown: relative paths stay as the user gave them.
-func display(path string) string { return filepath.ToSlash(path) }
+// Display is a path as it is shown: relative paths stay as the user gave them.
+func Display(path string) string { return filepath.ToSlash(path) }
 
 // Diagnose is an error about a file's text, where it has places, in our form.
 func Diagnose(name string, text []byte, err error) (Diagnostics, bool) {
@@ -217,7 +228,7 @@ func Diagnose(name string, text []byte, err error) (Diagnostics, bool) {
 	if !errors.As(err, &diags) {
 		return nil, false
 	}
-	s := newSources()
-	s.text[name] = text
-	return s.convert(diags).tidy(), true
+	s := NewTexts()
+	s.Add(name, text)
+	return s.Convert(diags).Tidy(), true
 }

@@ -9,50 +9,64 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// selection keeps which patterns of -only and -except matched something.
+// selection is -only or -except.
 type selection struct {
-	all     []string // names of all builds
-	matched []string // patterns that fitted
+	flag     string
+	patterns []string
+	res      []*regexp.Regexp // of the patterns; nil: they are exact names
+	matched  []bool           // which of them fitted something
 }
 
-// match tells whether a name fits one of the patterns. Without patterns the answer
-// is empty.
-func (s *selection) match(patterns []string, name string, empty bool) (bool, *hcl.Diagnostic) {
-	if len(patterns) == 0 {
-		return empty, nil
-	}
-	found := false
+// newSelection reads patterns, or names where they are none.
+func newSelection(patterns []string, flag string, globs bool) (*selection, *hcl.Diagnostic) {
+	s := &selection{flag: flag, patterns: patterns, matched: make([]bool, len(patterns))}
 	for _, p := range patterns {
+		if !globs {
+			break
+		}
 		re, err := glob(p)
 		if err != nil {
-			flag := "-except"
-			if empty {
-				flag = "-only"
-			}
-			return false, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid " + flag + " pattern", Detail: fmt.Sprintf("%q: %v", p, err)}
+			return nil, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid -" + flag + " pattern", Detail: fmt.Sprintf("%q: %v", p, err)}
 		}
-		if re.MatchString(name) {
-			found = true
-			if !slices.Contains(s.matched, p) {
-				s.matched = append(s.matched, p)
-			}
-		}
+		s.res = append(s.res, re)
 	}
-	return found, nil
+	return s, nil
 }
 
-// unmatched warns of patterns that fit nothing.
-func (s *selection) unmatched(patterns []string, flag string) (diags hcl.Diagnostics) {
-	for _, p := range patterns {
-		if !slices.Contains(s.matched, p) {
-			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: fmt.Sprintf("-%s=%s fits no build", flag, p),
-				Detail: fmt.Sprintf("The builds are: %s", strings.Join(s.all, ", "))})
+// match reports whether a name fits one of the patterns, and ifNone where there are
+// none.
+func (s *selection) match(name string, ifNone bool) bool {
+	if len(s.patterns) == 0 {
+		return ifNone
+	}
+	if s.res == nil {
+		return slices.Contains(s.patterns, name)
+	}
+	found := false
+	for i, re := range s.res {
+		if re.MatchString(name) {
+			found, s.matched[i] = true, true
+		}
+	}
+	return found
+}
+
+// unmatched warns of patterns that fit no build.
+func (s *selection) unmatched(builds []*BuildSpec) (diags hcl.Diagnostics) {
+	var names []string
+	for _, b := range builds {
+		names = append(names, b.Name)
+	}
+	for i, p := range s.patterns {
+		if !s.matched[i] {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: fmt.Sprintf("-%s=%s fits no build", s.flag, p),
+				Detail: fmt.Sprintf("The builds are: %s", strings.Join(names, ", "))})
 		}
 	}
 	return diags
 }
 
-// glob is a pattern of templates.md 3.9 as a regular expression: * also fits dots.
+// glob is a pattern of docs/compat/templates.md 3.9 as a regular expression: * also fits dots.
 func glob(pattern string) (*regexp.Regexp, error) {
 	var b strings.Builder
 	b.WriteString(`(?s)^`)

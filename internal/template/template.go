@@ -8,8 +8,11 @@ import (
 	"io"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"kiln"
 	"kiln/internal/template/interpolate"
+	"kiln/internal/template/outside"
 )
 
 // Options says what to load and with which values.
@@ -20,7 +23,7 @@ type Options struct {
 	ConfigType string    // "json" or "hcl2", where the path does not decide; default json
 	Vars       []string  // "name=value" of -var, in order
 	VarFiles   []string  // of -var-file, in order
-	Only       []string  // selection of builds, see templates.md 3.9
+	Only       []string  // selection of builds, see docs/compat/templates.md 3.9
 	Except     []string
 	Environ    []string // as of os.Environ
 
@@ -38,6 +41,10 @@ type Options struct {
 	Start         time.Time // of the program, for timestamp and isotime
 	Hide          func(secret string)
 	Secrets       interpolate.Secrets // nil: vault and its like are refused
+
+	Secret func(text string) bool // reports whether a text holds a secret; nil: those that were hidden
+	World  *outside.World         // what is outside the template; nil: the machine
+	From   *Bundle                // the template is loaded again from it; nil: from files
 }
 
 // Template is a loaded template: everything that can be known without looking at
@@ -54,7 +61,10 @@ type Template struct {
 	Blocks    []Block // build blocks as they are declared, for inspect
 	Plugins   []Plugin
 
-	load loader
+	options Options
+	lang    Language
+	texts   *Texts
+	built   []*Build // by the last call of Builds
 }
 
 // Format is the language of a template.
@@ -111,127 +121,35 @@ type Block struct {
 // Named is a component with the name the template gives it.
 type Named struct{ Type, Name string }
 
-// loader is what each format does for a Template.
-type loader interface {
-	builds(ctx context.Context) ([]*Build, Diagnostics)
-	validate() Diagnostics
-	eval(line string) (string, Diagnostics)
-	dump() string
-	words() []string
+// Language is what each language does for a Template.
+type Language interface {
+	// Spec resolves variables, locals and data sources and says which builds the
+	// template asks for, with what is wrong with it so far.
+	Spec(ctx context.Context) (*Spec, hcl.Diagnostics)
+	Validate() hcl.Diagnostics
+	Eval(line string) (string, Diagnostics)
+	Dump() string
+	Words() []string
+	// Bundle adds the values of variables and data sources.
+	Bundle(b *Bundle)
 }
 
-// Build is one image to make: a source with its provisioners and
-// post-processors, not yet decoded.
-type Build struct {
-	Name   string // full name, as shown and as -only matches it
-	Source string // PACKER_BUILD_NAME: the source's or builder's own name
-	Alias  string // HCL2: name given in the build block; JSON: the interpolated name
-
-	// Needs are the full names of the builds whose artifacts this one stands on. They
-	// are made first, and Published.
-	Needs []string
-	// Publish tells the others what this build made; nil: none can refer to it.
-	Publish func(*kiln.Artifact)
-
-	Builder      *Component
-	Provisioners []*Provisioner
-	Cleanup      *Provisioner       // error-cleanup-provisioner; nil: none
-	Chains       [][]*PostProcessor // post-processors, already cut by -except
-
-	// Render renders {{ }} text with vars and data as dot, for components and
-	// fields that render while they run.
-	Render func(text string, vars map[string]any) (string, error)
-}
-
-// Component is one configured part of a build. Its body can be decoded as often
-// as is wanted, each time into a new value.
-type Component struct {
-	Kind string // builder, provisioner, post-processor
-	Type string
-	Name string // label for people; may be empty
-	File string // where it is declared
-	Line int
-
-	decode  func(data map[string]any) (any, []Unknown, Diagnostics)
-	unknown []Unknown // of the last Decode with nothing known
-	decoded bool      // there was one
-}
-
-// Unknown is an option whose value is not known before the build runs.
-type Unknown struct {
-	Option string   `json:"option"`
-	From   []string `json:"from,omitempty"` // what it refers to that is not known
-	File   string   `json:"file"`
-	Line   int      `json:"line"`
-}
-
-// Decode makes a new component value and validates it. Data is what the build
-// generated so far; nil means that nothing is known yet, as when a template is
-// only checked.
-func (c *Component) Decode(data map[string]any) (any, Diagnostics) {
-	component, unknown, diags := c.decode(data)
-	if data == nil {
-		c.unknown, c.decoded = unknown, true
-	}
-	return component, diags
-}
-
-// Unknown lists the options whose values were not known at the last Decode with nil.
-func (c *Component) Unknown() []Unknown {
-	if !c.decoded {
-		c.Decode(nil)
-	}
-	return c.unknown
-}
-
-// Provisioner is a provisioner with what the template says around it.
-type Provisioner struct {
-	*Component
-	PauseBefore     time.Duration
-	Timeout         time.Duration
-	MaxRetries      int
-	ContinueOnError bool
-	NoCache         bool // cache = false: its effect is never kept as a layer (Kiln's own)
-}
-
-// PostProcessor is a post-processor with what the template says around it.
-type PostProcessor struct {
-	*Component
-	Keep *bool // keep_input_artifact; nil: not said
-}
-
-// Check decodes every component of the build with nothing known and returns all
-// that is wrong with them.
-func (b *Build) Check() Diagnostics {
-	var diags Diagnostics
-	for _, c := range b.Components() {
-		_, more := c.Decode(nil)
-		diags = append(diags, more...)
-	}
-	return diags
-}
-
-// Components are all components of the build, in the order in which they run.
-func (b *Build) Components() []*Component {
-	all := []*Component{b.Builder}
-	for _, p := range b.Provisioners {
-		all = append(all, p.Component)
-	}
-	if b.Cleanup != nil {
-		all = append(all, b.Cleanup.Component)
-	}
-	for _, chain := range b.Chains {
-		for _, p := range chain {
-			all = append(all, p.Component)
-		}
-	}
-	return all
+// New is a template that its language reads. Options are those that it was asked
+// for with, texts what diagnostics point into.
+func New(o Options, lang Language, texts *Texts) *Template {
+	return &Template{Path: o.Path, options: o, lang: lang, texts: texts}
 }
 
 // Validate checks what can be told without values: names that blocks give each
 // other, versions.
-func (t *Template) Validate() Diagnostics { return t.load.validate() }
+func (t *Template) Validate() Diagnostics { return t.texts.Convert(t.lang.Validate()).Tidy() }
 
-// Builds resolves variables, locals and data sources and lists the builds that
-// were selected, in order. A build that cannot be made is a diagnostic.
-func (t *Template) Builds(ctx context.Context) ([]*Build, Diagnostics) { return t.load.builds(ctx) }
+// Eval evaluates one line as the console does: an expression for HCL2, {{ }} text
+// for legacy JSON. Call Builds first: it gives variables and locals their values.
+func (t *Template) Eval(line string) (string, Diagnostics) { return t.lang.Eval(line) }
+
+// Dump lists the variables as the console's word "variables" does.
+func (t *Template) Dump() string { return t.lang.Dump() }
+
+// Words are the names that an expression can use, for completion.
+func (t *Template) Words() []string { return t.lang.Words() }

@@ -7,8 +7,8 @@ import (
 	goversion "github.com/hashicorp/go-version"
 )
 
-// versionAtLeast tells whether a version is not below another.
-func versionAtLeast(have, want string) (bool, error) {
+// VersionAtLeast reports whether a version is not below another.
+func VersionAtLeast(have, want string) (bool, error) {
 	h, err := goversion.NewVersion(have)
 	if err != nil {
 		return false, err
@@ -20,9 +20,9 @@ func versionAtLeast(have, want string) (bool, error) {
 	return h.GreaterThanOrEqual(w), nil
 }
 
-// versionFits tells whether a version, without its pre-release, meets constraints
+// VersionFits reports whether a version, without its pre-release, meets constraints
 // such as ">= 1.2, < 2".
-func versionFits(have, constraints string) (bool, error) {
+func VersionFits(have, constraints string) (bool, error) {
 	if strings.TrimSpace(constraints) == "" {
 		return false, fmt.Errorf("the constraint is empty")
 	}

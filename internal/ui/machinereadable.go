@@ -9,7 +9,7 @@ import (
 	"kiln"
 )
 
-// MachineReadable writes comma separated records: cli.md 3.
+// MachineReadable writes comma separated records: docs/compat/cli.md 3.
 type MachineReadable struct {
 	out   io.Writer
 	state *runState
@@ -68,7 +68,7 @@ func (m *MachineReadable) Event(e kiln.Event) {
 	}
 }
 
-// end writes results in the order of cli.md 3.
+// end writes results in the order of docs/compat/cli.md 3.
 func (m *MachineReadable) end(e kiln.Event) {
 	m.ui(e, false, "\n==> Wait completed after "+Duration(seconds(e.Seconds)))
 	if e.Result == kiln.OutcomeCancelled {

@@ -14,7 +14,7 @@ type PlainOptions struct {
 	Timestamp bool // begin each message of a build with its time
 }
 
-// Plain writes what Packer writes: cli.md 2.3.
+// Plain writes what Packer writes: docs/compat/cli.md 2.3.
 type Plain struct {
 	out   io.Writer
 	o     PlainOptions

@@ -34,7 +34,7 @@ var hashes = map[string]func() hash.Hash{"md5": md5.New, "sha1": sha1.New, "sha2
 func (p *PostProcessor) Validate() error {
 	var errs []error
 	for _, t := range p.ChecksumTypes {
-		if hashes[t] == nil && t != "<unknown>" {
+		if hashes[t] == nil {
 			errs = append(errs, kiln.Invalid("checksum_types", "Unrecognized checksum type: %s (known are md5, sha1, sha224, sha256, sha384, sha512)", t))
 		}
 	}

@@ -40,7 +40,7 @@ func (p *PostProcessor) Validate() error {
 var extension = regexp.MustCompile(`\.([a-z0-9]+)`)
 
 // form finds out how to pack from the name as the template writes it: the last two
-// extensions count (post-processors.md 4).
+// extensions count (docs/compat/post-processors.md 4).
 func (p *PostProcessor) form() (archive, algorithm string) {
 	name := p.Output
 	if p.Format != "" {

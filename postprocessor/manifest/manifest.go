@@ -34,7 +34,7 @@ func (p *PostProcessor) Traits() kiln.Traits {
 	return kiln.Traits{Keep: kiln.Keep{Default: true, Forced: true}}
 }
 
-// The file's form is Packer's, see post-processors.md 2. The order of keys counts.
+// The file's form is Packer's, see docs/compat/post-processors.md 2. The order of keys counts.
 type file struct {
 	Builds  []json.RawMessage `json:"builds"`
 	LastRun string            `json:"last_run_uuid"`

@@ -48,7 +48,7 @@ func (p *Provisioner) Validate() error {
 		errs = append(errs, kiln.Invalid("destination", "content needs a file name: %q is a folder", p.Destination))
 	}
 	for _, s := range sources {
-		if p.Direction != "upload" || p.Generated || strings.Contains(s, "<unknown>") || strings.Contains(s, "{{") {
+		if p.Direction != "upload" || p.Generated {
 			continue
 		}
 		if _, err := os.Stat(s); err != nil {

@@ -67,12 +67,12 @@ func (p *Provisioner) Validate() error {
 		if p.Script != "" {
 			field = "script"
 		}
-		if _, err := os.Stat(path); err != nil && path != "<unknown>" {
+		if _, err := os.Stat(path); err != nil {
 			errs = append(errs, kiln.Invalid(field, "Bad script '%s': %v", path, err))
 		}
 	}
 	for _, v := range p.EnvironmentVars {
-		if name, _, ok := strings.Cut(v, "="); (!ok || name == "") && v != "<unknown>" {
+		if name, _, ok := strings.Cut(v, "="); !ok || name == "" {
 			errs = append(errs, kiln.Invalid("environment_vars", "Environment variable not in format 'key=value': %s", v))
 		}
 	}

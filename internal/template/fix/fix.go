@@ -1,5 +1,5 @@
 // Package fix rewrites options of legacy JSON templates that were renamed or
-// dropped over the years. The list is that of cli.md 8.
+// dropped over the years. The list is that of docs/compat/cli.md 8.
 package fix
 
 import (

@@ -13,12 +13,6 @@ import (
 
 func times() map[string]function.Function {
 	return map[string]function.Function{
-		"timestamp": function.New(&function.Spec{
-			Type: function.StaticReturnType(cty.String),
-			Impl: func([]cty.Value, cty.Type) (cty.Value, error) {
-				return cty.StringVal(time.Now().UTC().Format(time.RFC3339)), nil
-			},
-		}),
 		"rfc3339_parse": function.New(&function.Spec{
 			Params: []function.Parameter{{Name: "timestamp", Type: cty.String}},
 			Type:   function.StaticReturnType(timeType("unix", cty.Number)),

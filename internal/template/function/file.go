@@ -4,31 +4,32 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/bmatcuk/doublestar/v4"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"kiln/internal/template/outside"
 )
 
 // files are the functions that read files; paths are relative to dir, except where
 // a comment says otherwise.
-func files(dir string) map[string]function.Function {
+func files(dir string, w *outside.World) map[string]function.Function {
 	return map[string]function.Function{
 		// Relative to the working directory.
-		"abspath":    text("path", filepath.Abs),
+		"abspath":    text("path", func(p string) (string, error) { return w.Abs(p), nil }),
 		"basename":   text("path", func(p string) (string, error) { return filepath.Base(p), nil }),
 		"dirname":    text("path", func(p string) (string, error) { return filepath.Dir(p), nil }),
-		"pathexpand": text("path", expand),
-		"file":       text("path", func(p string) (string, error) { return readText(dir, p) }),
+		"pathexpand": text("path", func(p string) (string, error) { return expand(w, p) }),
+		"file":       text("path", func(p string) (string, error) { return readText(w, dir, p) }),
 		// Relative to the working directory, and without ~.
 		"filebase64": text("path", func(p string) (string, error) {
-			b, err := os.ReadFile(p)
+			b, err := w.ReadFile(p)
 			if err != nil {
 				return "", fileError(p, err)
 			}
@@ -38,42 +39,42 @@ func files(dir string) map[string]function.Function {
 			Params: []function.Parameter{{Name: "path", Type: cty.String}},
 			Type:   function.StaticReturnType(cty.Bool),
 			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-				path, err := resolve(dir, args[0].AsString())
+				path, err := resolve(w, dir, args[0].AsString())
 				if err != nil {
 					return cty.NilVal, err
 				}
-				info, err := os.Stat(path)
+				mode, err := w.Mode(path)
 				switch {
-				case errors.Is(err, os.ErrNotExist):
+				case errors.Is(err, fs.ErrNotExist):
 					return cty.False, nil
 				case err != nil:
 					return cty.NilVal, fmt.Errorf("look at %s: %w", path, err)
-				case !info.Mode().IsRegular():
-					return cty.NilVal, fmt.Errorf("%s is not a regular file, but %q", path, info.Mode())
+				case !mode.IsRegular():
+					return cty.NilVal, fmt.Errorf("%s is not a regular file, but %q", path, mode)
 				}
 				return cty.True, nil
 			},
 		}),
-		"fileset": text2("path", "pattern", func(path, pattern string) (cty.Value, error) { return fileSet(dir, path, pattern) }, cty.Set(cty.String)),
+		"fileset": text2("path", "pattern", func(path, pattern string) (cty.Value, error) { return fileSet(w, dir, path, pattern) }, cty.Set(cty.String)),
 	}
 }
 
-func expand(p string) (string, error) {
+func expand(w *outside.World, p string) (string, error) {
 	if p != "~" && !strings.HasPrefix(p, "~/") {
 		if strings.HasPrefix(p, "~") {
 			return "", fmt.Errorf("cannot expand another user's home folder: %s", p)
 		}
 		return p, nil
 	}
-	home, err := os.UserHomeDir()
+	home, err := w.Home()
 	if err != nil {
 		return "", err
 	}
 	return filepath.Join(home, p[1:]), nil
 }
 
-func resolve(dir, p string) (string, error) {
-	p, err := expand(p)
+func resolve(w *outside.World, dir, p string) (string, error) {
+	p, err := expand(w, p)
 	if err != nil || filepath.IsAbs(p) {
 		return p, err
 	}
@@ -81,18 +82,18 @@ func resolve(dir, p string) (string, error) {
 }
 
 func fileError(p string, err error) error {
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("no file exists at %s", p)
 	}
 	return fmt.Errorf("read %s: %w", p, err)
 }
 
-func readText(dir, p string) (string, error) {
-	path, err := resolve(dir, p)
+func readText(w *outside.World, dir, p string) (string, error) {
+	path, err := resolve(w, dir, p)
 	if err != nil {
 		return "", err
 	}
-	b, err := os.ReadFile(path)
+	b, err := w.ReadFile(path)
 	if err != nil {
 		return "", fileError(path, err)
 	}
@@ -102,20 +103,18 @@ func readText(dir, p string) (string, error) {
 	return string(b), nil
 }
 
-func fileSet(dir, path, pattern string) (cty.Value, error) {
-	root, err := resolve(dir, path)
+func fileSet(w *outside.World, dir, path, pattern string) (cty.Value, error) {
+	root, err := resolve(w, dir, path)
 	if err != nil {
 		return cty.NilVal, err
 	}
-	matches, err := doublestar.Glob(os.DirFS(root), filepath.ToSlash(filepath.Clean(pattern)), doublestar.WithFilesOnly())
+	matches, err := w.Glob(root, filepath.ToSlash(filepath.Clean(pattern)))
 	if err != nil {
 		return cty.NilVal, fmt.Errorf("glob pattern %q: %w", pattern, err)
 	}
 	var out []cty.Value
 	for _, m := range matches {
-		if info, err := os.Stat(filepath.Join(root, m)); err == nil && info.Mode().IsRegular() {
-			out = append(out, cty.StringVal(m))
-		}
+		out = append(out, cty.StringVal(m))
 	}
 	if len(out) == 0 {
 		return cty.SetValEmpty(cty.String), nil
@@ -125,10 +124,10 @@ func fileSet(dir, path, pattern string) (cty.Value, error) {
 
 // templateFile renders a file as an HCL template that sees nothing but the values
 // it is given, and every function but templatefile itself.
-func templateFile(dir string, functions map[string]function.Function) function.Function {
+func templateFile(w *outside.World, dir string, functions map[string]function.Function) function.Function {
 	load := func(args []cty.Value) (cty.Value, error) {
 		name := args[0].AsString()
-		src, err := readText(dir, name)
+		src, err := readText(w, dir, name)
 		if err != nil {
 			return cty.NilVal, err
 		}

@@ -1,4 +1,4 @@
-// Package function holds the functions of HCL2 templates (templates.md 3.10),
+// Package function holds the functions of HCL2 templates (docs/compat/templates.md 3.10),
 // with the behaviour that Packer gives them.
 package function
 
@@ -15,6 +15,7 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 
 	"kiln/internal/template/interpolate"
+	"kiln/internal/template/outside"
 )
 
 // Options is what some functions depend on.
@@ -23,6 +24,7 @@ type Options struct {
 	Start time.Time // of the program, for legacy_isotime and legacy_strftime
 	// Secrets answers vault, consul_key and aws_secretsmanager; nil: they are refused.
 	Secrets interpolate.Secrets
+	World   *outside.World // where files, times and random values come from; nil: the machine
 }
 
 // static are the functions that depend on nothing, made once.
@@ -52,11 +54,15 @@ var static = sync.OnceValue(func() map[string]function.Function {
 
 // Functions are all functions of templates.
 func Functions(o Options) map[string]function.Function {
+	if o.World == nil {
+		o.World = outside.New()
+	}
 	f := maps.Clone(static())
 	maps.Copy(f, started(o.Start))
-	maps.Copy(f, files(o.Dir))
+	maps.Copy(f, made(o.World))
+	maps.Copy(f, files(o.Dir, o.World))
 	maps.Copy(f, secrets(o.Secrets))
-	f["templatefile"] = templateFile(o.Dir, maps.Clone(f))
+	f["templatefile"] = templateFile(o.World, o.Dir, maps.Clone(f))
 	return f
 }
 

@@ -11,12 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/crypto/ssh"
+
+	"kiln/internal/template/outside"
 )
 
 func hashes() map[string]function.Function {
@@ -30,14 +33,21 @@ func hashes() map[string]function.Function {
 	return map[string]function.Function{
 		"md5": sum(md5.New), "sha1": sum(sha1.New), "sha256": sum(sha256.New), "sha512": sum(sha512.New),
 		"bcrypt": bcryptFunc, "rsadecrypt": text2("ciphertext", "privatekey", rsaDecrypt, cty.String),
-		"uuidv4": function.New(&function.Spec{
-			Type: function.StaticReturnType(cty.String),
-			Impl: func([]cty.Value, cty.Type) (cty.Value, error) {
-				id, err := uuid.NewRandom()
-				return cty.StringVal(id.String()), err
-			},
-		}),
 		"uuidv5": text2("namespace", "name", uuidV5, cty.String),
+	}
+}
+
+// made are the functions whose results differ from call to call.
+func made(w *outside.World) map[string]function.Function {
+	fresh := func(value func() string) function.Function {
+		return function.New(&function.Spec{
+			Type: function.StaticReturnType(cty.String),
+			Impl: func([]cty.Value, cty.Type) (cty.Value, error) { return cty.StringVal(w.Make(value)), nil },
+		})
+	}
+	return map[string]function.Function{
+		"uuidv4":    fresh(uuid.NewString),
+		"timestamp": fresh(func() string { return time.Now().UTC().Format(time.RFC3339) }),
 	}
 }
 

@@ -23,8 +23,8 @@ func (c *Context) functions() template.FuncMap {
 		"timestamp":      func() string { return fmt.Sprint(c.Start.UTC().Unix()) },
 		"isotime":        c.isotime,
 		"strftime":       func(format string) string { return Strftime(format, c.Start.UTC()) },
-		"uuid":           TimeUUID,
-		"pwd":            os.Getwd,
+		"uuid":           c.uuid,
+		"pwd":            c.pwd,
 		"upper":          strings.ToUpper,
 		"lower":          strings.ToLower,
 		"split":          split,
@@ -40,6 +40,20 @@ func (c *Context) functions() template.FuncMap {
 		f["clean_resource_name"] = c.Clean
 	}
 	return f
+}
+
+func (c *Context) uuid() string {
+	if c.World == nil {
+		return TimeUUID()
+	}
+	return c.World.Make(TimeUUID)
+}
+
+func (c *Context) pwd() (string, error) {
+	if c.World == nil {
+		return os.Getwd()
+	}
+	return c.World.Cwd(), nil
 }
 
 func (c *Context) known(value, otherwise string) func() (string, error) {

@@ -1,5 +1,5 @@
 // Package interpolate renders the {{ }} text of templates: Go's text/template
-// with Packer's functions (templates.md 2.7).
+// with Packer's functions (docs/compat/templates.md 2.7).
 package interpolate
 
 import (
@@ -11,6 +11,8 @@ import (
 	"text/template"
 	"text/template/parse"
 	"time"
+
+	"kiln/internal/template/outside"
 )
 
 // Context is what text may refer to. What is left zero is refused or empty, as
@@ -34,6 +36,8 @@ type Context struct {
 	Missing func(key string) string
 	// Secrets answers vault, consul_key and aws_secretsmanager. Nil: refused.
 	Secrets Secrets
+	// World gives random values and the working directory. Nil: the machine does.
+	World *outside.World
 	// Clean is the builder's clean_resource_name. Nil: not defined.
 	Clean func(string) string
 }

@@ -1,4 +1,4 @@
-// Package upgrade writes a legacy JSON template as HCL2: cli.md 9. Where Packer's
+// Package upgrade writes a legacy JSON template as HCL2: docs/compat/cli.md 9. Where Packer's
 // own conversion loses something that changes what is built (override, the names in
 // only and except, build_name), this one keeps it.
 package upgrade

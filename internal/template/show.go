@@ -1,0 +1,70 @@
+package template
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+)
+
+// JSONOf is a known value as JSON; nil: it is not known.
+func JSONOf(v cty.Value) []byte {
+	if v == cty.NilVal {
+		return nil
+	}
+	if v, _ = v.UnmarkDeep(); !v.IsWhollyKnown() {
+		return nil
+	}
+	text, err := ctyjson.Marshal(v, v.Type())
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// Show is a value as inspect shows it: its text as a quoted string.
+func Show(v cty.Value) string {
+	if v == cty.NilVal || !v.IsKnown() {
+		return `"<unknown>"`
+	}
+	return fmt.Sprintf("%q", ShowText(v, true))
+}
+
+// ShowText is a value as the console shows it.
+func ShowText(v cty.Value, top bool) string {
+	switch ty := v.Type(); {
+	case !v.IsKnown():
+		return "<unknown>"
+	case v.IsNull():
+		return "null"
+	case ty == cty.String:
+		if top {
+			return v.AsString()
+		}
+		return fmt.Sprintf("%q", v.AsString())
+	case ty == cty.Number:
+		return v.AsBigFloat().Text('f', -1)
+	case ty == cty.Bool:
+		return fmt.Sprint(v.True())
+	case (ty.IsTupleType() || ty.IsListType() || ty.IsSetType()) && v.LengthInt() == 0:
+		return "[]"
+	case (ty.IsMapType() || ty.IsObjectType()) && v.LengthInt() == 0:
+		return "{}"
+	case ty.IsTupleType() || ty.IsListType() || ty.IsSetType():
+		var b strings.Builder
+		b.WriteString("[\n")
+		for it := v.ElementIterator(); it.Next(); {
+			_, item := it.Element()
+			fmt.Fprintf(&b, "  %s,\n", strings.ReplaceAll(ShowText(item, false), "\n", "\n  "))
+		}
+		return b.String() + "]"
+	}
+	var b strings.Builder
+	b.WriteString("{\n")
+	for it := v.ElementIterator(); it.Next(); {
+		k, item := it.Element()
+		fmt.Fprintf(&b, "  %q = %s\n", k.AsString(), strings.ReplaceAll(ShowText(item, false), "\n", "\n  "))
+	}
+	return b.String() + "}"
+}

@@ -1,0 +1,189 @@
+package template
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"kiln"
+	"kiln/internal/template/interpolate"
+)
+
+// Spec is what a template asks for, as the parser of its language read it. The
+// assembler makes Builds of it.
+type Spec struct {
+	Builds []*BuildSpec // in the order in which they are listed
+	Globs  bool         // -only and -except are patterns; otherwise exact names
+	Whole  bool         // an error in one build is one of the whole template
+	Weak   bool         // bodies are decoded as legacy JSON is
+}
+
+// BuildSpec is a build that a template has, whether it is selected or not.
+type BuildSpec struct {
+	Name   string // full name
+	Source string // see Build
+	Alias  string
+	Select string // what -only and -except match
+	Only   string // what only and except of a step name it by
+	Own    string // what override of a step names it by
+
+	Builder *Step
+	Steps   []*Step
+	Cleanup *Step // nil: none
+	Chains  [][]*Step
+
+	Scope   Scope
+	Publish func(*kiln.Artifact) // see Build
+	Range   hcl.Range            // of its block
+}
+
+// The kinds of components that builds have, as messages spell them.
+const (
+	KindBuilder       = "builder"
+	KindProvisioner   = "provisioner"
+	KindPostProcessor = "post-processor"
+)
+
+// Step is a component as a template configures it, with what is said around it.
+type Step struct {
+	Kind      string
+	Block     string    // block type or key that it is in
+	Type      string    // of the component
+	Written   string    // its type as the template spells it
+	TypeRange hcl.Range // where it stands
+	Where     string    // legacy JSON: "provisioner 2", for messages
+	Body      hcl.Body  // for schema.Decoder
+	Range     hcl.Range // of the block
+	// Skip reports whether a name in the body is not the component's. Nil: all are.
+	Skip func(name string) bool
+	// Of is for the Scope: whose values the body may refer to.
+	Of any
+
+	// What Attributes says.
+	Name            string
+	Only, Except    Names
+	Override        Overrides
+	PauseBefore     time.Duration
+	Timeout         time.Duration
+	MaxRetries      Count
+	ContinueOnError *bool
+	Cache           *bool
+	Keep            *bool
+}
+
+// Names are names of builds, with the places where they stand.
+type Names map[string]hcl.Range
+
+// Overrides are options for single builds, by the names of these.
+type Overrides map[string]Override
+
+// Override are options for one build: an object.
+type Override struct {
+	Value cty.Value
+	Range hcl.Range
+	Key   hcl.Range // of the build's name
+}
+
+// Count is a number, or {{ }} text that gives one.
+type Count struct {
+	N     int
+	Text  string
+	Range hcl.Range
+}
+
+// On says which kinds of steps have an attribute.
+type On int
+
+// Kinds of steps.
+const (
+	OnProvisioner On = 1 << iota
+	OnPostProcessor
+	OnBoth = OnProvisioner | OnPostProcessor
+)
+
+// Attribute is something that a template says around a step, beside the options of
+// its component.
+type Attribute struct {
+	Name string
+	HCL2 On // the steps that have it in each language
+	JSON On
+	Own  bool // Kiln's own: Packer does not know it
+	// Field is where the value goes. Its type is the attribute's: *string, *Names,
+	// *Overrides, *time.Duration, *Count or **bool.
+	Field func(s *Step) any
+}
+
+// Attributes are all attributes of steps. Both parsers read by this table.
+var Attributes = []Attribute{
+	{"name", OnBoth, OnPostProcessor, false, func(s *Step) any { return &s.Name }},
+	{"only", OnBoth, OnBoth, false, func(s *Step) any { return &s.Only }},
+	{"except", OnBoth, OnBoth, false, func(s *Step) any { return &s.Except }},
+	{"override", OnProvisioner, OnProvisioner, false, func(s *Step) any { return &s.Override }},
+	{"pause_before", OnProvisioner, OnProvisioner, false, func(s *Step) any { return &s.PauseBefore }},
+	{"timeout", OnProvisioner, OnProvisioner, false, func(s *Step) any { return &s.Timeout }},
+	{"max_retries", OnProvisioner, OnProvisioner, false, func(s *Step) any { return &s.MaxRetries }},
+	{"continue_on_error", OnProvisioner, 0, false, func(s *Step) any { return &s.ContinueOnError }},
+	{"cache", OnProvisioner, OnProvisioner, true, func(s *Step) any { return &s.Cache }},
+	{"keep_input_artifact", OnPostProcessor, OnPostProcessor, false, func(s *Step) any { return &s.Keep }},
+}
+
+// AttributesOf are the attributes that a kind of step has in a language.
+func AttributesOf(f Format, on On) []Attribute {
+	return slices.DeleteFunc(slices.Clone(Attributes), func(a Attribute) bool {
+		if f == HCL2 {
+			return a.HCL2&on == 0
+		}
+		return a.JSON&on == 0
+	})
+}
+
+// runsFor reports whether a step belongs to a build.
+func (s *Step) runsFor(b *BuildSpec) bool {
+	if len(s.Only) > 0 {
+		_, is := s.Only[b.Only]
+		return is
+	}
+	_, not := s.Except[b.Only]
+	return !not
+}
+
+// Scope is what the text of one build may refer to, in its template's language.
+// Keys are the names of the values that the build generates; data are the values so
+// far, nil where nothing is known yet.
+type Scope interface {
+	// Open is the body of a step as it is decoded, and what its expressions see.
+	Open(s *Step, keys []string, data map[string]any) (hcl.Body, *hcl.EvalContext)
+	// Text is what {{ }} text of a step may use, in its first rendering and in that
+	// with the build's data.
+	Text(s *Step, keys []string) (first, second *interpolate.Context)
+	// Render renders text while the build runs.
+	Render(text string, vars map[string]any) (string, error)
+	// Needs lists the builds whose artifacts the step refers to.
+	Needs(s *Step, keys []string) ([]string, hcl.Diagnostics)
+	// Learned counts what became known of other builds that the step may refer to.
+	Learned(s *Step) int
+	// Unknown is the diagnostic of a type that no component has.
+	Unknown(s *Step, known []string) *hcl.Diagnostic
+	// Explain says around what is wrong with a component which one it is.
+	Explain(s *Step, diags hcl.Diagnostics) hcl.Diagnostics
+}
+
+// Describe is a build block, for inspect.
+func Describe(name, description string, sources []Named, steps []*Step, cleanup *Step, chains [][]*Step) Block {
+	named := func(steps []*Step) (names []Named) {
+		for _, s := range steps {
+			names = append(names, Named{s.Written, s.Name})
+		}
+		return names
+	}
+	b := Block{Name: name, Description: description, Sources: sources, Provisioners: named(steps)}
+	if cleanup != nil {
+		b.Cleanup = &named([]*Step{cleanup})[0]
+	}
+	for _, chain := range chains {
+		b.Chains = append(b.Chains, named(chain))
+	}
+	return b
+}
