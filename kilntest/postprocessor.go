@@ -2,7 +2,6 @@ package kilntest
 
 import (
 	"context"
-	"fmt"
 	"testing"
 
 	"kiln"
@@ -79,7 +78,7 @@ func (s *subject) poor(t *testing.T) {
 	const what = "an artifact without files"
 	defer func() {
 		if p := recover(); p != nil {
-			t.Error(fmt.Sprintf("%s: it panics: %v", what, p))
+			t.Errorf("%s: it panics: %v", what, p)
 		}
 	}()
 	was := s.left()

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -94,7 +93,7 @@ func (s *SSHD) Start() {
 func (s *SSHD) Launch() {
 	s.t.Helper()
 	s.cmd = exec.Command(sshdPath, s.args...)
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	s.cmd.SysProcAttr = endWithUs()
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -125,8 +124,11 @@ func (s *SSHD) KillConnections() {
 	}
 	for _, pid := range pids {
 		n, err := strconv.Atoi(pid)
-		if err == nil {
-			syscall.Kill(n, syscall.SIGKILL)
+		if err != nil {
+			continue
+		}
+		if p, err := os.FindProcess(n); err == nil {
+			_ = p.Kill() // it may have ended by itself
 		}
 	}
 }

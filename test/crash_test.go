@@ -1,3 +1,5 @@
+//go:build linux
+
 package test
 
 import (
@@ -178,17 +180,6 @@ func state(t *testing.T, dir, tmp string) []string {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return append(append(all, parts...), journals...)
-}
-
-func write(t *testing.T, dir, name, text string) {
-	t.Helper()
-	path := filepath.Join(dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func command(t *testing.T, dir, name string, args ...string) string {

@@ -103,3 +103,14 @@ func TestScripts(t *testing.T) {
 		Condition: func(cond string) (bool, error) { return cond == "race" && raceFlag != "", nil },
 	})
 }
+
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

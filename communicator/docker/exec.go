@@ -3,12 +3,10 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -185,7 +183,5 @@ func (c *Communicator) kill(id string) {
 	if err != nil || !strings.Contains(string(groups), state.ContainerID) {
 		return // another machine's number
 	}
-	if err := syscall.Kill(-state.PID, syscall.SIGKILL); errors.Is(err, syscall.ESRCH) {
-		_ = syscall.Kill(state.PID, syscall.SIGKILL)
-	}
+	killGroup(state.PID)
 }

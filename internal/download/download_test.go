@@ -272,7 +272,7 @@ func TestFaults(t *testing.T) {
 		}, nil, "redirected to a file address", ""},
 		{"redirects once", func(w http.ResponseWriter, r *http.Request, n int) {
 			if n == 1 {
-				http.Redirect(w, r, "/there", 302)
+				http.Redirect(w, r, "/there", http.StatusFound)
 				return
 			}
 			whole(w, r, one, "")

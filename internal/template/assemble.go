@@ -255,8 +255,7 @@ func (m *maker) component(s *Step) *Component {
 			m.keys = append(slices.Clone(commonData), keys...)
 		}
 	}
-	d := &decoding{Step: s, spec: m.spec, weak: m.assembler.spec.Weak, keys: m.keys, make: make, texts: m.texts, hide: m.options.Hide,
-		world: m.options.World, place: fmt.Sprintf("%s %s %d", m.spec.Name, s.Kind, m.count)}
+	d := &decoding{Step: s, maker: m, make: make, number: m.count}
 	m.count++
 	if s.Kind == KindProvisioner {
 		if o, ok := s.Override[m.spec.Own]; ok {

@@ -85,7 +85,7 @@ func (c *Component) once() *decoded {
 func (c *Component) now() *decoded {
 	first := c.once()
 	if len(c.latest.unknown) > 0 && !first.diags.HasErrors() &&
-		c.latest.learned != c.decoding.spec.Scope.Learned(c.decoding.Step) {
+		c.latest.learned != c.decoding.maker.spec.Scope.Learned(c.decoding.Step) {
 		c.latest = c.decoding.again(first, nil)
 	}
 	return c.latest

@@ -153,8 +153,12 @@ func (g *graph) visit(name string, path []string, from hcl.Range) {
 func (g *graph) run() {
 	done := map[string]bool{}
 	left := g.order
+	waiting := map[string]bool{}
+	for _, name := range left {
+		waiting[name] = true
+	}
 	ready := func(name string) bool {
-		return !slices.ContainsFunc(g.deps[name], func(dep string) bool { return !done[dep] && slices.Contains(left, dep) })
+		return !slices.ContainsFunc(g.deps[name], func(dep string) bool { return !done[dep] && waiting[dep] })
 	}
 	for len(left) > 0 {
 		var data, rest []string
@@ -350,7 +354,8 @@ func bodyVariables(body hcl.Body) (all []hcl.Traversal) {
 
 func (g *graph) compute(name string) {
 	if l := g.local(name); l != nil {
-		val, diags := l.expr.Value(g.sc.context(nil))
+		ctx := &hcl.EvalContext{Functions: g.sc.functions(), Variables: g.sc.values(append([]hcl.Traversal{}, l.expr.Variables()...)...)}
+		val, diags := l.expr.Value(ctx)
 		g.diags = append(g.diags, g.sc.hints(diags)...)
 		if diags.HasErrors() {
 			val = cty.DynamicVal

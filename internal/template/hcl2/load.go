@@ -13,7 +13,6 @@ import (
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	ctyfunction "github.com/zclconf/go-cty/cty/function"
@@ -27,8 +26,7 @@ import (
 // parsed is an HCL2 template as it is written. It does not change once it is read.
 type parsed struct {
 	template.Options
-	texts  *template.Texts
-	parser *hclparse.Parser
+	parser *parser
 	dir    string // path.root
 	files  []template.SourceFile
 
@@ -84,15 +82,15 @@ func Load(ctx context.Context, o template.Options, folder bool) (*template.Templ
 	}
 	p.readFiles(paths)
 	if len(p.files) < len(paths) {
-		return nil, p.texts.Convert(p.problems).Tidy()
+		return nil, p.parser.texts.Convert(p.problems).Tidy()
 	}
 	sc := newScope(p, newArtifacts(), "")
-	sc.t = template.New(o, sc, p.texts)
+	sc.t = template.New(o, sc, p.parser.texts)
 	sc.t.Dir, sc.t.Format, sc.t.Sources, sc.t.Plugins = dir, template.HCL2, p.files, p.plugins
 	sc.readValues(folder)
 	sc.describeValues()
 	problems := append(slices.Clone(p.problems), sc.problems...)
-	diags := p.texts.Convert(problems)
+	diags := p.parser.texts.Convert(problems)
 	if problems.HasErrors() && o.Thorough {
 		// What else is wrong is told in the same go.
 		sc.evaluateData = false
@@ -122,7 +120,7 @@ func templateFiles(w *outside.World, dir string) ([]string, template.Diagnostics
 
 // newParsed is a template whose files have not been read.
 func newParsed(o template.Options, dir string) *parsed {
-	p := &parsed{Options: o, texts: template.NewTexts(), parser: hclparse.NewParser(), dir: dir,
+	p := &parsed{Options: o, parser: newParser(), dir: dir,
 		variables: map[string]*variable{}, locals: map[string]*local{}, data: map[[2]string]*dataBlock{},
 		sources: map[[2]string]*hcl.Block{}, steps: map[string]*hcl.Block{}}
 	p.functions = sync.OnceValue(func() map[string]ctyfunction.Function {
@@ -135,12 +133,13 @@ func newParsed(o template.Options, dir string) *parsed {
 func (p *parsed) readFiles(paths []string) {
 	var bodies []hcl.Body
 	for _, path := range paths {
-		f, diags := p.parse(path, p.World.ReadFile)
+		text, parts, diags := p.parser.parse(path, p.World.ReadFile)
 		p.problems = append(p.problems, diags...)
-		if f != nil {
-			bodies = append(bodies, f.Body)
-			p.files = append(p.files, template.SourceFile{Name: template.Display(path), Text: f.Bytes})
+		if parts == nil {
+			continue
 		}
+		bodies = append(bodies, parts...)
+		p.files = append(p.files, template.SourceFile{Name: template.Display(path), Text: text})
 	}
 	if p.problems.HasErrors() {
 		return
@@ -148,63 +147,6 @@ func (p *parsed) readFiles(paths []string) {
 	for _, body := range bodies {
 		p.readFile(body)
 	}
-}
-
-// parse reads one file in the syntax that its name says. Nil: it cannot be read.
-func (p *parsed) parse(path string, read func(string) ([]byte, error)) (*hcl.File, hcl.Diagnostics) {
-	name := template.Display(path)
-	text, err := read(path)
-	if err != nil {
-		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot read the file", Detail: err.Error()}}
-	}
-	p.texts.Add(name, text)
-	if d := deep(name, text); d != nil {
-		return nil, hcl.Diagnostics{d}
-	}
-	var f *hcl.File
-	var diags hcl.Diagnostics
-	if strings.HasSuffix(name, ".json") {
-		f, diags = p.parser.ParseJSON(text, name)
-	} else {
-		f, diags = p.parser.ParseHCL(text, name)
-	}
-	p.texts.Parsed(name, f)
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	return f, diags
-}
-
-// maxDepth bounds the nesting of brackets: the parser is recursive.
-const maxDepth = 1000
-
-// deep refuses text whose brackets nest deeper than any template's.
-func deep(name string, text []byte) *hcl.Diagnostic {
-	depth := 0
-	for i, c := range text {
-		switch c {
-		case '(', '[', '{', '!', '-':
-			if c == '!' || c == '-' {
-				// A row of signs nests too.
-				if i > 0 && text[i-1] == c {
-					depth++
-				}
-				continue
-			}
-			depth++
-		case ')', ']', '}':
-			depth = max(0, depth-1)
-		case '\n':
-			if i > 0 && (text[i-1] == '-' || text[i-1] == '!') {
-				depth = 0
-			}
-		}
-		if depth > maxDepth {
-			pos := hcl.Pos{Line: 1 + strings.Count(string(text[:i]), "\n"), Column: 1, Byte: i}
-			return template.ErrorAt(hcl.Range{Filename: name, Start: pos, End: pos}, "Too deeply nested", "Expressions cannot nest this deep.")
-		}
-	}
-	return nil
 }
 
 func (p *parsed) readFile(body hcl.Body) {

@@ -84,7 +84,7 @@ func (p *parsed) loadModule(path string, rng hcl.Range) *parsed {
 		return nil
 	}
 	child := newParsed(o, template.Display(path))
-	child.texts, child.parser, child.inside = p.texts, p.parser, append(slices.Clone(p.inside), real)
+	child.parser, child.inside = p.parser, append(slices.Clone(p.inside), real)
 	child.readFiles(paths)
 	p.problems = append(p.problems, child.problems...)
 	p.files = append(p.files, child.files...)

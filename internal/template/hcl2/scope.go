@@ -50,13 +50,14 @@ func newScope(p *parsed, a *artifacts, place string) *scope {
 	return sc
 }
 
-// values are the values of all names, as far as they are known.
-func (sc *scope) values() map[string]cty.Value {
+// values are the values of all names, as far as they are known; of those that an
+// expression refers to where its references are given.
+func (sc *scope) values(refs ...hcl.Traversal) map[string]cty.Value {
 	vars, locals, modules := map[string]cty.Value{}, map[string]cty.Value{}, map[string]cty.Value{}
-	for name, v := range sc.variables {
-		vars[name] = orUnknown(sc.vars[name].value, v.typ)
+	for _, name := range wanted(sc.variables, "var", refs) {
+		vars[name] = orUnknown(sc.vars[name].value, sc.variables[name].typ)
 	}
-	for name := range sc.locals {
+	for _, name := range wanted(sc.locals, "local", refs) {
 		locals[name] = orUnknown(sc.computed[name], cty.DynamicPseudoType)
 	}
 	data := map[string]map[string]cty.Value{}
@@ -83,6 +84,28 @@ func (sc *scope) values() map[string]cty.Value {
 		all["module"] = cty.ObjectVal(modules)
 	}
 	return all
+}
+
+// wanted are the names of a map that references beginning with root refer to; all of
+// them where there are no references, or one to the whole.
+func wanted[T any](all map[string]T, root string, refs []hcl.Traversal) []string {
+	var names []string
+	for _, t := range refs {
+		if t.RootName() != root {
+			continue
+		}
+		name := step(t, 1)
+		if name == "" {
+			return slices.Collect(maps.Keys(all))
+		}
+		if _, ok := all[name]; ok {
+			names = append(names, name)
+		}
+	}
+	if refs == nil {
+		return slices.Collect(maps.Keys(all))
+	}
+	return names
 }
 
 func orUnknown(v cty.Value, ty cty.Type) cty.Value {
@@ -169,8 +192,7 @@ func (sc *scope) spec(b *build, u use) *template.BuildSpec {
 		body = hcl.MergeBodies([]hcl.Body{body, u.body})
 	}
 	blk := u.src.blk
-	bs := &buildScope{sc: sc, text: sc.interpolation(u.name, u.typ), b: b, u: u,
-		source: cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(u.alias), "type": cty.StringVal(u.typ)})}
+	bs := &buildScope{sc: sc, text: sc.interpolation(u.name, u.typ), b: b, u: u}
 	return &template.BuildSpec{Name: name, Source: u.name, Alias: u.alias, Select: name, Only: id, Own: u.alias,
 		Builder: &template.Step{Kind: template.KindBuilder, Type: owner.resolve(u.typ), Written: u.typ, Name: u.alias,
 			TypeRange: blk.LabelRanges[0], Body: body, Range: blk.DefRange, Of: newOrigin(owner, u.src.body, u.body)},
@@ -251,7 +273,6 @@ type buildScope struct {
 	text    *interpolate.Context
 	b       *build
 	u       use
-	source  cty.Value
 	once    sync.Once
 	unknown cty.Value // what the build generates, while nothing is known
 }
@@ -266,7 +287,8 @@ func (bs *buildScope) Open(s *template.Step, keys []string, data map[string]any)
 // sees what the build generates.
 func (bs *buildScope) context(s *template.Step, keys []string, data map[string]any) *hcl.EvalContext {
 	o := s.Of.(*origin)
-	more := bs.b.with(map[string]cty.Value{"source": bs.source})
+	source := map[string]cty.Value{"name": cty.StringVal(bs.u.alias), "type": cty.StringVal(bs.u.typ)}
+	more := bs.b.with(map[string]cty.Value{"source": cty.ObjectVal(source)})
 	if o.artifacts {
 		more["artifact"] = bs.sc.artifacts.value()
 	}

@@ -2,9 +2,11 @@ package hcl2
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
@@ -34,7 +36,7 @@ func schemaOf(all []template.Attribute) *hcl.BodySchema {
 
 // readStep reads what the template says around a provisioner or post-processor.
 func (sc *scope) readStep(blk *hcl.Block, ctx *hcl.EvalContext, on template.On) (*template.Step, hcl.Diagnostics) {
-	content, rest, diags := blk.Body.PartialContent(stepSchemas[on])
+	content, rest, diags := around(blk.Body, on)
 	s := &template.Step{Kind: template.KindProvisioner, Block: blk.Type, Type: sc.resolve(blk.Labels[0]), Written: blk.Labels[0],
 		TypeRange: blk.DefRange, Body: rest, Range: blk.DefRange, Of: newOrigin(sc, rest)}
 	if on == template.OnPostProcessor {
@@ -48,6 +50,15 @@ func (sc *scope) readStep(blk *hcl.Block, ctx *hcl.EvalContext, on template.On) 
 		diags = append(diags, template.ErrorAt(content.Attributes["only"].Range, "only one of 'only' or 'except' may be specified", ""))
 	}
 	return s, diags
+}
+
+// around is what stands around the component's own options, and the body with these.
+func around(body hcl.Body, on template.On) (*hcl.BodyContent, hcl.Body, hcl.Diagnostics) {
+	b, ok := body.(*hclsyntax.Body)
+	if !ok || slices.ContainsFunc(stepAttributes[on], func(a template.Attribute) bool { return b.Attributes[a.Name] != nil }) {
+		return body.PartialContent(stepSchemas[on])
+	}
+	return &hcl.BodyContent{}, body, nil // as most steps: there is nothing to be taken out
 }
 
 // meta reads meta-arguments of a block.

@@ -324,12 +324,15 @@ func (sc *scope) readVarFile(path string, read func(string) ([]byte, error)) {
 			Detail: "A var file must be suffixed with `.hcl` or `.json`."})
 		return
 	}
-	f, diags := sc.parse(path, read)
+	_, parts, diags := sc.parser.parse(path, read)
 	sc.problems = append(sc.problems, diags...)
-	if f == nil {
-		return
+	for _, body := range parts {
+		sc.readVarBody(body)
 	}
-	content, rest, _ := f.Body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "variable", LabelNames: []string{"name"}}}})
+}
+
+func (sc *scope) readVarBody(body hcl.Body) {
+	content, rest, _ := body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "variable", LabelNames: []string{"name"}}}})
 	if len(content.Blocks) > 0 {
 		sc.problems = append(sc.problems, template.ErrorfAt(content.Blocks[0].DefRange, "Variable declaration in a .pkrvar file",
 			"A .pkrvar file is used to assign values to variables that have already been declared in .pkr files, not to declare new variables. To declare variable %q, place this block in one of your .pkr files.",
