@@ -79,11 +79,11 @@ func (f *faulty) Read(ctx context.Context) (any, error) {
 	return map[string]any{f.Fault: 1}, ctx.Err()
 }
 
-func (f *faulty) Shape() any {
+func (f *faulty) Traits() kiln.Traits {
 	if f.Fault == "gives another shape" {
-		return map[string]any{"x": 1}
+		return kiln.Traits{Shape: map[string]any{"x": 1}}
 	}
-	return map[string]any{f.Fault: 2}
+	return kiln.Traits{Shape: map[string]any{f.Fault: 2}}
 }
 
 // faults are the promises, and what the suites say of one who breaks them.
