@@ -57,7 +57,7 @@ type outcome struct {
 func outcomeOf(component any, pos Positions, diags hcl.Diagnostics) outcome {
 	o := outcome{Settings: Settings(component), Secrets: Secrets(component), Pos: pos}
 	for _, v := range Values(component) {
-		o.Values = append(o.Values, v.Field.Name+"="+v.Text+" "+strings.Join(v.Strings, ","))
+		o.Values = append(o.Values, v.Field.Name+"="+v.Text+" "+strings.Join(v.Files, ","))
 	}
 	for _, d := range diags {
 		o.Diags += d.Error() + "\n"

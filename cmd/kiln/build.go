@@ -77,8 +77,8 @@ func (f *buildFlags) define(fs *flag.FlagSet) {
 }
 
 var buildCommand = &command{
-	name: "build", usage: "[options] TEMPLATE", synopsis: "make the images of a template",
-	about: "Runs the builds of a template side by side and makes their images.\nTEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.",
+	name: "build", usage: "[options] TEMPLATE|PLAN", synopsis: "make the images of a template",
+	about: "Runs the builds of a template side by side and makes their images.\nTEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.\nPLAN is a file that `kiln plan -out` wrote: it runs as it is, and a file that changed\nsince is refused.",
 	run: func(ctx context.Context, p *program, c *call) error {
 		var f buildFlags
 		if err := c.parse(p, f.define, 1, 1); err != nil {
@@ -101,8 +101,16 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) error {
 	}
 	o := f.options(ctx, p, path)
 	o.WarnUndeclared, o.EvaluateData, o.Thorough = f.warnUndeclared, true, true
-	o.Force, o.Debug, o.OnError = f.force, f.debug, f.onError.value
-	t, err := p.load(ctx, o)
+	file, err := readPlan(path)
+	if err != nil {
+		return err
+	}
+	var t *template.Template
+	if file != nil {
+		t, err = p.loadPlan(ctx, file, o)
+	} else {
+		t, err = p.load(ctx, o)
+	}
 	if err != nil {
 		return err
 	}
@@ -118,6 +126,11 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) error {
 			return errReported
 		}
 		return wordedf("No builds to run")
+	}
+	if file != nil {
+		if err := file.Check(plan, p.redactor.Marshal); err != nil {
+			return err
+		}
 	}
 	if f.debug {
 		p.say("Debug mode enabled. Builds will not be parallelized.")
@@ -137,6 +150,9 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 	sinks, err := p.sinks(hard, f, dir, run, record)
 	if err != nil {
 		return err
+	}
+	if err := p.keepBundle(filepath.Join(dir, "runs", run, bundleName), t); err != nil {
+		p.warn(fmt.Errorf("what a clean-up by another process may need is not kept: %w", err))
 	}
 	j := journal.New(filepath.Join(dir, "journal"), run, t.Path)
 	o := engine.Options{

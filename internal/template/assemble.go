@@ -181,7 +181,8 @@ type maker struct {
 // build makes a build with the steps that are for it. Nil: it cannot be made.
 func (a *assembler) build(spec *BuildSpec) (*Build, hcl.Diagnostics) {
 	m := &maker{assembler: a, spec: spec, keys: commonData}
-	m.out = &Build{Name: spec.Name, Source: spec.Source, Alias: spec.Alias, Publish: spec.Publish, Render: spec.Scope.Render}
+	m.out = &Build{Name: spec.Name, Source: spec.Source, Alias: spec.Alias, Publish: spec.Publish,
+		Render: spec.Scope.Render}
 	m.out.Builder = m.component(spec.Builder)
 	for _, s := range spec.Steps {
 		if s.runsFor(spec) {
@@ -204,7 +205,8 @@ func (a *assembler) build(spec *BuildSpec) (*Build, hcl.Diagnostics) {
 
 func (m *maker) provisioner(s *Step) *Provisioner {
 	p := &Provisioner{Component: m.component(s), PauseBefore: s.PauseBefore, Timeout: s.Timeout, MaxRetries: s.MaxRetries.N,
-		ContinueOnError: s.ContinueOnError != nil && *s.ContinueOnError, NoCache: s.Cache != nil && !*s.Cache}
+		ContinueOnError: s.ContinueOnError != nil && *s.ContinueOnError, NoCache: s.Cache != nil && !*s.Cache,
+		AlwaysCache: s.Cache != nil && *s.Cache, CacheMaxAge: s.CacheMaxAge}
 	if s.MaxRetries.Text == "" {
 		return p
 	}
@@ -262,7 +264,8 @@ func (m *maker) component(s *Step) *Component {
 			d.override = &o
 		}
 	}
-	return &Component{Kind: s.Kind, Type: s.Type, Name: s.Name, File: s.Range.Filename, Line: s.Range.Start.Line, decoding: d}
+	return &Component{Kind: s.Kind, Type: s.Type, Name: s.Name, File: s.Range.Filename,
+		Line: s.Range.Start.Line, decoding: d}
 }
 
 // factory is what makes values of a step's component, or the names of those of its

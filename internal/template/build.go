@@ -106,7 +106,10 @@ type Provisioner struct {
 	Timeout         time.Duration
 	MaxRetries      int
 	ContinueOnError bool
-	NoCache         bool // cache = false: its effect is never kept as a layer (Kiln's own)
+	// Kiln's own.
+	NoCache     bool          // cache = false: its effect is never kept as a layer
+	AlwaysCache bool          // cache = true: it is kept, whatever that costs
+	CacheMaxAge time.Duration // how old its effect may be in a layer; 0: as for all
 }
 
 // PostProcessor is a post-processor with what the template says around it.

@@ -96,7 +96,8 @@ type reader struct {
 }
 
 func (d *decoding) reader(data map[string]any) *reader {
-	c := &reader{later: map[string][]string{}, unsure: map[string]bool{}, learned: d.maker.spec.Scope.Learned(d.Step)}
+	c := &reader{later: map[string][]string{}, unsure: map[string]bool{},
+		learned: d.maker.spec.Scope.Learned(d.Step)}
 	var option string
 	r := renderer{data: data, unsure: func() { c.unsure[option] = true }, later: func(key string) {
 		c.unsure[option] = true
@@ -106,7 +107,8 @@ func (d *decoding) reader(data map[string]any) *reader {
 	}}
 	r.prepare, r.c = d.maker.spec.Scope.Text(d.Step, d.keys)
 	body, eval := d.maker.spec.Scope.Open(d.Step, d.keys, data)
-	c.body, c.Decoder = body, &schema.Decoder{Weak: d.assembler.spec.Weak, Eval: eval, Render: r.render, Skip: d.Skip}
+	c.body, c.Decoder = body, &schema.Decoder{Weak: d.assembler.spec.Weak, Eval: eval, Render: r.render,
+		Skip: d.Skip}
 	c.Option = func(name string) { option = name }
 	c.Unknown = func(name string, expr hcl.Expression, rng hcl.Range) {
 		c.unsure[option] = true
@@ -129,10 +131,12 @@ func (c *reader) unknown(pos schema.Positions, body hcl.Range) []Unknown {
 }
 
 // DecodeData decodes the body of a data source.
-func DecodeData(body hcl.Body, rng hcl.Range, eval *hcl.EvalContext, text *interpolate.Context, dst any) hcl.Diagnostics {
+func DecodeData(body hcl.Body, rng hcl.Range, eval *hcl.EvalContext, text *interpolate.Context,
+	dst any) hcl.Diagnostics {
 	unsure := map[string]bool{}
 	var option string
-	r := renderer{c: text, prepare: text, unsure: func() { unsure[option] = true }, later: func(string) { unsure[option] = true }}
+	r := renderer{c: text, prepare: text, unsure: func() { unsure[option] = true },
+		later: func(string) { unsure[option] = true }}
 	dec := &schema.Decoder{Eval: eval, Render: r.render, Option: func(name string) { option = name }}
 	dec.Unknown = func(string, hcl.Expression, hcl.Range) { unsure[option] = true }
 	pos, diags := dec.Body(body, dst)
@@ -228,7 +232,8 @@ func (r renderer) wrap(f *schema.Field, err error) error {
 // validate asks a component what is wrong with it, and says where. A component
 // that could not be decoded is not asked: its answers would only be echoes. What it
 // says of an option whose value is a placeholder is not said on.
-func validate(component any, pos schema.Positions, body hcl.Range, before hcl.Diagnostics, unsure map[string]bool) (diags hcl.Diagnostics) {
+func validate(component any, pos schema.Positions, body hcl.Range, before hcl.Diagnostics,
+	unsure map[string]bool) (diags hcl.Diagnostics) {
 	v, ok := component.(kiln.Validator)
 	if !ok || before.HasErrors() {
 		return nil
@@ -259,7 +264,8 @@ func hide(component any, hide func(string)) {
 }
 
 // plugins are the prefixes of components that Packer has in plugins.
-var plugins = []string{"amazon", "ansible", "azure", "chef", "cloudstack", "digitalocean", "googlecompute", "hcloud", "hyperv", "inspec", "linode", "lxc",
+var plugins = []string{"amazon", "ansible", "azure", "chef", "cloudstack", "digitalocean", "googlecompute",
+	"hcloud", "hyperv", "inspec", "linode", "lxc",
 	"lxd", "ncloud", "oneandone", "openstack", "oracle", "parallels", "powershell", "profitbricks", "proxmox", "puppet", "qemu", "salt", "scaleway", "tencentcloud",
 	"triton", "ucloud", "vagrant", "virtualbox", "vmware", "vsphere", "windows", "yandex", "hcp", "provenance"}
 

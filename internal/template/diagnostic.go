@@ -103,7 +103,8 @@ func (ds Diagnostics) Write(w io.Writer, o WriteOptions) {
 			fmt.Fprintln(w, ":")
 			if d.Excerpt != "" {
 				fmt.Fprintf(w, "%4d: %s\n", d.Line, strings.ReplaceAll(d.Excerpt, "\t", " "))
-				fmt.Fprintf(w, "      %s%s\n", strings.Repeat(" ", max(0, d.Column-1)), strings.Repeat("^", max(1, d.Marked)))
+				fmt.Fprintf(w, "      %s%s\n", strings.Repeat(" ", max(0, d.Column-1)), strings.Repeat("^",
+					max(1, d.Marked)))
 			}
 			fmt.Fprintln(w)
 		}

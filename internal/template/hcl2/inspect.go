@@ -35,7 +35,8 @@ func (sc *scope) describeValues() {
 		if sensitive {
 			shown = `"<sensitive>"`
 		}
-		sc.t.Locals = append(sc.t.Locals, template.Local{Name: name, Value: shown, JSON: template.JSONOf(val), Sensitive: sensitive})
+		sc.t.Locals = append(sc.t.Locals, template.Local{Name: name, Value: shown, JSON: template.JSONOf(val),
+			Sensitive: sensitive})
 	}
 }
 

@@ -30,14 +30,16 @@ func newParser() *parser {
 
 // parse reads one file in the syntax that its name says. The bodies are its parts in
 // order; nil: it cannot be read.
-func (p *parser) parse(path string, read func(string) ([]byte, error)) (text []byte, parts []hcl.Body, diags hcl.Diagnostics) {
+func (p *parser) parse(path string, read func(string) ([]byte, error)) (text []byte, parts []hcl.Body,
+	diags hcl.Diagnostics) {
 	name := template.Display(path)
 	if f, ok := p.done[name]; ok {
 		return f.text, f.parts, nil
 	}
 	text, err := read(path)
 	if err != nil {
-		return nil, nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot read the file", Detail: err.Error()}}
+		return nil, nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot read the file",
+			Detail: err.Error()}}
 	}
 	p.texts.Add(name, text)
 	if d := deep(name, text); d != nil {
@@ -123,7 +125,8 @@ func deep(name string, text []byte) *hcl.Diagnostic {
 		}
 		if depth > maxDepth {
 			pos := hcl.Pos{Line: 1 + strings.Count(string(text[:i]), "\n"), Column: 1, Byte: i}
-			return template.ErrorAt(hcl.Range{Filename: name, Start: pos, End: pos}, "Too deeply nested", "Expressions cannot nest this deep.")
+			return template.ErrorAt(hcl.Range{Filename: name, Start: pos, End: pos}, "Too deeply nested",
+				"Expressions cannot nest this deep.")
 		}
 	}
 	return nil

@@ -27,7 +27,8 @@ var shapes = map[string]func(n int) string{
 		for i := range n {
 			fmt.Fprintf(&b, " l%d = local.l%d + 1\n", i+1, i)
 		}
-		fmt.Fprintf(&b, "}\nsource \"fake\" \"s\" { number = local.l%d }\nbuild { sources = [\"fake.s\"] }\n", n)
+		fmt.Fprintf(&b, "}\nsource \"fake\" \"s\" { number = local.l%d }\nbuild { sources = [\"fake.s\"] }\n",
+			n)
 		return b.String()
 	},
 	"matrix": func(n int) string {
@@ -101,7 +102,8 @@ func TestCostGrowsWithTheWork(t *testing.T) {
 		large, much := cost(2400)
 		// The machine may be busy with something else: the square would be 64 times.
 		if large > 40*small+100*time.Millisecond || much > 16*little {
-			t.Errorf("%s: 300 builds in %v and %d bytes, 2400 in %v and %d bytes", name, small, little, large, much)
+			t.Errorf("%s: 300 builds in %v and %d bytes, 2400 in %v and %d bytes", name, small, little, large,
+				much)
 		}
 	}
 }
