@@ -21,7 +21,7 @@ func JSONSchema(all []Component) (map[string]any, error) {
 	ref := func(kind string) object { return object{"$ref": "#/$defs/" + kind} }
 	around := object{
 		"only": names, "except": names, "override": object{"type": "object"}, "pause_before": text, "timeout": text,
-		"max_retries": object{"type": []string{"string", "number"}}, "cache": flag,
+		"max_retries": object{"type": []string{"string", "number"}}, "cache": flag, "cache_max_age": text,
 	}
 	pp := object{"anyOf": []any{object{"type": "string", "enum": namesOf(all, PostProcessor)}, ref(PostProcessor)}}
 	chain := object{"anyOf": []any{pp, object{"type": "array", "items": pp}}}
