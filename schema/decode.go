@@ -157,7 +157,7 @@ func (d *Decoder) strictBody(body hcl.Body, r *Record, pos Positions, top bool) 
 		if f.Kind == Single && seen[f.Name] {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError,
 				Summary: fmt.Sprintf("Duplicate %s block", blk.Type),
-				Detail: fmt.Sprintf("Only one %s block is allowed.", blk.Type), Subject: &blk.DefRange})
+				Detail:  fmt.Sprintf("Only one %s block is allowed.", blk.Type), Subject: &blk.DefRange})
 			continue
 		}
 		seen[f.Name] = true
