@@ -347,10 +347,12 @@ func (b *binding) write(r *Record, v reflect.Value) {
 			fv.Set(out)
 		case f.Kind == Single:
 			if fv.Kind() == reflect.Pointer {
-				if fv.IsNil() {
-					fv.Set(reflect.New(fv.Type().Elem()))
+				fresh := reflect.New(fv.Type().Elem()) // the old one may be shared too
+				if !fv.IsNil() {
+					fresh.Elem().Set(fv.Elem())
 				}
-				fv = fv.Elem()
+				fv.Set(fresh)
+				fv = fresh.Elem()
 			}
 			p.elem.write(r.blocks[f.Name][0], fv)
 		case !ok:

@@ -155,8 +155,9 @@ func (d *Decoder) strictBody(body hcl.Body, r *Record, pos Positions, top bool) 
 			continue
 		}
 		if f.Kind == Single && seen[f.Name] {
-			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: fmt.Sprintf("Duplicate %s block", blk.Type),
-				Detail: fmt.Sprintf("Only one %s block is allowed.", blk.Type), Subject: &blk.DefRange})
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError,
+				Summary: fmt.Sprintf("Duplicate %s block", blk.Type),
+				Detail:  fmt.Sprintf("Only one %s block is allowed.", blk.Type), Subject: &blk.DefRange})
 			continue
 		}
 		seen[f.Name] = true
@@ -231,7 +232,8 @@ func (d *Decoder) weakBody(body hcl.Body, r *Record, pos Positions) hcl.Diagnost
 }
 
 func unknownKey(name string, b *Block, rng hcl.Range) *hcl.Diagnostic {
-	diag := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: fmt.Sprintf(`unknown configuration key: '"%s"'`, name), Subject: &rng}
+	diag := &hcl.Diagnostic{Severity: hcl.DiagError,
+		Summary: fmt.Sprintf(`unknown configuration key: '"%s"'`, name), Subject: &rng}
 	if s := Suggest(name, b.Names()); s != "" {
 		diag.Detail = fmt.Sprintf("Did you mean %q?", s)
 	}
@@ -266,9 +268,12 @@ func (d *Decoder) attribute(f *Field, r *Record, val cty.Value, rng hcl.Range) h
 	if err == nil {
 		return nil
 	}
+	return wrongType(rng, "Inappropriate value for attribute %q: %s.", f.Name, strings.TrimSuffix(err.Error(), "."))
+}
+
+func wrongType(rng hcl.Range, format string, args ...any) hcl.Diagnostics {
 	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Incorrect attribute value type",
-		Detail:  fmt.Sprintf("Inappropriate value for attribute %q: %s.", f.Name, strings.TrimSuffix(err.Error(), ".")),
-		Subject: &rng}}
+		Detail: fmt.Sprintf(format, args...), Subject: &rng}}
 }
 
 func oneOf(f *Field, val cty.Value) error {
@@ -292,8 +297,7 @@ func (d *Decoder) blocks(f *Field, r *Record, val cty.Value, rng hcl.Range) (dia
 		items = val.AsValueSlice()
 	}
 	if f.Kind == Single && len(items) > 1 {
-		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Incorrect attribute value type",
-			Detail: fmt.Sprintf("Inappropriate value for %q: one object is required, not a list.", f.Name), Subject: &rng}}
+		return wrongType(rng, "Inappropriate value for %q: one object is required, not a list.", f.Name)
 	}
 	for i, item := range items {
 		target := r.nested(f, i)
@@ -309,10 +313,12 @@ func (d *Decoder) blocks(f *Field, r *Record, val cty.Value, rng hcl.Range) (dia
 }
 
 // object sets the fields of a struct from an object value.
-func (d *Decoder) object(val cty.Value, rng hcl.Range, r *Record, pos Positions, top bool) (diags hcl.Diagnostics) {
+func (d *Decoder) object(
+	val cty.Value, rng hcl.Range, r *Record, pos Positions, top bool,
+) (diags hcl.Diagnostics) {
 	b := r.Block
 	if !val.Type().IsObjectType() && !val.Type().IsMapType() {
-		return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Incorrect attribute value type", Detail: "An object is required.", Subject: &rng}}
+		return wrongType(rng, "An object is required.")
 	}
 	if val.IsNull() {
 		return nil
@@ -336,7 +342,8 @@ func (d *Decoder) object(val cty.Value, rng hcl.Range, r *Record, pos Positions,
 			if s := Suggest(name, b.Names()); s != "" {
 				detail += fmt.Sprintf(" Did you mean %q?", s)
 			}
-			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unsupported argument", Detail: detail, Subject: &rng})
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError,
+				Summary: "Unsupported argument", Detail: detail, Subject: &rng})
 		case f.Refused != "":
 			diags = append(diags, refused(name, f, rng))
 		case !item.IsNull():

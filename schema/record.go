@@ -15,7 +15,8 @@ type Record struct {
 
 // NewRecord makes a record without a value.
 func NewRecord(b *Block) *Record {
-	return &Record{Block: b, values: map[string]cty.Value{}, blocks: map[string][]*Record{}, set: map[string]bool{}}
+	return &Record{Block: b,
+		values: map[string]cty.Value{}, blocks: map[string][]*Record{}, set: map[string]bool{}}
 }
 
 // put gives a field a value; NilVal takes it away.

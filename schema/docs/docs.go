@@ -42,7 +42,8 @@ type source struct {
 func Of(c kiln.Components, files fs.FS, module string) []Component {
 	var all []Component
 	add := func(kind, name string, value any) {
-		all = append(all, Component{Kind: kind, Name: name, Block: schema.Of(value), source: &source{files, module, value}})
+		all = append(all, Component{
+			Kind: kind, Name: name, Block: schema.Of(value), source: &source{files, module, value}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Builders)) {
 		add(Builder, name, c.NewBuilder(name))

@@ -11,7 +11,7 @@ type Syntax struct {
 	Labels      []string `json:"labels,omitempty"`
 	Description string   `json:"description"`
 	Attributes  []string `json:"attributes,omitempty"`
-	Component   string   `json:"component,omitempty"` // its other options are those of the component that its first label names
+	Component   string   `json:"component,omitempty"` // kind of the one whose options it has too, named by its first label
 	Blocks      []Syntax `json:"blocks,omitempty"`
 }
 
@@ -77,7 +77,8 @@ func editorOptions(b *schema.Block) []EditorOption {
 	var all []EditorOption
 	for _, f := range b.Fields {
 		o := EditorOption{Name: f.Name, Type: f.TypeName(), Block: f.Block != nil, Description: oneLine(f.Doc),
-			Required: f.Required, Default: f.Default, OneOf: f.OneOf, Sensitive: f.Sensitive, Earlier: f.Was, Refused: f.Refused}
+			Required: f.Required, Default: f.Default, OneOf: f.OneOf, Sensitive: f.Sensitive,
+			Earlier: f.Was, Refused: f.Refused}
 		if f.Block != nil {
 			o.Options = editorOptions(f.Block)
 		}

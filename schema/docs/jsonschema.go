@@ -16,11 +16,12 @@ func JSONSchema(all []Component) (map[string]any, error) {
 		return nil, err
 	}
 	text, flag := object{"type": "string"}, object{"type": "boolean"}
+	textOrNull := object{"type": []string{"string", "null"}}
 	names := object{"type": "array", "items": text}
 	ref := func(kind string) object { return object{"$ref": "#/$defs/" + kind} }
 	around := object{
 		"only": names, "except": names, "override": object{"type": "object"}, "pause_before": text, "timeout": text,
-		"max_retries": object{"type": []string{"string", "number"}}, "cache": flag,
+		"max_retries": object{"type": []string{"string", "number"}}, "cache": flag, "cache_max_age": text,
 	}
 	pp := object{"anyOf": []any{object{"type": "string", "enum": namesOf(all, PostProcessor)}, ref(PostProcessor)}}
 	chain := object{"anyOf": []any{pp, object{"type": "array", "items": pp}}}
@@ -30,7 +31,7 @@ func JSONSchema(all []Component) (map[string]any, error) {
 		"patternProperties": object{"^_": text}, "additionalProperties": false,
 		"properties": object{
 			"description": text, "min_packer_version": text,
-			"variables":                 object{"type": "object", "additionalProperties": object{"type": []string{"string", "null"}}},
+			"variables":                 object{"type": "object", "additionalProperties": textOrNull},
 			"sensitive-variables":       names,
 			"builders":                  object{"type": "array", "minItems": 1, "items": ref(Builder)},
 			"provisioners":              object{"type": "array", "items": ref(Provisioner)},
