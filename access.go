@@ -15,6 +15,9 @@ type Access struct {
 	AgentAuth      bool   // the keys are those of the local agent
 }
 
+// secretKeys are those keys of data whose values are secret.
+var secretKeys = []string{"Password", "SSHPrivateKey", "WinRMPassword"}
+
 // data is what templates may know of it, by the keys that they use.
 func (a Access) data() map[string]any {
 	if a.Type == "" {

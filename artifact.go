@@ -1,6 +1,7 @@
 package kiln
 
 import (
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,9 +24,11 @@ type Artifact struct {
 	Resources []Resource `json:"resources,omitempty"`
 	// Tags are further names of the same image, newest last.
 	Tags []string `json:"tags,omitempty"`
+	// Labels are what a catalogue is to know of it: names and values of the maker's.
+	Labels map[string]string `json:"labels,omitempty"`
 	// Data is what the build generated (SourceImageDigest and the like), for
 	// post-processors' templates. Absent where a post-processor made a new thing.
-	Data map[string]any `json:"-"`
+	Data map[string]any `json:"data,omitempty"`
 }
 
 // String is the line that is shown for the artifact.
@@ -58,4 +61,18 @@ func (a *Artifact) Parts() []Resource {
 // Holds reports whether r is part of the artifact.
 func (a *Artifact) Holds(r Resource) bool {
 	return a != nil && slices.ContainsFunc(a.Parts(), r.Same)
+}
+
+// Public is the artifact as it may be written down and shown: without the secrets of the
+// way into the machine that it was made of.
+func (a *Artifact) Public() *Artifact {
+	if a == nil || a.Data == nil {
+		return a
+	}
+	c := *a
+	c.Data = maps.Clone(a.Data)
+	for _, key := range secretKeys {
+		delete(c.Data, key)
+	}
+	return &c
 }

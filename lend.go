@@ -2,6 +2,7 @@ package kiln
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -86,14 +87,15 @@ func (b *Build) writePart(
 		return final, err
 	}
 	before, statErr := os.Stat(target)
-	err = write(out)
+	sum := sha256.New()
+	err = write(io.MultiWriter(out, sum))
 	if err == nil && statErr == nil {
 		err = out.Chmod(before.Mode().Perm())
 	}
 	if err = errors.Join(err, out.Close()); err != nil {
 		return final, err
 	}
-	final = Resource{Kind: KindFile, ID: target}
+	final = Resource{Kind: KindFile, ID: target, Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil))}
 	if final.Mark, err = Mark(part); err != nil {
 		return final, err
 	}

@@ -30,6 +30,8 @@ type Resource struct {
 	// names. Its reaper leaves alone what has another mark. It is empty where the ID
 	// is random, which nothing else will ever bear.
 	Mark string `json:"mark,omitempty"`
+	// Digest is of the content, such as sha256:..., where it is known.
+	Digest string `json:"digest,omitempty"`
 }
 
 // Kinds of resource on the local machine, which have no Owner. The ID of a process is

@@ -7,7 +7,6 @@ import (
 	"kiln/internal/engine"
 	"kiln/internal/history"
 	"kiln/internal/template"
-	"kiln/schema"
 )
 
 // newRecord is the record of a run before it begins.
@@ -17,17 +16,14 @@ func (p *program) newRecord(run string, t *template.Template, plan *engine.Plan)
 		path = t.Path
 	}
 	r := &history.Record{Run: run, Time: p.start, Kiln: kilnVersion, Template: path, Command: os.Args[1:]}
-	for _, j := range plan.Builds {
-		b := &history.Build{Name: j.Template.Name, Type: j.Template.Builder.Type,
-			Settings: settings(j.Template.Builder)}
-		for _, s := range j.Template.Provisioners {
-			b.Steps = append(b.Steps, &history.Step{Component: "provisioner." + s.Type, Name: s.Name,
-				Settings: settings(s.Component)})
+	for _, planned := range plan.Describe() {
+		b := &history.Build{Name: planned.Name, Type: planned.Builder.Type, Settings: planned.Builder.Settings}
+		for _, s := range planned.Steps {
+			b.Steps = append(b.Steps, &history.Step{Component: "provisioner." + s.Type, Name: s.Name, Settings: s.Settings})
 		}
-		for _, chain := range j.Template.Chains {
+		for _, chain := range planned.Chains {
 			for _, s := range chain {
-				b.Steps = append(b.Steps, &history.Step{Component: "post-processor." + s.Type,
-					Name: ownName(s.Component), Settings: settings(s.Component)})
+				b.Steps = append(b.Steps, &history.Step{Component: "post-processor." + s.Type, Name: ownName(s), Settings: s.Settings})
 			}
 		}
 		r.Builds = append(r.Builds, b)
@@ -36,17 +32,11 @@ func (p *program) newRecord(run string, t *template.Template, plan *engine.Plan)
 }
 
 // ownName is a component's name where the template gives it one.
-func ownName(c *template.Component) string {
+func ownName(c engine.Planned) string {
 	if c.Name == c.Type {
 		return ""
 	}
 	return c.Name
-}
-
-// settings are a component's, as far as they are known.
-func settings(c *template.Component) map[string]any {
-	component, _ := c.Decode(nil)
-	return schema.Settings(component)
 }
 
 // keepInputs puts what the steps depended on into the record.

@@ -344,7 +344,7 @@ func (w *work) rememberRun() {
 // made keeps with the memory of a run what it made.
 func (w *work) made(a *kiln.Artifact) {
 	if last := w.Layers.recall(w); last != nil {
-		last.Artifact = a
+		last.Artifact = a.Public()
 		w.Layers.remember(w, last)
 	}
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -31,40 +30,17 @@ const (
 func Foresee(ctx context.Context, plan *Plan, layers *Layers, dir string) ([]Forecast, error) {
 	var all []Forecast
 	done := map[string]*Forecast{}
-	for len(all) < len(plan.Builds) {
-		before := len(all)
-		for _, job := range plan.Builds {
-			if done[job.Template.Name] != nil || !foretold(job, done, plan) {
-				continue
-			}
-			f, err := foresee(ctx, job, layers, dir, done)
-			if err != nil {
-				return all, fmt.Errorf("%s: %w", job.Template.Name, err)
-			}
-			all = append(all, *f)
-			done[f.Name] = f
+	q := newQueue(plan)
+	for job := q.next(); job != nil; job = q.next() {
+		f, err := foresee(ctx, job, layers, dir, done)
+		if err != nil {
+			return all, fmt.Errorf("%s: %w", job.Template.Name, err)
 		}
-		if len(all) == before {
-			return all, errors.New("builds wait for each other")
-		}
+		all = append(all, *f)
+		done[f.Name] = f
+		q.ended(job.Index)
 	}
 	return all, nil
-}
-
-// foretold tells whether all that a job needs has its forecast. What is not in the
-// plan, because it cannot be made, does not count.
-func foretold(job *Job, done map[string]*Forecast, plan *Plan) bool {
-	for _, need := range job.Template.Needs {
-		if done[need] != nil {
-			continue
-		}
-		for _, j := range plan.Builds {
-			if j.Template.Name == need {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 func foresee(ctx context.Context, job *Job, layers *Layers, dir string, done map[string]*Forecast) (*Forecast, error) {

@@ -154,22 +154,22 @@ func TestForesee(t *testing.T) {
 		return strings.Join(lines, "\n")
 	}
 	before := here.list()
-	first := "a.fake.a miss first build of it here 1\nd.fake.d miss first build of it here 1\nb.fake.b miss the start state changes 1\nc.fake.c miss the start state changes 1"
+	first := "a.fake.a miss first build of it here 1\nb.fake.b miss the start state changes 1\nc.fake.c miss the start state changes 1\nd.fake.d miss first build of it here 1"
 	if got := foresee(text, layers); got != first {
 		t.Errorf("before the first run:\n%s", got)
 	}
 	if !slices.Equal(before, here.list()) || len(here.log) > 0 {
 		t.Errorf("a plan made something: %q %q", here.list(), here.log)
 	}
-	if got := foresee(text, nil); got != "a.fake.a none  1\nd.fake.d none  1\nb.fake.b miss the start state changes 1\nc.fake.c miss the start state changes 1" {
+	if got := foresee(text, nil); got != "a.fake.a none  1\nb.fake.b miss the start state changes 1\nc.fake.c miss the start state changes 1\nd.fake.d none  1" {
 		t.Errorf("without layers:\n%s", got)
 	}
 	runPlan(t, planOf(t, text), layers, 0)
-	if got := foresee(text, layers); got != "a.fake.a hit  0\nd.fake.d hit  0\nb.fake.b hit  0\nc.fake.c hit  0" {
+	if got := foresee(text, layers); got != "a.fake.a hit  0\nb.fake.b hit  0\nc.fake.c hit  0\nd.fake.d hit  0" {
 		t.Errorf("after it:\n%s", got)
 	}
 	changed := strings.Replace(text, `"b on `, `"B on `, 1)
-	if got := foresee(changed, layers); got != "a.fake.a hit  0\nd.fake.d hit  0\nb.fake.b miss text changed 1\nc.fake.c miss the start state changes 1" {
+	if got := foresee(changed, layers); got != "a.fake.a hit  0\nb.fake.b miss text changed 1\nc.fake.c miss the start state changes 1\nd.fake.d hit  0" {
 		t.Errorf("with a change:\n%s", got)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"time"
 
@@ -100,7 +99,7 @@ func (r *runner) all(ctx context.Context, plan *Plan) []Result {
 		limit = len(plan.Builds)
 	}
 	results := make([]*Result, len(plan.Builds))
-	pending := slices.Clone(plan.Builds)
+	q := newQueue(plan)
 	type ending struct {
 		index  int
 		result *Result
@@ -108,32 +107,25 @@ func (r *runner) all(ctx context.Context, plan *Plan) []Result {
 	finished := make(chan ending)
 	running := 0
 	for {
-		started := false
-		for i, job := range pending {
-			if ctx.Err() != nil || running >= limit {
+		for ctx.Err() == nil && running < limit {
+			job := q.next()
+			if job == nil {
 				break
 			}
-			ready, why := waits(plan, job, results)
-			if !ready {
-				continue
-			}
-			pending, started = slices.Delete(pending, i, i+1), true
-			if why != "" {
+			if why := q.missing(job, results); why != "" {
 				results[job.Index] = r.skip(job, why)
-				break
+				q.ended(job.Index)
+				continue
 			}
 			running++
 			go func() { finished <- ending{job.Index, r.one(ctx, job)} }()
-			break
-		}
-		if started {
-			continue
 		}
 		if running == 0 {
 			break
 		}
 		end := <-finished
 		results[end.index] = end.result
+		q.ended(end.index)
 		running--
 	}
 	var begun []Result
@@ -145,22 +137,20 @@ func (r *runner) all(ctx context.Context, plan *Plan) []Result {
 	return begun
 }
 
-// waits tells whether all that a job needs has ended, and why it cannot begin.
-func waits(plan *Plan, job *Job, results []*Result) (ready bool, why string) {
+// missing says why a job cannot begin though all that it needs has ended; "": it can.
+func (q *queue) missing(job *Job, results []*Result) (why string) {
 	for _, name := range job.Template.Needs {
-		at := slices.IndexFunc(plan.Builds, func(j *Job) bool { return j.Template.Name == name })
+		at, ok := q.byName[name]
 		switch {
-		case at < 0: // its preparation failed: it is not in the plan
+		case !ok: // its preparation failed: it is not in the plan
 			why = name + ", which cannot be prepared"
-		case results[at] == nil:
-			return false, ""
 		case results[at].Err != nil:
 			why = name + ", which failed"
 		case len(results[at].Artifacts) == 0:
 			why = name + ", which kept none"
 		}
 	}
-	return true, why
+	return why
 }
 
 // skip ends a build that cannot begin.
@@ -212,7 +202,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 		res.Artifacts = nil
 	}
 	for i, a := range res.Artifacts {
-		w.b.Emit(kiln.Event{Kind: kiln.EventArtifact, Index: i, Artifact: a})
+		w.b.Emit(kiln.Event{Kind: kiln.EventArtifact, Index: i, Artifact: a.Public()})
 	}
 	w.b.Emit(end)
 	return res

@@ -87,7 +87,7 @@ func TestValueKeepsSyntax(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 		t.Fatalf("%v in %s", err, &out)
 	}
-	want := `map[artifact:map[builder_id: id:a<sensitive>b text:] bytes:PHNlbnNpdGl2ZT4= kind:out list:[<sensitive> 1 <nil>] ` +
+	want := `map[artifact:map[builder_id: data:map[x:<sensitive>] id:a<sensitive>b text:] bytes:PHNlbnNpdGl2ZT4= kind:out list:[<sensitive> 1 <nil>] ` +
 		`n:11 name:my <sensitive> none:<nil> ok:true secret:<sensitive> user:map[<sensitive>:x]]`
 	if fmt.Sprint(got) != want {
 		t.Errorf("got %v", got)

@@ -31,9 +31,6 @@ type Options struct {
 	Thorough       bool // if loading fails, look for all that is wrong behind it too
 	Sequential     bool // evaluate data sources before locals, as before Packer 1.12
 	EvaluateData   bool // run data sources; otherwise their values stay unknown
-	Force          bool
-	Debug          bool
-	OnError        string
 
 	Components    kiln.Components
 	PackerVersion string    // the version that templates see and ask for
