@@ -53,6 +53,9 @@ type Traits struct {
 	// NoScript: a provisioner gives the machine none of [Build.GuestVars], so that its
 	// effect does not depend on them.
 	NoScript bool
+	// ReapsAlone: what a Reaper needs is all in the resources that it is given, so that
+	// it may be asked without its configuration.
+	ReapsAlone bool
 	// Keep: what happens to a post-processor's input. By default it is destroyed.
 	Keep Keep
 	// Generates: the keys that a builder Sets beside those that all builders do.
@@ -76,8 +79,9 @@ func TraitsOf(component any) Traits {
 }
 
 // A Reaper is a component that makes things outside the process. It is asked by
-// the clean-up command, in another process than the one that made them and with
-// no configuration but what Resource.Attrs holds.
+// the build itself, and by the clean-up command in another process than the one that
+// made them. It is configured as it was when it made them, unless its Traits say that it
+// needs no configuration.
 type Reaper interface {
 	// Reap destroys r. That r does not exist is success.
 	Reap(ctx context.Context, r Resource) error

@@ -43,7 +43,8 @@ func (c *Config) Check(alone bool, own ...string) error {
 	connector := c.Connectors[c.Communicator]
 	if connector == nil {
 		known := append(own, slices.Sorted(maps.Keys(c.Connectors))...)
-		return kiln.Invalid("communicator", "Communicator type %s is invalid (known are %s)", c.Communicator, strings.Join(known, ", "))
+		return kiln.Invalid("communicator",
+			"Communicator type %s is invalid (known are %s)", c.Communicator, strings.Join(known, ", "))
 	}
 	var missing error
 	if alone {

@@ -62,7 +62,8 @@ func (l *inputsTest) sum(p kiln.Provisioner, b *kiln.Build) string {
 func (l *inputsTest) field(f *schema.Field) {
 	l.t.Helper()
 	plain, changed := l.make(), l.make()
-	paths := fill(l.t, schema.Place(changed, f.Name))
+	fv := schema.Place(changed, f)
+	paths := fill(l.t, fv)
 	before, after := l.sum(plain, l.b), l.sum(changed, l.b)
 	if before == after {
 		l.t.Errorf("%s: another value, and the layer key stays the same", f.Name)

@@ -65,6 +65,12 @@ func Of(v any) *Block {
 	return bind(rv).Block
 }
 
+// Place is where the value of a field of [Of] lives in a component that is a struct.
+func Place(component any, f *Field) reflect.Value {
+	v := reflect.Indirect(reflect.ValueOf(component))
+	return bind(v).places[f].in(v, f)
+}
+
 // bind describes a struct with what was offered to it.
 func bind(v reflect.Value) *binding {
 	b := bindType(v.Type())
@@ -418,12 +424,4 @@ func CopyOptions(dst, from any, names map[string]bool) {
 		f, g := b.Field(name), theirs.Field(name)
 		b.places[f].in(to, f).Set(theirs.places[g].in(other, g))
 	}
-}
-
-// Place returns where a component, to which v points, holds the value of an option, so
-// that tests can set it.
-func Place(v any, option string) reflect.Value {
-	b := bind(reflect.ValueOf(v).Elem())
-	f := b.Field(option)
-	return b.places[f].in(reflect.ValueOf(v).Elem(), f)
 }

@@ -102,7 +102,8 @@ func toDuration(val, old cty.Value, weak bool) (cty.Value, error) {
 	}
 	n, err := time.ParseDuration(val.AsString())
 	if err != nil {
-		return old, fmt.Errorf(`%q is no duration: write a number with a unit, such as "30s", "5m" or "1h30m"`, val.AsString())
+		return old, fmt.Errorf(`invalid duration %q: write a number with a unit, such as "30s", "5m" or "1h30m"`,
+			val.AsString())
 	}
 	return cty.NumberIntVal(int64(n)), nil
 }

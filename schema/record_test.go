@@ -57,7 +57,7 @@ type outcome struct {
 func outcomeOf(component any, pos Positions, diags hcl.Diagnostics) outcome {
 	o := outcome{Settings: Settings(component), Secrets: Secrets(component), Pos: pos}
 	for _, v := range Values(component) {
-		o.Values = append(o.Values, v.Field.Name+"="+v.Text+" "+strings.Join(v.Strings, ","))
+		o.Values = append(o.Values, v.Field.Name+"="+v.Text+" "+strings.Join(v.Files, ","))
 	}
 	for _, d := range diags {
 		o.Diags += d.Error() + "\n"
@@ -69,13 +69,16 @@ func outcomeOf(component any, pos Positions, diags hcl.Diagnostics) outcome {
 func TestRunTime(t *testing.T) {
 	ctx := &hcl.EvalContext{Variables: map[string]cty.Value{"u": cty.UnknownVal(cty.String), "d": cty.DynamicVal}}
 	for _, text := range []string{
-		"", `host = "h"` + "\n" + `text = ""`, `number = 0` + "\n" + `flag = true`, `number = "8"`, `number = 1.5`, `number = "x"`,
+		"", `host = "h"` + "\n" + `text = ""`, `number = 0` + "\n" + `flag = true`,
+		`number = "8"`, `number = 1.5`, `number = "x"`,
 		`flag = false` + "\n" + `maybe = false`, `maybe = null`, `wait = "1m30s"`, `wait = 5`, `wait = "soon"`,
 		`list = []`, `list = ["x", null]`, `list = "a"`, `lists = [["a"], []]`, `codes = [1, 2]`, `codes = ["x"]`,
 		`map = {}`, `map = { b = 1, a = "x", n = null }`, `map = []`, `secret = "s3cret"`, `old = "o"`, `one = "gren"`,
 		`gone = "x"`, "block {}", "block { name = \"n\" }", "block {\nname = \"n\"\nsiez = 4\n}",
-		"block { name = \"a\" }\nblock { name = \"b\" }", "many { name = \"a\" }\nmany {\nname = \"b\"\nsize = 0\n}",
-		`hots = "x"`, `blok {}`, "text = \"a-${u}\"\nnumber = d\nlist = [u]\nmap = { k = u }\nwait = u\nlists = d\nflag = d",
+		"block { name = \"a\" }\nblock { name = \"b\" }",
+		"many { name = \"a\" }\nmany {\nname = \"b\"\nsize = 0\n}",
+		`hots = "x"`, `blok {}`,
+		"text = \"a-${u}\"\nnumber = d\nlist = [u]\nmap = { k = u }\nwait = u\nlists = d\nflag = d",
 	} {
 		var c config
 		rec := NewRecord(described(t))
@@ -126,7 +129,8 @@ func TestObject(t *testing.T) {
 	o := rec.Object()
 	text := cty.StringVal
 	for name, want := range map[string]cty.Value{
-		"flag": cty.False, "maybe": cty.NullVal(cty.Bool), "number": cty.NumberIntVal(7), "map": cty.NullVal(cty.Map(cty.String)),
+		"flag": cty.False, "maybe": cty.NullVal(cty.Bool), "number": cty.NumberIntVal(7),
+		"map":   cty.NullVal(cty.Map(cty.String)),
 		"lists": cty.ListVal([]cty.Value{cty.ListVal([]cty.Value{text("a")})}),
 		"many": cty.ListVal([]cty.Value{
 			cty.ObjectVal(map[string]cty.Value{"name": text("m"), "size": cty.NumberIntVal(3)})}),

@@ -17,7 +17,6 @@
 //	origin         says what a machine starts from, whose identity counts in its place
 //	late           is used only after the machine is done
 //	sensitive      the value is hidden in every sink
-//	late           used only after the machine is done: it shapes no step
 //	render=MODE    when {{ }} is rendered: prepare (default), both, run, none
 //	refused=WHY    setting it is an error with this reason; always last
 //
@@ -82,9 +81,9 @@ type Field struct {
 	HasDefault bool
 	Required   bool
 	File       bool
+	Sensitive  bool
 	Origin     bool // names the source, whose identity stands for it in layer keys
 	Late       bool // used only after the machine is done: no part of layer keys
-	Sensitive  bool
 	Render     Render
 	OneOf      []string
 	Refused    string

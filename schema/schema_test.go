@@ -86,7 +86,7 @@ many {
 func TestDecodeErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		`numbr = 1`: `Did you mean "number"?`, `number = "x"`: "a number is required", `number = 1.5`: "a whole number is required", `wait = 5`: "a duration string",
-		`wait = "soon"`: "is no duration", `list = "a"`: "list of string required", `map = []`: "map of string required", `one = "gren"`: `did you mean "green"?`,
+		`wait = "soon"`: "invalid duration", `list = "a"`: "list of string required", `map = []`: "map of string required", `one = "gren"`: `did you mean "green"?`,
 		`gone = "x"`: `"gone" cannot be used: it went.`, `block {}`: `The argument "name" is required`, "block { name = \"a\" }\nblock { name = \"b\" }": "Only one block block is allowed",
 		`flag = "perhaps"`: "neither true nor false", `host = ["x"]`: "string required", `blok { name = "x" }`: "block",
 	} {

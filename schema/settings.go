@@ -82,9 +82,9 @@ func (r *Record) secrets() (all []string) {
 
 // Value is a field of a decoded component with what it holds.
 type Value struct {
-	Field   *Field
-	Text    string   // the whole value, as canonical text
-	Strings []string // the strings in it
+	Field *Field
+	Text  string   // the whole value, as canonical text
+	Files []string // the paths in it that name local files
 }
 
 // Values lists the fields of a component that are set, nested blocks as one. It is
@@ -94,10 +94,31 @@ func Values(component any) []Value {
 	var all []Value
 	for _, f := range r.Block.Fields {
 		if !r.isZero(f) {
-			all = append(all, Value{Field: f, Text: r.text(f), Strings: texts(r.values[f.Name])})
+			all = append(all, Value{Field: f, Text: r.text(f), Files: r.files(f)})
 		}
 	}
 	return all
+}
+
+// Files are the local files and folders that a component names.
+func Files(component any) (paths []string) {
+	for _, v := range Values(component) {
+		paths = append(paths, v.Files...)
+	}
+	return paths
+}
+
+// files are the paths in a field, nested blocks included.
+func (r *Record) files(f *Field) (paths []string) {
+	if f.File {
+		paths = texts(r.values[f.Name])
+	}
+	for _, nested := range r.blocks[f.Name] {
+		for _, nf := range nested.Block.Fields {
+			paths = append(paths, nested.files(nf)...)
+		}
+	}
+	return paths
 }
 
 // text is a field's value in a canonical form, in which no two are alike.

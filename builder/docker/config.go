@@ -149,5 +149,5 @@ func contains(list []string, s string) bool {
 
 // Traits: the keys that this builder sets beside the common ones.
 func (c *Builder) Traits() kiln.Traits {
-	return kiln.Traits{Generates: []string{"ImageSha256", "SourceImageDigest", "SourceImageSha256"}}
+	return kiln.Traits{ReapsAlone: true, Generates: []string{"ImageSha256", "SourceImageDigest", "SourceImageSha256"}}
 }

@@ -35,6 +35,7 @@ type buildFlags struct {
 	output         choice
 	junit          string
 	properties     string
+	path           string // of the template or plan, as it is given again
 }
 
 // optionalBool is a boolean flag that knows whether it was given.
@@ -77,8 +78,8 @@ func (f *buildFlags) define(fs *flag.FlagSet) {
 }
 
 var buildCommand = &command{
-	name: "build", usage: "[options] TEMPLATE", synopsis: "make the images of a template",
-	about: "Runs the builds of a template side by side and makes their images.\nTEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.",
+	name: "build", usage: "[options] TEMPLATE|PLAN", synopsis: "make the images of a template",
+	about: "Runs the builds of a template side by side and makes their images.\nTEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.\nPLAN is a file that `kiln plan -out` wrote: it runs as it is, and a file that changed\nsince is refused.",
 	run: func(ctx context.Context, p *program, c *call) error {
 		var f buildFlags
 		if err := c.parse(p, f.define, 1, 1); err != nil {
@@ -101,8 +102,20 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) error {
 	}
 	o := f.options(ctx, p, path)
 	o.WarnUndeclared, o.EvaluateData, o.Thorough = f.warnUndeclared, true, true
-	o.Force, o.Debug, o.OnError = f.force, f.debug, f.onError.value
-	t, err := p.load(ctx, o)
+	f.path = path
+	file, err := readPlan(path)
+	if err != nil {
+		return err
+	}
+	var t *template.Template
+	if file != nil {
+		if f.path, err = filepath.Abs(path); err != nil {
+			return err
+		}
+		t, err = p.loadPlan(ctx, file, o)
+	} else {
+		t, err = p.load(ctx, o)
+	}
 	if err != nil {
 		return err
 	}
@@ -118,6 +131,11 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) error {
 			return errReported
 		}
 		return wordedf("No builds to run")
+	}
+	if file != nil {
+		if err := file.Check(plan, p.redactor.Marshal); err != nil {
+			return err
+		}
 	}
 	if f.debug {
 		p.say("Debug mode enabled. Builds will not be parallelized.")
@@ -138,6 +156,9 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 	if err != nil {
 		return err
 	}
+	if err := p.keepBundle(filepath.Join(dir, "runs", run, bundleName), t); err != nil {
+		p.warn(fmt.Errorf("what a clean-up by another process may need is not kept: %w", err))
+	}
 	j := journal.New(filepath.Join(dir, "journal"), run, t.Path)
 	o := engine.Options{
 		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Parallel: f.parallel, OnError: f.onError.value,
@@ -148,7 +169,7 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 		o.Version = packerVersion
 	}
 	if !f.debug && f.onError.value == "cleanup" {
-		o.Hint = []string{p.name + " build -on-error=ask " + shellQuote(t.Path) + "   # stops at the failing step and asks"}
+		o.Hint = []string{p.name + " build -on-error=ask " + shellQuote(f.path) + "   # stops at the failing step and asks"}
 	}
 	if o.Layers, err = p.openLayers(f.noCache, f.cacheMaxAge); err != nil {
 		p.say("Warning: layers are not used: %v", err)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -12,15 +11,21 @@ import (
 	"kiln/internal/journal"
 )
 
-type cleanupFlags struct{ dryRun bool }
+type cleanupFlags struct {
+	dryRun   bool
+	vars     pairs
+	varFiles texts
+}
 
 func (f *cleanupFlags) define(fs *flag.FlagSet) {
+	fs.Var(&f.vars, "var", "a secret variable of the run's template, `'name=value'`; may be repeated")
+	fs.Var(&f.varFiles, "var-file", "read secret variables from `FILE`; may be repeated")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "show what would be destroyed, and destroy nothing")
 }
 
 var cleanupCommand = &command{
 	name: "cleanup", usage: "[options] [RUN]", synopsis: "destroy what crashed runs left behind",
-	about: "Destroys everything that runs which are no longer alive still own: containers,\nimages, files, processes. Nothing that the journal does not name is touched.",
+	about: "Destroys everything that runs which are no longer alive still own: containers,\nimages, files, processes. Nothing that the journal does not name is touched. Where\ncredentials are needed, they come from the run's own copy of its template; what was\nsecret is given again, with -var, -var-file or the environment.",
 	run: func(ctx context.Context, p *program, c *call) error {
 		var f cleanupFlags
 		if err := c.parse(p, f.define, 0, 1); err != nil {
@@ -36,26 +41,21 @@ var cleanupCommand = &command{
 		if len(c.args) > 0 {
 			only = c.args[0]
 		}
-		return p.cleanup(ctx, filepath.Join(dir, "journal"), only, f.dryRun)
+		return p.cleanup(ctx, dir, only, &f)
 	},
 }
 
-func (p *program) cleanup(ctx context.Context, dir, only string, dryRun bool) error {
-	runs, err := journal.Runs(dir)
+func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags) error {
+	journals := filepath.Join(dir, "journal")
+	runs, err := journal.Runs(journals)
 	p.report(err)
-	if dryRun {
+	if f.dryRun {
 		p.listOpen(runs, only)
 		return nil
 	}
 	count := 0
-	cleaner := journal.Cleaner{Dir: dir,
-		Reaper: func(_, _, owner string) (kiln.Reaper, error) {
-			r, ok := reaper(owner)
-			if !ok {
-				return nil, fmt.Errorf("this program has no component %q", owner)
-			}
-			return r, nil
-		},
+	find := reapers{ctx: ctx, p: p, f: f, runs: filepath.Join(dir, "runs"), known: map[string]*reapedRun{}}
+	cleaner := journal.Cleaner{Dir: journals, Reaper: find.reaper,
 		Gone:   func(run string, r kiln.Resource) { count++; p.say("%s: destroyed %s", run, r) },
 		Failed: func(run string, r kiln.Resource, err error) { p.fail("%s: could not destroy %s: %v", run, r, err) },
 	}

@@ -29,9 +29,12 @@ import (
 	"kiln/provisioner/sleep"
 )
 
-// components is the one list of what kiln builds with. A new component is one
+// components gives what kiln builds with. Tests add components of their own.
+var components = builtIn
+
+// builtIn is the one list of what kiln builds with. A new component is one
 // line here.
-func components() kiln.Components {
+func builtIn() kiln.Components {
 	return kiln.Components{
 		Builders: map[string]func() kiln.Builder{
 			"docker": func() kiln.Builder { return new(docker.Builder) },

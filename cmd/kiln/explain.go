@@ -19,7 +19,9 @@ func (f *explainFlags) define(fs *flag.FlagSet) {
 
 var explainCommand = &command{
 	name: "explain", usage: "[options] [COMPONENT[.OPTION]]", synopsis: "show the options of a component",
-	about: "Shows what a builder, communicator, provisioner or post-processor does and each of its options.\nWithout a name: the list of components. A name that several kinds share is told apart\nby its kind: explain provisioner.shell-local.",
+	about: "Shows what a builder, communicator, provisioner or post-processor does and each of its\n" +
+		"options. Without a name: the list of components. A name that several kinds share is told\n" +
+		"apart by its kind: explain provisioner.shell-local.",
 	run: func(_ context.Context, p *program, c *call) error {
 		var f explainFlags
 		if err := c.parse(p, f.define, 0, 1); err != nil {

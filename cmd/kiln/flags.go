@@ -92,7 +92,7 @@ func (f *templateFlags) options(ctx context.Context, p *program, path string) te
 		Path: path, Stdin: p.in, ConfigType: f.config.value, Vars: f.vars, VarFiles: f.varFiles,
 		Only: f.only, Except: f.except, Environ: os.Environ(), Sequential: f.sequential,
 		Components: components(), PackerVersion: packerVersion, KilnVersion: kilnVersion, Start: p.start,
-		Hide: p.redactor.Add, OnError: "cleanup",
+		Hide: p.redactor.Add, Secret: p.redactor.Holds,
 		Secrets: &secrets.Services{Context: ctx, Hide: p.redactor.Add},
 	}
 }

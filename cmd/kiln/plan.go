@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -17,6 +18,7 @@ import (
 type planFlags struct {
 	templateFlags
 	output  choice
+	out     string
 	noCache bool
 	maxAge  time.Duration
 	noData  bool
@@ -26,6 +28,7 @@ func (f *planFlags) define(fs *flag.FlagSet) {
 	f.templateFlags.define(fs)
 	f.output = choice{"text", []string{"text", "json"}}
 	fs.Var(&f.output, "output", "`text or json`")
+	fs.StringVar(&f.out, "out", "", "write the plan to `FILE`, which `kiln build FILE` runs as it is")
 	fs.BoolVar(&f.noCache, "no-cache", false, "as a build with -no-cache")
 	fs.DurationVar(&f.maxAge, "cache-max-age", engine.DefaultMaxAge, "as a build with -cache-max-age=`DURATION`")
 	fs.BoolVar(&f.noData, "no-datasources", false, "do not ask data sources: their values stay unknown")
@@ -66,6 +69,14 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) error {
 	}
 	if len(plan.Builds) == 0 {
 		return wordedf("No builds to run")
+	}
+	if f.out != "" {
+		if f.noData {
+			return errors.New("-out writes what data sources gave, and -no-datasources does not ask them")
+		}
+		if err := p.writePlan(f.out, t, plan); err != nil {
+			return err
+		}
 	}
 	layers, err := p.openLayers(f.noCache, f.maxAge)
 	if err != nil {
@@ -116,7 +127,7 @@ func planText(n int, f engine.Forecast) string {
 	fmt.Fprintf(&b, "   builder %s, starts from %s\n", f.Builder.Type, f.Start)
 	planSettings(&b, f.Builder)
 	for i, s := range f.Steps {
-		what := map[string]string{engine.LayerHit: "unchanged, its layer is used", engine.LayerMiss: "runs: " + s.Reason, engine.LayerAlways: "runs always", engine.LayerNone: "runs"}[s.Layer]
+		what := map[string]string{engine.LayerHit: "unchanged, its layer is used" + ranAgo(s), engine.LayerMiss: "runs: " + s.Reason, engine.LayerAlways: "runs always", engine.LayerNone: "runs"}[s.Layer]
 		fmt.Fprintf(&b, "   step %d, provisioner %s: %s\n", i+1, titled(s), what)
 		planSettings(&b, s)
 	}
@@ -135,6 +146,14 @@ func planText(n int, f engine.Forecast) string {
 		}
 	}
 	return b.String()
+}
+
+// ranAgo tells how old a layer's step is.
+func ranAgo(s engine.Planned) string {
+	if s.Age == "" {
+		return ""
+	}
+	return " (ran " + s.Age + " ago)"
 }
 
 func titled(s engine.Planned) string {

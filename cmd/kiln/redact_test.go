@@ -94,10 +94,10 @@ func printEverywhere(t *testing.T, p *program, text string) {
 	_ = p.show(template.Diagnostics{{Summary: text, Detail: text}})
 	p.announce(text)
 	long := engine.Planned{Type: text, Settings: map[string]any{"x": strings.Repeat("0", 150) + text, text: 1}}
-	if err := p.planJSON([]engine.Forecast{{Name: text, Builder: long}}); err != nil {
+	if err := p.planJSON([]engine.Forecast{{PlannedBuild: engine.PlannedBuild{Name: text, Builder: long}}}); err != nil {
 		t.Error(err)
 	}
-	p.say("%s", redact.Render(p.redactor, engine.Forecast{Name: text, Builder: long},
+	p.say("%s", redact.Render(p.redactor, engine.Forecast{PlannedBuild: engine.PlannedBuild{Name: text, Builder: long}},
 		func(f engine.Forecast) string { return planText(1, f) }))
 	for _, v := range []any{text, object{"x": text}, []any{map[string]any{text: text}},
 		[]*history.Change{{Old: text}}} {

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"kiln/internal/engine"
@@ -95,8 +94,8 @@ func (p *program) tellUnknown(builds []*template.Build) {
 				if in[line] == nil {
 					lines = append(lines, line)
 				}
-				if !slices.Contains(in[line], b.Name) {
-					in[line] = append(in[line], b.Name)
+				if names := in[line]; len(names) == 0 || names[len(names)-1] != b.Name {
+					in[line] = append(names, b.Name)
 				}
 			}
 		}

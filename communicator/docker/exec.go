@@ -118,7 +118,8 @@ func (c *Communicator) notStarted(ctx context.Context, err error) error {
 	if docker.Gone(err) {
 		return fmt.Errorf("%w: %w", kiln.ErrConnectionLost, err)
 	}
-	if state, stateErr := c.engine.ContainerInspect(ctx, c.container, client.ContainerInspectOptions{}); stateErr == nil && !state.Container.State.Running {
+	state, stateErr := c.engine.ContainerInspect(ctx, c.container, client.ContainerInspectOptions{})
+	if stateErr == nil && !state.Container.State.Running {
 		return fmt.Errorf("%w: the container is not running (%s)", kiln.ErrConnectionLost, state.Container.State.Status)
 	}
 	return &kiln.StartError{Err: err, Final: true}

@@ -145,10 +145,10 @@ func (c *client) Run(ctx context.Context, cmd *kiln.Cmd) error {
 }
 
 // run runs a command line, under a pseudo terminal if asked for. Transfers go
-// without: a terminal is no clean stream.
+// without: a terminal is not a clean stream.
 func (c *client) run(ctx context.Context, cmd *kiln.Cmd, pty bool) error {
 	var s session
-	err := patient(ctx, func() (err error) {
+	err := retryRefused(ctx, func() (err error) {
 		s, err = c.open(ctx)
 		return err
 	})
@@ -208,7 +208,7 @@ func (c *client) runOn(ctx context.Context, s session, cmd *kiln.Cmd, pty bool) 
 }
 
 // unread is the error of reading the input, for a command that ended well. That
-// the command did not read all of it is no error.
+// the command did not read all of it is not an error.
 func unread(cmd *kiln.Cmd, sent <-chan error) error {
 	if cmd.Stdin == nil {
 		return nil
@@ -290,7 +290,10 @@ func (s session) outcome() error {
 	return err
 }
 
-var signals = map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11, "USR2": 12, "PIPE": 13, "ALRM": 14, "TERM": 15}
+var signals = map[string]int{
+	"HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "USR1": 10, "SEGV": 11, "USR2": 12,
+	"PIPE": 13, "ALRM": 14, "TERM": 15,
+}
 
 // drain copies output; an error of the receiver does not stop the command.
 func drain(to io.Writer, from io.Reader) {
@@ -334,14 +337,17 @@ func (c *client) clearKeys() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	name := c.d.cfg.TemporaryKeyPairName
-	for _, file := range []struct{ sudo, path string }{{"", "~/.ssh/authorized_keys"}, {"sudo ", "/root/.ssh/authorized_keys"}} {
-		command := fmt.Sprintf("%ssed -i.bak '/ %s$/d' %s; %srm %s.bak", file.sudo, name, file.path, file.sudo, file.path)
+	for _, file := range []struct{ sudo, path string }{
+		{"", "~/.ssh/authorized_keys"}, {"sudo ", "/root/.ssh/authorized_keys"},
+	} {
+		command := fmt.Sprintf("%[1]ssed -i.bak '/ %[2]s$/d' %[3]s; %[1]srm %[3]s.bak", file.sudo, name, file.path)
 		_ = c.Run(ctx, &kiln.Cmd{Command: command})
 	}
 }
 
-// patient retries what meets the server at its limit of sessions.
-func patient(ctx context.Context, try func() error) error {
+// retryRefused tries again while the server refuses new sessions: it may be at its
+// limit of them.
+func retryRefused(ctx context.Context, try func() error) error {
 	pause := 20 * time.Millisecond
 	for range 8 {
 		err := try()

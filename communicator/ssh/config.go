@@ -31,13 +31,14 @@ type Config struct {
 	KeyPairName string `kiln:"ssh_keypair_name"`
 	// Name of the key pair that is made for the build.
 	TemporaryKeyPairName string `kiln:"temporary_key_pair_name"`
-	// Kind of the key that is made for the build; ed25519 by default where a builder makes one, rsa where a cloud asks for it.
+	// Kind of the key that is made for the build; ed25519 by default where a builder makes one, rsa where a
+	// cloud asks for it.
 	TemporaryKeyPairType string `kiln:"temporary_key_pair_type,oneof=rsa|dsa|ecdsa|ed25519"`
 	// Length of that key in bits.
 	TemporaryKeyPairBits int `kiln:"temporary_key_pair_bits"`
-	// Ciphers to offer, in the place of the usual ones.
+	// Ciphers to offer, instead of the usual ones.
 	Ciphers []string `kiln:"ssh_ciphers"`
-	// Key exchange algorithms to offer, in the place of the usual ones.
+	// Key exchange algorithms to offer, instead of the usual ones.
 	KeyExchange []string `kiln:"ssh_key_exchange_algorithms"`
 	// Take the temporary key out of the machine's authorized keys before it is captured.
 	ClearAuthorizedKeys bool `kiln:"ssh_clear_authorized_keys"`
@@ -55,7 +56,8 @@ type Config struct {
 	AgentAuth bool `kiln:"ssh_agent_auth"`
 	// Do not give the machine access to the local agent.
 	DisableAgentForwarding bool `kiln:"ssh_disable_agent_forwarding"`
-	// How often the server may refuse the login before that is final; 10 by default, without a limit where ssh_timeout is set.
+	// How often the server may refuse the login before that is final; 10 by default, without a limit where
+	// ssh_timeout is set.
 	HandshakeAttempts int `kiln:"ssh_handshake_attempts"`
 	// A host to connect through.
 	BastionHost string `kiln:"ssh_bastion_host"`
@@ -121,7 +123,8 @@ func (c *Config) Validate() error {
 	}
 	errs = append(errs, c.checkKeys()...)
 	if c.BastionHost != "" && c.ProxyHost != "" {
-		errs = append(errs, kiln.Invalid("ssh_proxy_host", "please specify either ssh_bastion_host or ssh_proxy_host, not both"))
+		errs = append(errs, kiln.Invalid("ssh_proxy_host",
+			"please specify either ssh_bastion_host or ssh_proxy_host, not both"))
 	}
 	if c.BastionHost != "" {
 		c.BastionPort = or(c.BastionPort, 22)
@@ -132,7 +135,8 @@ func (c *Config) Validate() error {
 			}
 		}
 		if c.BastionPassword == "" && c.BastionPrivateKeyFile == "" && !c.BastionAgentAuth {
-			errs = append(errs, kiln.Invalid("ssh_bastion_host", "ssh_bastion_password, ssh_bastion_private_key_file or ssh_bastion_agent_auth must be specified"))
+			errs = append(errs, kiln.Invalid("ssh_bastion_host",
+				"ssh_bastion_password, ssh_bastion_private_key_file or ssh_bastion_agent_auth must be specified"))
 		}
 	}
 	if c.ProxyHost != "" {
@@ -145,7 +149,9 @@ func (c *Config) Validate() error {
 	if c.Timeout == 0 && c.HandshakeAttempts == 0 {
 		c.Timeout, c.HandshakeAttempts = 5*time.Minute, 10
 	}
-	for field, list := range map[string][]string{"ssh_remote_tunnels": c.RemoteTunnels, "ssh_local_tunnels": c.LocalTunnels} {
+	for field, list := range map[string][]string{
+		"ssh_remote_tunnels": c.RemoteTunnels, "ssh_local_tunnels": c.LocalTunnels,
+	} {
 		for _, t := range list {
 			if _, _, err := parseTunnel(t); err != nil {
 				errs = append(errs, kiln.Invalid(field, "%v", err))
@@ -182,11 +188,14 @@ func (c *Config) checkKeys() (errs []error) {
 	bits, kind := c.TemporaryKeyPairBits, c.TemporaryKeyPairType
 	switch {
 	case kind == "dsa":
-		errs = append(errs, kiln.Invalid("temporary_key_pair_type", "dsa keys are refused by all current SSH servers and not made any more: use ed25519, ecdsa or rsa"))
+		errs = append(errs, kiln.Invalid("temporary_key_pair_type",
+			"dsa keys are refused by all current SSH servers and not made any more: use ed25519, ecdsa or rsa"))
 	case bits != 0 && (kind == "" || kind == "rsa") && bits < 1024:
-		errs = append(errs, kiln.Invalid("temporary_key_pair_bits", "an rsa key has at least 1024 bits, not %d", bits))
+		errs = append(errs, kiln.Invalid("temporary_key_pair_bits",
+			"an rsa key has at least 1024 bits, not %d", bits))
 	case bits != 0 && kind == "ecdsa" && bits != 256 && bits != 384 && bits != 521:
-		errs = append(errs, kiln.Invalid("temporary_key_pair_bits", "an ecdsa key has 256, 384 or 521 bits, not %d", bits))
+		errs = append(errs, kiln.Invalid("temporary_key_pair_bits",
+			"an ecdsa key has 256, 384 or 521 bits, not %d", bits))
 	}
 	return errs
 }
@@ -202,7 +211,8 @@ func (c *Config) checkAlgorithms() (errs []error) {
 	} {
 		for _, name := range a.given {
 			if !slices.Contains(a.know, name) && name != "curve25519-sha256@libssh.org" {
-				errs = append(errs, kiln.Invalid(a.field, "unknown algorithm %q; known are %s", name, strings.Join(a.know, ", ")))
+				errs = append(errs, kiln.Invalid(a.field,
+					"unknown algorithm %q; known are %s", name, strings.Join(a.know, ", ")))
 			}
 		}
 	}
@@ -219,7 +229,8 @@ func signer(keyFile, certFile string) (ssh.Signer, error) {
 	}
 	key, err := ssh.ParsePrivateKey(text)
 	if _, ok := errors.AsType[*ssh.PassphraseMissingError](err); ok {
-		return nil, fmt.Errorf("%s is encrypted: use a key without a passphrase, or the agent with ssh_agent_auth", keyFile)
+		return nil, fmt.Errorf(
+			"%s is encrypted: use a key without a passphrase, or the agent with ssh_agent_auth", keyFile)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read key %s: %w", keyFile, err)
@@ -273,7 +284,7 @@ func parseTunnel(text string) (listen, dial string, err error) {
 	}
 	for _, p := range []string{port, rest[i+1:]} {
 		if n, err := strconv.Atoi(p); err != nil || n < 0 || n > 65535 {
-			return "", "", fmt.Errorf("error parsing tunnel %q: %q is no port", text, p)
+			return "", "", fmt.Errorf("error parsing tunnel %q: %q is not a port", text, p)
 		}
 	}
 	return "localhost:" + port, rest, nil

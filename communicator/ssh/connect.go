@@ -53,8 +53,10 @@ func (c *Config) Connect(ctx context.Context, b *kiln.Build, t kiln.Target) (kil
 
 // access is what others may know of the connection.
 func (c *Config) access(host string, t kiln.Target) kiln.Access {
-	a := kiln.Access{Type: "ssh", Host: strings.Trim(host, "[]"), Port: t.Port, User: c.Username, Password: c.Password,
-		PublicKey: t.Public, PrivateKeyFile: c.PrivateKeyFile, AgentAuth: c.AgentAuth}
+	a := kiln.Access{
+		Type: "ssh", Host: strings.Trim(host, "[]"), Port: t.Port, User: c.Username, Password: c.Password,
+		PublicKey: t.Public, PrivateKeyFile: c.PrivateKeyFile, AgentAuth: c.AgentAuth,
+	}
 	if len(t.Keys) > 0 {
 		a.PrivateKey = t.Keys[0]
 	}
@@ -83,15 +85,15 @@ func (d *dialer) wait(ctx context.Context) (*link, error) {
 			return nil, d.ended(ctx, last)
 		}
 		last = err
-		var final *finalError
+		var final *permanentError
 		if errors.As(err, &final) {
 			return nil, err
 		}
 		wait := pause/2 + rand.N(pause)
 		if isLogin(err) {
 			if refused++; d.cfg.HandshakeAttempts > 0 && refused >= d.cfg.HandshakeAttempts {
-				return nil, fmt.Errorf("Kiln experienced an authentication error when trying to connect via SSH. This can happen if your username/password are wrong. "+
-					"You may want to double-check your credentials as part of your debugging process. original error: %w", err)
+				return nil, fmt.Errorf("Kiln experienced an authentication error when trying to connect via SSH. "+
+					"This can happen if your username/password are wrong. You may want to double-check your credentials as part of your debugging process. original error: %w", err)
 			}
 			// Accounts and keys appear while a machine starts.
 			wait = min(loginWait, time.Duration(refused)*200*time.Millisecond)

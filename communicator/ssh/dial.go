@@ -47,7 +47,7 @@ func (l *link) end() {
 	}
 }
 
-// alive tells whether the connection has not ended yet.
+// alive reports whether the connection has not ended yet.
 func (l *link) alive() bool {
 	select {
 	case <-l.dead:
@@ -98,7 +98,7 @@ func (d *dialer) dial(ctx context.Context) (*link, error) {
 		_ = client.Wait() // why it ended is of no interest to those who wait on dead
 		close(l.dead)
 	}()
-	if err := d.furnish(l); err != nil {
+	if err := d.setUp(l); err != nil {
 		l.end()
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (d *dialer) throughBastion(ctx context.Context, plain *net.Dialer, addr str
 	cfg.Auth, err = d.bastionAuth(ctx)
 	if err != nil {
 		conn.Close()
-		return nil, &finalError{fmt.Errorf("bastion: %w", err)}
+		return nil, &permanentError{fmt.Errorf("bastion: %w", err)}
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	c, chans, reqs, err := ssh.NewClientConn(conn, bastion, cfg)
@@ -233,10 +233,10 @@ func (t *timed) Write(p []byte) (int, error) {
 	return t.Conn.Write(p)
 }
 
-// finalError is one that trying again does not mend.
-type finalError struct{ error }
+// permanentError must not be retried.
+type permanentError struct{ error }
 
-func (e *finalError) Unwrap() error { return e.error }
+func (e *permanentError) Unwrap() error { return e.error }
 
 func (d *dialer) clientConfig(user string) *ssh.ClientConfig {
 	cfg := &ssh.ClientConfig{User: user, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: handshakeTimeout}
@@ -248,7 +248,7 @@ func (d *dialer) handshake(ctx context.Context, conn net.Conn, addr string) (*ss
 	cfg := d.clientConfig(d.cfg.Username)
 	var err error
 	if cfg.Auth, err = d.auth(); err != nil {
-		return nil, &finalError{err}
+		return nil, &permanentError{err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()

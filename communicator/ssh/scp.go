@@ -173,7 +173,7 @@ func (c *client) scp(ctx context.Context, command string, send func(*bufio.Write
 	case said != nil:
 		return said
 	}
-	return told(err, &stderr.Buffer)
+	return withOutput(err, &stderr.Buffer)
 }
 
 // scpAnswers reads the receiver's answers: a zero for each message that was good.

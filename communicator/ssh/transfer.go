@@ -62,7 +62,7 @@ func (c *client) lacksTar() bool {
 	return c.noTar
 }
 
-// checkSource tells whether the source is a tree; false for a stream.
+// checkSource reports whether the source is a tree; false for a stream.
 func checkSource(up *kiln.Upload) (bool, error) {
 	if up.Content != nil {
 		return false, nil
@@ -82,8 +82,8 @@ func missing(err error) bool {
 	return errors.As(err, &exit) && exit.Code == codeNotFound
 }
 
-// told adds what the machine said to an error.
-func told(err error, stderr *bytes.Buffer) error {
+// withOutput adds what the machine said to an error.
+func withOutput(err error, stderr *bytes.Buffer) error {
 	text := strings.TrimSpace(stderr.String())
 	if err == nil || text == "" {
 		return err
@@ -114,7 +114,7 @@ func (c *client) stream(ctx context.Context, command string, in io.Reader) error
 	if src.Err() != nil {
 		return src.Err()
 	}
-	return told(err, &stderr.Buffer)
+	return withOutput(err, &stderr.Buffer)
 }
 
 // catUpload streams one file. It is written under a name of its own and moved to
@@ -199,7 +199,7 @@ func explained(err error, source string, stderr *bytes.Buffer) error {
 			return fmt.Errorf("%s is a folder: write it with a trailing slash to download what is in it", source)
 		}
 	}
-	return told(err, stderr)
+	return withOutput(err, stderr)
 }
 
 // counting passes output on and remembers the receiver's error.

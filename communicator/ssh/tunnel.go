@@ -11,9 +11,9 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 )
 
-// furnish gives a new connection what the configuration asks for beside it: the
+// setUp starts on a new connection what the configuration asks for besides: the
 // agent, tunnels, and the watch over whether it lives.
-func (d *dialer) furnish(l *link) error {
+func (d *dialer) setUp(l *link) error {
 	if !d.cfg.DisableAgentForwarding && os.Getenv("SSH_AUTH_SOCK") != "" {
 		// Without an agent, or with a server that does not forward, the machine is
 		// as good as without.
@@ -27,7 +27,7 @@ func (d *dialer) furnish(l *link) error {
 	for _, t := range d.cfg.RemoteTunnels {
 		listen, dial, err := parseTunnel(t)
 		if err != nil {
-			return &finalError{err}
+			return &permanentError{err}
 		}
 		ln, err := l.Listen("tcp", listen)
 		if err != nil {
@@ -38,7 +38,7 @@ func (d *dialer) furnish(l *link) error {
 	for _, t := range d.cfg.LocalTunnels {
 		listen, dial, err := parseTunnel(t)
 		if err != nil {
-			return &finalError{err}
+			return &permanentError{err}
 		}
 		ln, err := net.Listen("tcp", listen)
 		if err != nil {

@@ -157,6 +157,9 @@ func (w *work) tooOld(n int) string {
 }
 
 func (w *work) maxAge(p *template.Provisioner) time.Duration {
+	if p.CacheMaxAge > 0 {
+		return p.CacheMaxAge
+	}
 	return w.Layers.MaxAge
 }
 
@@ -274,7 +277,7 @@ const (
 // costs little beside the build itself.
 func (w *work) worthKeeping(i int) bool {
 	c := w.chain
-	if w.Layers.All || w.Layers.MaxAge <= 0 || i+2 == len(c.keys) {
+	if w.Layers.All || w.job.Template.Provisioners[i].AlwaysCache || i+2 == len(c.keys) {
 		return true
 	}
 	return c.spent+c.lastKeep <= keepCredit+(time.Since(c.begin)-c.spent)/keepShare

@@ -35,7 +35,8 @@ type counted struct {
 
 func (c *counted) Validate() error {
 	c.tally.add("validate " + c.Text)
-	for field, text := range map[string]string{"text": c.Text, "both": c.Both, "list": strings.Join(c.List, "")} {
+	for field, text := range map[string]string{"text": c.Text, "both": c.Both, "list": strings.Join(c.List,
+		"")} {
 		if strings.Contains(text, "<unknown>") {
 			return kiln.Invalid(field, "%q is a placeholder", text)
 		}
@@ -81,11 +82,12 @@ func whole(t *testing.T, text, config string) map[string]int {
 	t.Helper()
 	n := &tally{all: map[string]int{}}
 	step := func() *countedStep { return &countedStep{counted{tally: n}} }
-	o := template.Options{Path: "-", Stdin: strings.NewReader(text), PackerVersion: "1.16.0", KilnVersion: "1", Components: kiln.Components{
-		Builders:       map[string]func() kiln.Builder{"fake": func() kiln.Builder { return &countedBuilder{counted{tally: n}} }},
-		Provisioners:   map[string]func() kiln.Provisioner{"fake": func() kiln.Provisioner { return step() }},
-		PostProcessors: map[string]func() kiln.PostProcessor{"fake": func() kiln.PostProcessor { return step() }},
-	}}
+	o := template.Options{Path: "-", Stdin: strings.NewReader(text), PackerVersion: "1.16.0",
+		KilnVersion: "1", Components: kiln.Components{
+			Builders:       map[string]func() kiln.Builder{"fake": func() kiln.Builder { return &countedBuilder{counted{tally: n}} }},
+			Provisioners:   map[string]func() kiln.Provisioner{"fake": func() kiln.Provisioner { return step() }},
+			PostProcessors: map[string]func() kiln.PostProcessor{"fake": func() kiln.PostProcessor { return step() }},
+		}}
 	var plan *Plan
 	if config == "hcl2" {
 		plan = planWith(t, text, o.Components)
@@ -124,8 +126,9 @@ func whole(t *testing.T, text, config string) map[string]int {
 // Every component is decoded and validated once, through checking, planning and
 // running, if all of it is known.
 func TestDecodedOnce(t *testing.T) {
-	want := map[string]int{"validate b": 1, "validate p": 1, "validate q": 1, "validate c": 1, "validate x": 1,
-		"run p ": 1, "run q ": 1, "run x ": 1}
+	want := map[string]int{"validate b": 1, "validate p": 1, "validate q": 1, "validate c": 1,
+		"validate x": 1,
+		"run p ":     1, "run q ": 1, "run x ": 1}
 	hcl := `
 source "fake" "s" { text = "b" }
 build {

@@ -5,23 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"kiln"
-	"kiln/internal/template"
-	"kiln/schema"
 )
 
 // Forecast is what a run would do with one build.
 type Forecast struct {
-	Name    string         `json:"name"`
-	Needs   []string       `json:"needs,omitempty"` // builds that are made first
-	Builder Planned        `json:"builder"`
-	Steps   []Planned      `json:"provisioners"`
-	Cleanup *Planned       `json:"error_cleanup_provisioner,omitempty"`
-	Chains  [][]Planned    `json:"post_processors"`
-	Start   string         `json:"start"` // where the machine starts from, in words
-	Runs    int            `json:"runs"`  // provisioners that would run
-	last    *kiln.Artifact // of the last run, where this one would make the same
+	PlannedBuild
+	Start string         `json:"start"` // where the machine starts from, in words
+	Runs  int            `json:"runs"`  // provisioners that would run
+	last  *kiln.Artifact // of the last run, where this one would make the same
 }
 
 // What would happen to a provisioner.
@@ -31,16 +25,6 @@ const (
 	LayerAlways = "always" // it runs whatever is kept
 	LayerNone   = "none"   // it runs; the builder keeps no layers, or none are wanted
 )
-
-// Planned is a component with its settings, as far as they are known.
-type Planned struct {
-	Type     string             `json:"type"`
-	Name     string             `json:"name,omitempty"`
-	Settings map[string]any     `json:"settings"`
-	Unknown  []template.Unknown `json:"unknown,omitempty"` // options known only while the build runs
-	Layer    string             `json:"layer,omitempty"`
-	Reason   string             `json:"reason,omitempty"` // of a miss
-}
 
 // Foresee tells what a run would do, in the order in which builds can begin, without
 // making or changing anything. Layers may be nil: none are wanted.
@@ -85,7 +69,7 @@ func foretold(job *Job, done map[string]*Forecast, plan *Plan) bool {
 
 func foresee(ctx context.Context, job *Job, layers *Layers, dir string, done map[string]*Forecast) (*Forecast, error) {
 	t := job.Template
-	f := &Forecast{Name: t.Name, Needs: t.Needs, Steps: []Planned{}, Chains: [][]Planned{}}
+	f := &Forecast{PlannedBuild: job.describe()}
 	// What the needed builds made last is what they would make again, if nothing of
 	// them changed.
 	var remade []string
@@ -99,19 +83,7 @@ func foresee(ctx context.Context, job *Job, layers *Layers, dir string, done map
 	if err != nil {
 		return nil, err
 	}
-	f.Builder = planned(t.Builder)
 	w.foreseeSteps(f, resumed, remade)
-	if t.Cleanup != nil {
-		p := planned(t.Cleanup.Component)
-		f.Cleanup = &p
-	}
-	for _, chain := range t.Chains {
-		var steps []Planned
-		for _, p := range chain {
-			steps = append(steps, planned(p.Component))
-		}
-		f.Chains = append(f.Chains, steps)
-	}
 	if layers != nil && len(remade) == 0 && f.Runs == 0 {
 		if last := layers.recall(w); last != nil && last.Artifact != nil {
 			f.last = last.Artifact
@@ -121,16 +93,6 @@ func foresee(ctx context.Context, job *Job, layers *Layers, dir string, done map
 		}
 	}
 	return f, nil
-}
-
-func planned(c *template.Component) Planned {
-	component, _ := c.Decode(nil)
-	return plannedAs(c, component)
-}
-
-// plannedAs is planned of a component that was decoded already.
-func plannedAs(c *template.Component, component any) Planned {
-	return Planned{Type: c.Type, Name: c.Name, Settings: schema.Settings(component), Unknown: c.Unknown()}
 }
 
 // foreseeStart asks the builder how many steps a kept layer stands for; -1: it
@@ -173,12 +135,13 @@ func (w *work) foreseeSteps(f *Forecast, resumed int, remade []string) {
 	missed := false
 	for i, p := range w.job.Template.Provisioners {
 		component, _ := p.Decode(nil)
-		s := plannedAs(p.Component, component)
+		s := &f.Steps[i]
 		switch {
 		case kiln.TraitsOf(component).Outside:
 			s.Layer = LayerAlways
 		case i < resumed:
 			s.Layer = LayerHit
+			s.Age = w.age(resumed, i)
 		case resumed < 0 && len(remade) == 0:
 			s.Layer = LayerNone
 		default:
@@ -196,6 +159,14 @@ func (w *work) foreseeSteps(f *Forecast, resumed int, remade []string) {
 		if s.Layer != LayerHit {
 			f.Runs++
 		}
-		f.Steps = append(f.Steps, s)
 	}
+}
+
+// age is how long ago step i ran, as the layer after n steps tells.
+func (w *work) age(n, i int) string {
+	r := w.Layers.Record(w.chain.keys[n])
+	if r == nil || i >= len(r.Ran) {
+		return ""
+	}
+	return ShowAge(time.Since(r.Ran[i]))
 }

@@ -80,10 +80,7 @@ func (h *Hasher) fields(kind string, component any, counts func(*schema.Field) b
 			continue
 		}
 		in[v.Field.Name] = h.Sum(v.Text)
-		if !v.Field.File {
-			continue
-		}
-		for _, path := range v.Strings {
+		for _, path := range v.Files {
 			sum, err := h.Tree(path)
 			if err != nil {
 				return nil, err

@@ -181,7 +181,8 @@ type maker struct {
 // build makes a build with the steps that are for it. Nil: it cannot be made.
 func (a *assembler) build(spec *BuildSpec) (*Build, hcl.Diagnostics) {
 	m := &maker{assembler: a, spec: spec, keys: commonData}
-	m.out = &Build{Name: spec.Name, Source: spec.Source, Alias: spec.Alias, Publish: spec.Publish, Render: spec.Scope.Render}
+	m.out = &Build{Name: spec.Name, Source: spec.Source, Alias: spec.Alias, Publish: spec.Publish,
+		Render: spec.Scope.Render}
 	m.out.Builder = m.component(spec.Builder)
 	for _, s := range spec.Steps {
 		if s.runsFor(spec) {
@@ -204,7 +205,8 @@ func (a *assembler) build(spec *BuildSpec) (*Build, hcl.Diagnostics) {
 
 func (m *maker) provisioner(s *Step) *Provisioner {
 	p := &Provisioner{Component: m.component(s), PauseBefore: s.PauseBefore, Timeout: s.Timeout, MaxRetries: s.MaxRetries.N,
-		ContinueOnError: s.ContinueOnError != nil && *s.ContinueOnError, NoCache: s.Cache != nil && !*s.Cache}
+		ContinueOnError: s.ContinueOnError != nil && *s.ContinueOnError, NoCache: s.Cache != nil && !*s.Cache,
+		AlwaysCache: s.Cache != nil && *s.Cache, CacheMaxAge: s.CacheMaxAge}
 	if s.MaxRetries.Text == "" {
 		return p
 	}
@@ -255,15 +257,15 @@ func (m *maker) component(s *Step) *Component {
 			m.keys = append(slices.Clone(commonData), keys...)
 		}
 	}
-	d := &decoding{Step: s, spec: m.spec, weak: m.assembler.spec.Weak, keys: m.keys, make: make, texts: m.texts, hide: m.options.Hide,
-		world: m.options.World, place: fmt.Sprintf("%s %s %d", m.spec.Name, s.Kind, m.count)}
+	d := &decoding{Step: s, maker: m, make: make, number: m.count}
 	m.count++
 	if s.Kind == KindProvisioner {
 		if o, ok := s.Override[m.spec.Own]; ok {
 			d.override = &o
 		}
 	}
-	return &Component{Kind: s.Kind, Type: s.Type, Name: s.Name, File: s.Range.Filename, Line: s.Range.Start.Line, decoding: d}
+	return &Component{Kind: s.Kind, Type: s.Type, Name: s.Name, File: s.Range.Filename,
+		Line: s.Range.Start.Line, decoding: d}
 }
 
 // factory is what makes values of a step's component, or the names of those of its

@@ -85,7 +85,7 @@ func (c *Component) once() *decoded {
 func (c *Component) now() *decoded {
 	first := c.once()
 	if len(c.latest.unknown) > 0 && !first.diags.HasErrors() &&
-		c.latest.learned != c.decoding.spec.Scope.Learned(c.decoding.Step) {
+		c.latest.learned != c.decoding.maker.spec.Scope.Learned(c.decoding.Step) {
 		c.latest = c.decoding.again(first, nil)
 	}
 	return c.latest
@@ -106,7 +106,10 @@ type Provisioner struct {
 	Timeout         time.Duration
 	MaxRetries      int
 	ContinueOnError bool
-	NoCache         bool // cache = false: its effect is never kept as a layer (Kiln's own)
+	// Kiln's own.
+	NoCache     bool          // cache = false: its effect is never kept as a layer
+	AlwaysCache bool          // cache = true: it is kept, whatever that costs
+	CacheMaxAge time.Duration // how old its effect may be in a layer; 0: as for all
 }
 
 // PostProcessor is a post-processor with what the template says around it.

@@ -74,8 +74,9 @@ func (t *Template) Bundle() (*Bundle, error) {
 		}
 	}
 	o := t.options
-	b := &Bundle{Version: bundleVersion, Path: t.Path, Name: o.Name, Dir: t.Dir, Format: t.Format, ConfigType: o.ConfigType,
-		Outside: o.World.Notes(o.Secret), Start: o.Start, Only: o.Only, Except: o.Except, Sequential: o.Sequential,
+	b := &Bundle{Version: bundleVersion, Path: t.Path, Name: o.Name, Dir: t.Dir, Format: t.Format,
+		ConfigType: o.ConfigType,
+		Outside:    o.World.Notes(o.Secret), Start: o.Start, Only: o.Only, Except: o.Except, Sequential: o.Sequential,
 		EvaluateData: o.EvaluateData, PackerVersion: o.PackerVersion, KilnVersion: o.KilnVersion,
 		Variables: map[string]Value{}, Secrets: map[string]string{}, Data: map[string]Value{}, secret: o.Secret}
 	t.lang.Bundle(b)
@@ -112,7 +113,9 @@ func (v Value) text() string {
 // it was loaded with, and of o the rest.
 func (b *Bundle) Options(o Options) (Options, Diagnostics) {
 	if b.Version != bundleVersion {
-		return o, Errorf("The plan cannot be read", fmt.Sprintf("It has version %d, and this version of Kiln reads version %d. Make it anew.", b.Version, bundleVersion))
+		return o, Errorf("The plan cannot be read",
+			fmt.Sprintf("It has version %d, and this version of Kiln reads version %d. Make it anew.",
+				b.Version, bundleVersion))
 	}
 	o.Path, o.Name, o.ConfigType, o.Start, o.Only, o.Except = b.Path, b.Name, b.ConfigType, b.Start, b.Only, b.Except
 	o.Sequential, o.EvaluateData, o.PackerVersion, o.KilnVersion = b.Sequential, b.EvaluateData, b.PackerVersion, b.KilnVersion
@@ -135,6 +138,7 @@ func (b *Bundle) Missing(name string, env ...string) *hcl.Diagnostic {
 	if len(env) > 0 {
 		ways += ", or set " + strings.Join(env, " and ") + " in the environment"
 	}
-	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: fmt.Sprintf("The value of the variable %q is needed again", name),
-		Detail: "It is secret, so the plan does not hold it. Give it with " + ways + "."}
+	return &hcl.Diagnostic{Severity: hcl.DiagError,
+		Summary: fmt.Sprintf("The value of the variable %q is needed again", name),
+		Detail:  "It is secret, so the plan does not hold it. Give it with " + ways + "."}
 }

@@ -11,31 +11,27 @@ import (
 
 	"kiln"
 	"kiln/internal/template/interpolate"
-	"kiln/internal/template/outside"
 	"kiln/schema"
 )
 
 // decoding decodes the component of a step for one build.
 type decoding struct {
 	*Step
-	spec     *BuildSpec
-	weak     bool
+	*maker
 	override *Override // nil: none
-	keys     []string
 	make     func() any
-	texts    *Texts
-	hide     func(string)
-	world    *outside.World
-	place    string // names the component among all of the template
+	number   int // of the component in its build
 }
 
 // decoded is a component value with what is not known of it.
 type decoded struct {
 	value   any
-	base    any // as it was before Validate, which may fill in values; nil: all is known
 	unknown []Unknown
-	pos     schema.Positions
 	diags   Diagnostics
+
+	// For decoding again, where there is something unknown.
+	base    any // the value before Validate, which may fill in what is derived
+	pos     schema.Positions
 	learned int // see Scope.Learned
 }
 
@@ -52,7 +48,7 @@ func (d *decoded) options() map[string]bool {
 // first decodes a new value, with nothing known of the build.
 func (d *decoding) first() *decoded {
 	var out *decoded
-	d.world.In(d.place, func() {
+	d.options.World.In(fmt.Sprintf("%s %d", d.maker.spec.Name, d.number), func() {
 		dst := d.make()
 		c := d.reader(nil)
 		pos, diags := c.Body(c.body, dst)
@@ -79,13 +75,13 @@ func (d *decoding) finish(c *reader, dst any, pos schema.Positions, diags hcl.Di
 	if d.override != nil {
 		diags = append(diags, c.Value(d.override.Value, d.override.Range, dst)...)
 	}
-	out := &decoded{value: dst, pos: pos, unknown: c.unknown(pos, d.Range), learned: c.learned}
+	out := &decoded{value: dst, unknown: c.unknown(pos, d.Range), learned: c.learned}
 	if len(out.unknown) > 0 {
-		out.base = schema.Clone(dst)
+		out.base, out.pos = schema.Clone(dst), pos
 	}
 	diags = append(diags, validate(dst, pos, d.Range, diags, c.unsure)...)
-	hide(dst, d.hide)
-	out.diags = d.texts.Convert(d.spec.Scope.Explain(d.Step, diags))
+	hide(dst, d.options.Hide)
+	out.diags = d.texts.Convert(d.maker.spec.Scope.Explain(d.Step, diags))
 	return out
 }
 
@@ -100,7 +96,8 @@ type reader struct {
 }
 
 func (d *decoding) reader(data map[string]any) *reader {
-	c := &reader{later: map[string][]string{}, unsure: map[string]bool{}, learned: d.spec.Scope.Learned(d.Step)}
+	c := &reader{later: map[string][]string{}, unsure: map[string]bool{},
+		learned: d.maker.spec.Scope.Learned(d.Step)}
 	var option string
 	r := renderer{data: data, unsure: func() { c.unsure[option] = true }, later: func(key string) {
 		c.unsure[option] = true
@@ -108,9 +105,10 @@ func (d *decoding) reader(data map[string]any) *reader {
 			c.later[option] = append(c.later[option], key)
 		}
 	}}
-	r.prepare, r.c = d.spec.Scope.Text(d.Step, d.keys)
-	body, eval := d.spec.Scope.Open(d.Step, d.keys, data)
-	c.body, c.Decoder = body, &schema.Decoder{Weak: d.weak, Eval: eval, Render: r.render, Skip: d.Skip}
+	r.prepare, r.c = d.maker.spec.Scope.Text(d.Step, d.keys)
+	body, eval := d.maker.spec.Scope.Open(d.Step, d.keys, data)
+	c.body, c.Decoder = body, &schema.Decoder{Weak: d.assembler.spec.Weak, Eval: eval, Render: r.render,
+		Skip: d.Skip}
 	c.Option = func(name string) { option = name }
 	c.Unknown = func(name string, expr hcl.Expression, rng hcl.Range) {
 		c.unsure[option] = true
@@ -133,10 +131,12 @@ func (c *reader) unknown(pos schema.Positions, body hcl.Range) []Unknown {
 }
 
 // DecodeData decodes the body of a data source.
-func DecodeData(body hcl.Body, rng hcl.Range, eval *hcl.EvalContext, text *interpolate.Context, dst any) hcl.Diagnostics {
+func DecodeData(body hcl.Body, rng hcl.Range, eval *hcl.EvalContext, text *interpolate.Context,
+	dst any) hcl.Diagnostics {
 	unsure := map[string]bool{}
 	var option string
-	r := renderer{c: text, prepare: text, unsure: func() { unsure[option] = true }, later: func(string) { unsure[option] = true }}
+	r := renderer{c: text, prepare: text, unsure: func() { unsure[option] = true },
+		later: func(string) { unsure[option] = true }}
 	dec := &schema.Decoder{Eval: eval, Render: r.render, Option: func(name string) { option = name }}
 	dec.Unknown = func(string, hcl.Expression, hcl.Range) { unsure[option] = true }
 	pos, diags := dec.Body(body, dst)
@@ -232,7 +232,8 @@ func (r renderer) wrap(f *schema.Field, err error) error {
 // validate asks a component what is wrong with it, and says where. A component
 // that could not be decoded is not asked: its answers would only be echoes. What it
 // says of an option whose value is a placeholder is not said on.
-func validate(component any, pos schema.Positions, body hcl.Range, before hcl.Diagnostics, unsure map[string]bool) (diags hcl.Diagnostics) {
+func validate(component any, pos schema.Positions, body hcl.Range, before hcl.Diagnostics,
+	unsure map[string]bool) (diags hcl.Diagnostics) {
 	v, ok := component.(kiln.Validator)
 	if !ok || before.HasErrors() {
 		return nil
@@ -263,7 +264,8 @@ func hide(component any, hide func(string)) {
 }
 
 // plugins are the prefixes of components that Packer has in plugins.
-var plugins = []string{"amazon", "ansible", "azure", "chef", "cloudstack", "digitalocean", "googlecompute", "hcloud", "hyperv", "inspec", "linode", "lxc",
+var plugins = []string{"amazon", "ansible", "azure", "chef", "cloudstack", "digitalocean", "googlecompute",
+	"hcloud", "hyperv", "inspec", "linode", "lxc",
 	"lxd", "ncloud", "oneandone", "openstack", "oracle", "parallels", "powershell", "profitbricks", "proxmox", "puppet", "qemu", "salt", "scaleway", "tencentcloud",
 	"triton", "ucloud", "vagrant", "virtualbox", "vmware", "vsphere", "windows", "yandex", "hcp", "provenance"}
 

@@ -2,6 +2,7 @@ package template
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -102,7 +103,8 @@ func (ds Diagnostics) Write(w io.Writer, o WriteOptions) {
 			fmt.Fprintln(w, ":")
 			if d.Excerpt != "" {
 				fmt.Fprintf(w, "%4d: %s\n", d.Line, strings.ReplaceAll(d.Excerpt, "\t", " "))
-				fmt.Fprintf(w, "      %s%s\n", strings.Repeat(" ", max(0, d.Column-1)), strings.Repeat("^", max(1, d.Marked)))
+				fmt.Fprintf(w, "      %s%s\n", strings.Repeat(" ", max(0, d.Column-1)), strings.Repeat("^",
+					max(1, d.Marked)))
 			}
 			fmt.Fprintln(w)
 		}
@@ -140,19 +142,19 @@ func wrapText(line string, width int) string {
 // Texts are the texts of all files that diagnostics may point into.
 type Texts struct {
 	text map[string][]byte
-	hcl  map[string]*hcl.File
+	hcl  map[string][]*hcl.File
 }
 
 // NewTexts is empty.
 func NewTexts() *Texts {
-	return &Texts{text: map[string][]byte{}, hcl: map[string]*hcl.File{}}
+	return &Texts{text: map[string][]byte{}, hcl: map[string][]*hcl.File{}}
 }
 
 // Add adds a file by the name that diagnostics have for it.
 func (s *Texts) Add(name string, text []byte) { s.text[name] = text }
 
-// Parsed adds what a file was parsed to, which says in which block a place is.
-func (s *Texts) Parsed(name string, f *hcl.File) { s.hcl[name] = f }
+// Parsed adds the parts that a file was parsed to, which say in which block a place is.
+func (s *Texts) Parsed(name string, parts []*hcl.File) { s.hcl[name] = parts }
 
 // Convert gives hcl's diagnostics our form, with the line they are about.
 func (s *Texts) Convert(in hcl.Diagnostics) Diagnostics {
@@ -175,8 +177,10 @@ func (s *Texts) Convert(in hcl.Diagnostics) Diagnostics {
 
 func (s *Texts) locate(d Diagnostic, rng hcl.Range) Diagnostic {
 	d.File, d.Line, d.Column = rng.Filename, rng.Start.Line, rng.Start.Column
-	if f := s.hcl[rng.Filename]; f != nil && !strings.HasSuffix(rng.Filename, ".json") {
-		d.Context = hcled.ContextString(f, rng.Start.Byte)
+	if !strings.HasSuffix(rng.Filename, ".json") {
+		for _, f := range s.hcl[rng.Filename] {
+			d.Context = cmp.Or(d.Context, hcled.ContextString(f, rng.Start.Byte))
+		}
 	}
 	d.Excerpt = LineAt(s.text[rng.Filename], rng.Start.Line)
 	switch {

@@ -26,7 +26,8 @@ func newSelection(patterns []string, flag string, globs bool) (*selection, *hcl.
 		}
 		re, err := glob(p)
 		if err != nil {
-			return nil, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid -" + flag + " pattern", Detail: fmt.Sprintf("%q: %v", p, err)}
+			return nil, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid -" + flag + " pattern",
+				Detail: fmt.Sprintf("%q: %v", p, err)}
 		}
 		s.res = append(s.res, re)
 	}
@@ -59,8 +60,9 @@ func (s *selection) unmatched(builds []*BuildSpec) (diags hcl.Diagnostics) {
 	}
 	for i, p := range s.patterns {
 		if !s.matched[i] {
-			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: fmt.Sprintf("-%s=%s fits no build", s.flag, p),
-				Detail: fmt.Sprintf("The builds are: %s", strings.Join(names, ", "))})
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning,
+				Summary: fmt.Sprintf("-%s=%s fits no build", s.flag, p),
+				Detail:  fmt.Sprintf("The builds are: %s", strings.Join(names, ", "))})
 		}
 	}
 	return diags

@@ -70,6 +70,7 @@ type Step struct {
 	MaxRetries      Count
 	ContinueOnError *bool
 	Cache           *bool
+	CacheMaxAge     time.Duration
 	Keep            *bool
 }
 
@@ -126,6 +127,7 @@ var Attributes = []Attribute{
 	{"max_retries", OnProvisioner, OnProvisioner, false, func(s *Step) any { return &s.MaxRetries }},
 	{"continue_on_error", OnProvisioner, 0, false, func(s *Step) any { return &s.ContinueOnError }},
 	{"cache", OnProvisioner, OnProvisioner, true, func(s *Step) any { return &s.Cache }},
+	{"cache_max_age", OnProvisioner, OnProvisioner, true, func(s *Step) any { return &s.CacheMaxAge }},
 	{"keep_input_artifact", OnPostProcessor, OnPostProcessor, false, func(s *Step) any { return &s.Keep }},
 }
 
@@ -171,7 +173,8 @@ type Scope interface {
 }
 
 // Describe is a build block, for inspect.
-func Describe(name, description string, sources []Named, steps []*Step, cleanup *Step, chains [][]*Step) Block {
+func Describe(name, description string, sources []Named, steps []*Step, cleanup *Step,
+	chains [][]*Step) Block {
 	named := func(steps []*Step) (names []Named) {
 		for _, s := range steps {
 			names = append(names, Named{s.Written, s.Name})

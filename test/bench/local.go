@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -82,4 +83,40 @@ func (b *bench) fleet() error {
 	}
 	row("inspect a template of 10,000 lines", x.wall, y.wall, "< 150ms")
 	return nil
+}
+
+// folder times the check of one folder with many builds, beside that of a tenth of
+// them: the ratio says how the cost grows.
+func (b *bench) folder() error {
+	write := func(dir string, builds int) error {
+		var text strings.Builder
+		for i := range builds {
+			fmt.Fprintf(&text, "source \"null\" \"s%d\" {\n  communicator = \"none\"\n}\n", i)
+			fmt.Fprintf(&text, "build {\n  name    = \"b%d\"\n  sources = [\"null.s%d\"]\n", i, i)
+			text.WriteString("  provisioner \"shell-local\" {\n    inline = [\"echo ${source.name}\"]\n  }\n")
+			fmt.Fprintf(&text, "  post-processor \"manifest\" {\n    output = \"m%d.json\"\n  }\n}\n", i)
+		}
+		return b.write(dir+"/t.pkr.hcl", text.String())
+	}
+	for _, aim := range []struct {
+		builds    int
+		time, rss string
+	}{{1000, "< 0.3s", "< 100M"}, {10_000, "< 2s", "< 300M"}} {
+		all, part := fmt.Sprintf("folder%d", aim.builds), fmt.Sprintf("folder%d", aim.builds/10)
+		if err := errors.Join(write(all, aim.builds), write(part, aim.builds/10)); err != nil {
+			return err
+		}
+		x, y, err := b.pair(nil, []string{*kiln, "validate", all}, []string{*kiln, "validate", part})
+		if err != nil {
+			return err
+		}
+		withMemory(fmt.Sprintf("validate %d builds; baseline: %d of them", aim.builds, aim.builds/10), x, y, aim.time, aim.rss)
+	}
+	return nil
+}
+
+// withMemory prints the row of a command's time and that of its memory.
+func withMemory(name string, x, y sample, time, rss string) {
+	row(name, x.wall, y.wall, time)
+	fmt.Printf("%-58s %9dM %9dM %8.3f   %s\n", "  peak memory", x.rss>>20, y.rss>>20, float64(x.rss)/float64(y.rss), rss)
 }

@@ -64,7 +64,7 @@ func run() error {
 		name string
 		do   func() error
 	}{
-		{"validate", b.validate}, {"null builds", b.nullBuilds}, {"fleet", b.fleet}, {"ssh", b.ssh},
+		{"validate", b.validate}, {"null builds", b.nullBuilds}, {"fleet", b.fleet}, {"folder", b.folder}, {"ssh", b.ssh},
 		{"docker", b.docker}, {"layers", b.layers}, {"ready", b.ready},
 	} {
 		if !strings.Contains(m.name, *only) {

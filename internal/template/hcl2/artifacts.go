@@ -115,15 +115,17 @@ func (a *artifacts) object(value func(*made) cty.Value) cty.Value {
 }
 
 // pending is an artifact that does not exist yet.
-var pending = cty.ObjectVal(map[string]cty.Value{"id": cty.UnknownVal(cty.String), "builder": cty.UnknownVal(cty.String),
-	"files": cty.UnknownVal(cty.List(cty.String)), "tags": cty.UnknownVal(cty.List(cty.String))})
+var pending = cty.ObjectVal(map[string]cty.Value{"id": cty.UnknownVal(cty.String),
+	"builder": cty.UnknownVal(cty.String),
+	"files":   cty.UnknownVal(cty.List(cty.String)), "tags": cty.UnknownVal(cty.List(cty.String))})
 
 func (m *made) value() cty.Value {
 	if m.artifact == nil {
 		return pending
 	}
-	return cty.ObjectVal(map[string]cty.Value{"id": cty.StringVal(m.artifact.ID), "builder": cty.StringVal(m.artifact.Builder),
-		"files": stringList(m.artifact.Files), "tags": stringList(m.artifact.Tags)})
+	return cty.ObjectVal(map[string]cty.Value{"id": cty.StringVal(m.artifact.ID),
+		"builder": cty.StringVal(m.artifact.Builder),
+		"files":   stringList(m.artifact.Files), "tags": stringList(m.artifact.Tags)})
 }
 
 func stringList(items []string) cty.Value {
@@ -162,7 +164,8 @@ func (a *artifacts) needs(body hcl.Body, ctx *hcl.EvalContext) (builds []string,
 
 // needsOf finds out by evaluating which builds an expression refers to. Where that
 // cannot be done yet, as inside a dynamic block, its text must say so.
-func (a *artifacts) needsOf(expr hcl.Expression, probe *hcl.EvalContext) (builds []string, diags hcl.Diagnostics) {
+func (a *artifacts) needsOf(expr hcl.Expression, probe *hcl.EvalContext) (builds []string,
+	diags hcl.Diagnostics) {
 	if v, diags := expr.Value(probe); !diags.HasErrors() {
 		_, marks := v.UnmarkDeep()
 		for m := range marks {

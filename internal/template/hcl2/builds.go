@@ -40,12 +40,16 @@ type use struct {
 
 var buildSchema = &hcl.BodySchema{
 	Attributes: []hcl.AttributeSchema{{Name: "name"}, {Name: "description"}, {Name: "sources"}},
-	Blocks: []hcl.BlockHeaderSchema{{Type: "source", LabelNames: []string{"reference"}}, {Type: "provisioner", LabelNames: []string{"type"}},
-		{Type: "error-cleanup-provisioner", LabelNames: []string{"type"}}, {Type: "post-processor", LabelNames: []string{"type"}},
-		{Type: "post-processors"}, {Type: "steps", LabelNames: []string{"reference"}}, {Type: "hcp_packer_registry"}, {Type: "from", LabelNames: []string{"x"}}},
+	Blocks: []hcl.BlockHeaderSchema{{Type: "source", LabelNames: []string{"reference"}}, {Type: "provisioner",
+		LabelNames: []string{"type"}},
+		{Type: "error-cleanup-provisioner", LabelNames: []string{"type"}}, {Type: "post-processor",
+			LabelNames: []string{"type"}},
+		{Type: "post-processors"}, {Type: "steps",
+			LabelNames: []string{"reference"}}, {Type: "hcp_packer_registry"}, {Type: "from", LabelNames: []string{"x"}}},
 }
 
-var buildNames = []string{"name", "description", "sources", "source", "provisioner", "error-cleanup-provisioner", "post-processor", "post-processors", "steps", "matrix", "for_each", "hcp_packer_registry"}
+var buildNames = []string{"name", "description", "sources", "source", "provisioner",
+	"error-cleanup-provisioner", "post-processor", "post-processors", "steps", "matrix", "for_each", "hcp_packer_registry"}
 
 // expand makes the blocks that dynamic blocks stand for. A body without any, as
 // nearly all are, is given back as it is.
@@ -57,7 +61,10 @@ func expand(body hcl.Body, ctx *hcl.EvalContext) hcl.Body {
 }
 
 func dynamic(b *hclsyntax.Body) bool {
-	return slices.ContainsFunc(b.Blocks, func(blk *hclsyntax.Block) bool { return blk.Type == "dynamic" || dynamic(blk.Body) })
+	return slices.ContainsFunc(b.Blocks, func(blk *hclsyntax.Block) bool {
+		return blk.Type == "dynamic" ||
+			dynamic(blk.Body)
+	})
 }
 
 // readBuilds reads the instances of one build block. In a module, their names begin
@@ -72,7 +79,8 @@ func (sc *scope) readBuilds(blk *hcl.Block, prefix string) (all []*build, diags 
 }
 
 // readBuild reads one build block, or one instance of it.
-func (sc *scope) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix string) (*build, hcl.Diagnostics) {
+func (sc *scope) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix string) (*build,
+	hcl.Diagnostics) {
 	b := &build{blk: blk, instance: i}
 	ctx := sc.context(i.with(map[string]cty.Value{"build": cty.ObjectVal(map[string]cty.Value{"name": cty.DynamicVal})}))
 	content, diags := expand(body, ctx).Content(buildSchema)
@@ -91,7 +99,8 @@ func (sc *scope) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix str
 		v, more := attr.Expr.Value(ctx)
 		diags = append(diags, more...)
 		if !more.HasErrors() && v.IsKnown() && !v.IsNull() && v.Type() != cty.String {
-			diags = append(diags, template.ErrorfAt(attr.Expr.Range(), "Unsuitable value type", "%s is a string.", name))
+			diags = append(diags, template.ErrorfAt(attr.Expr.Range(), "Unsuitable value type",
+				"%s is a string.", name))
 		}
 		return stringOf(v)
 	}
@@ -109,7 +118,8 @@ func (sc *scope) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix str
 			diags = append(diags, b.addShared(sc, sub, ctx)...)
 		case "error-cleanup-provisioner":
 			if b.cleanup != nil {
-				diags = append(diags, template.ErrorAt(sub.DefRange, "Only one error-cleanup-provisioner is allowed", "A build has at most one error-cleanup-provisioner."))
+				diags = append(diags, template.ErrorAt(sub.DefRange,
+					"Only one error-cleanup-provisioner is allowed", "A build has at most one error-cleanup-provisioner."))
 				continue
 			}
 			s, more := sc.readStep(sub, ctx, template.OnProvisioner)
@@ -125,7 +135,8 @@ func (sc *scope) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix str
 			b.chains = append(b.chains, chain)
 		case "hcp_packer_registry":
 			if registries++; registries > 1 || sc.registry != nil {
-				diags = append(diags, template.ErrorAt(sub.DefRange, "Only one hcp_packer_registry is allowed", ""))
+				diags = append(diags, template.ErrorAt(sub.DefRange,
+					"Only one hcp_packer_registry is allowed", ""))
 				continue
 			}
 			diags = append(diags, sc.checkRegistry(sub, ctx, true)...)
@@ -134,7 +145,8 @@ func (sc *scope) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix str
 	return b, diags
 }
 
-func (sc *scope) readChain(blk *hcl.Block, ctx *hcl.EvalContext) (chain []*template.Step, diags hcl.Diagnostics) {
+func (sc *scope) readChain(blk *hcl.Block, ctx *hcl.EvalContext) (chain []*template.Step,
+	diags hcl.Diagnostics) {
 	content, diags := blk.Body.Content(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "post-processor", LabelNames: []string{"type"}}}})
 	for _, sub := range content.Blocks {
 		s, more := sc.readStep(sub, ctx, template.OnPostProcessor)
@@ -142,7 +154,8 @@ func (sc *scope) readChain(blk *hcl.Block, ctx *hcl.EvalContext) (chain []*templ
 		chain = append(chain, s)
 	}
 	if len(chain) == 0 && !diags.HasErrors() {
-		diags = append(diags, template.ErrorAt(blk.DefRange, "Empty post-processors block", "A post-processors block has at least one post-processor block."))
+		diags = append(diags, template.ErrorAt(blk.DefRange, "Empty post-processors block",
+			"A post-processors block has at least one post-processor block."))
 	}
 	return chain, diags
 }
@@ -200,7 +213,8 @@ func (sc *scope) readUses(b *build, content *hcl.BodyContent, ctx *hcl.EvalConte
 				u.body = nil
 				for _, expr := range expressions(rest) {
 					if inner.Attributes["name"] == nil || expr != inner.Attributes["name"].Expr {
-						diags = append(diags, template.ErrorAt(expr.Range(), "Unsupported argument", "The options of a module's source are set by the module's inputs."))
+						diags = append(diags, template.ErrorAt(expr.Range(), "Unsupported argument",
+							"The options of a module's source are set by the module's inputs."))
 					}
 				}
 			}
@@ -236,7 +250,8 @@ func (sc *scope) use(ref string, rng hcl.Range) ([]use, hcl.Diagnostics) {
 	owner, prefix := sc, ""
 	if m[1] != "" {
 		if owner = sc.children[m[1]]; owner == nil {
-			return nil, hcl.Diagnostics{template.ErrorfAt(rng, "Unknown module", "There is no module %q.", m[1])}
+			return nil, hcl.Diagnostics{template.ErrorfAt(rng, "Unknown module", "There is no module %q.",
+				m[1])}
 		}
 		prefix = "module." + m[1] + "."
 	}

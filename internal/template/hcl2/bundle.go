@@ -59,15 +59,18 @@ func (sc *scope) restore(b *template.Bundle) {
 		if v, ok := b.Variables[name]; ok {
 			val, err := unbundled(v)
 			if err != nil {
-				sc.problems = append(sc.problems, template.ErrorfAt(sc.variables[name].rng, "Invalid value in the plan", "%s: %v.", name, err))
+				sc.problems = append(sc.problems, template.ErrorfAt(sc.variables[name].rng,
+					"Invalid value in the plan", "%s: %v.", name, err))
 				continue
 			}
 			sc.vars[name] = given{value: val, from: v.From}
 			continue
 		}
 		from, secret := b.Secrets[name]
-		lacking := slices.DeleteFunc(slices.Clone(sc.variables[name].env), func(env string) bool { return !b.Lacks(env, sc.Environ) })
-		again := sc.vars[name].from != "" && (sc.vars[name].from != "default" || from == "default" && len(lacking) == 0)
+		lacking := slices.DeleteFunc(slices.Clone(sc.variables[name].env),
+			func(env string) bool { return !b.Lacks(env, sc.Environ) })
+		again := sc.vars[name].from != "" && (sc.vars[name].from != "default" || from == "default" &&
+			len(lacking) == 0)
 		if secret && !again {
 			sc.problems = append(sc.problems, b.Missing(name, lacking...))
 		}

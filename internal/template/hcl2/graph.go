@@ -31,7 +31,8 @@ type dataBlock struct {
 
 func (p *parsed) addLocal(l *local) {
 	if old := p.locals[l.name]; old != nil {
-		p.problems = append(p.problems, template.ErrorfAt(l.rng, "Duplicate local definition", "Local variable %q is defined twice; the other definition is at %s.", l.name, old.rng))
+		p.problems = append(p.problems, template.ErrorfAt(l.rng, "Duplicate local definition",
+			"Local variable %q is defined twice; the other definition is at %s.", l.name, old.rng))
 		return
 	}
 	p.locals[l.name] = l
@@ -45,7 +46,8 @@ func (p *parsed) readLocals(blk *hcl.Block) {
 	}
 }
 
-var localSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "expression", Required: true}, {Name: "sensitive"}}}
+var localSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "expression", Required: true},
+	{Name: "sensitive"}}}
 
 func (p *parsed) readLocal(blk *hcl.Block) {
 	content, diags := blk.Body.Content(localSchema)
@@ -119,11 +121,13 @@ func (g *graph) visit(name string, path []string, from hcl.Range) {
 		return
 	case 1:
 		cycle := path[slices.Index(path, name):]
-		summary, detail := "Cycle: "+strings.Join(cycle, ", "), "These values refer to each other in a circle, so none of them can be computed first."
+		summary, detail := "Cycle: "+strings.Join(cycle,
+			", "), "These values refer to each other in a circle, so none of them can be computed first."
 		if len(cycle) == 1 {
 			summary, detail = "Self reference: "+name, "A value cannot be computed from itself."
 		}
-		g.diags = append(g.diags, template.ErrorfAt(from, "failed to prepare execution graph", "%s. %s", summary, detail))
+		g.diags = append(g.diags, template.ErrorfAt(from, "failed to prepare execution graph", "%s. %s",
+			summary, detail))
 		return
 	}
 	g.state[name] = 1
@@ -132,7 +136,8 @@ func (g *graph) visit(name string, path []string, from hcl.Range) {
 	for _, ref := range g.references(name) {
 		if ref.target == "" || !g.exists(ref.target) {
 			if ref.target != "" {
-				g.diags = append(g.diags, template.ErrorfAt(ref.rng, "failed to prepare execution graph", "could not get dependency %q for %q, %q missing in template%s",
+				g.diags = append(g.diags, template.ErrorfAt(ref.rng, "failed to prepare execution graph",
+					"could not get dependency %q for %q, %q missing in template%s",
 					ref.target, name, ref.target, g.near(ref.target)))
 			}
 			continue
@@ -153,8 +158,12 @@ func (g *graph) visit(name string, path []string, from hcl.Range) {
 func (g *graph) run() {
 	done := map[string]bool{}
 	left := g.order
+	waiting := map[string]bool{}
+	for _, name := range left {
+		waiting[name] = true
+	}
 	ready := func(name string) bool {
-		return !slices.ContainsFunc(g.deps[name], func(dep string) bool { return !done[dep] && slices.Contains(left, dep) })
+		return !slices.ContainsFunc(g.deps[name], func(dep string) bool { return !done[dep] && waiting[dep] })
 	}
 	for len(left) > 0 {
 		var data, rest []string
@@ -214,7 +223,8 @@ func (g *graph) readAll(names []string) {
 		wg.Go(func() {
 			out, err := src.Read(g.ctx)
 			if err != nil {
-				diags[i] = append(diags[i], template.ErrorfAt(d.blk.DefRange, err.Error(), "The data source %q %q could not be read.", d.typ, d.name))
+				diags[i] = append(diags[i], template.ErrorfAt(d.blk.DefRange, err.Error(),
+					"The data source %q %q could not be read.", d.typ, d.name))
 				return
 			}
 			values[i] = schema.ToCty(out)
@@ -350,7 +360,9 @@ func bodyVariables(body hcl.Body) (all []hcl.Traversal) {
 
 func (g *graph) compute(name string) {
 	if l := g.local(name); l != nil {
-		val, diags := l.expr.Value(g.sc.context(nil))
+		ctx := &hcl.EvalContext{Functions: g.sc.functions(), Variables: g.sc.values(append([]hcl.Traversal{},
+			l.expr.Variables()...)...)}
+		val, diags := l.expr.Value(ctx)
 		g.diags = append(g.diags, g.sc.hints(diags)...)
 		if diags.HasErrors() {
 			val = cty.DynamicVal
@@ -372,7 +384,8 @@ func (sc *scope) prepare(d *dataBlock) (kiln.DataSource, hcl.Diagnostics) {
 		for name := range sc.Components.DataSources {
 			known = append(known, name)
 		}
-		return nil, hcl.Diagnostics{template.ErrorfAt(d.blk.LabelRanges[0], "Unknown data type "+d.typ, "The data source %s is unknown by %s", d.typ, sc.unknownType(d.typ, known))}
+		return nil, hcl.Diagnostics{template.ErrorfAt(d.blk.LabelRanges[0], "Unknown data type "+d.typ,
+			"The data source %s is unknown by %s", d.typ, sc.unknownType(d.typ, known))}
 	}
 	src := make()
 	text := sc.interpolation("", "")

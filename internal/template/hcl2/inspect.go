@@ -35,25 +35,26 @@ func (sc *scope) describeValues() {
 		if sensitive {
 			shown = `"<sensitive>"`
 		}
-		sc.t.Locals = append(sc.t.Locals, template.Local{Name: name, Value: shown, JSON: template.JSONOf(val), Sensitive: sensitive})
+		sc.t.Locals = append(sc.t.Locals, template.Local{Name: name, Value: shown, JSON: template.JSONOf(val),
+			Sensitive: sensitive})
 	}
 }
 
 // Eval evaluates an expression of the console.
 func (sc *scope) Eval(line string) (string, template.Diagnostics) {
 	const name = "<console-input>"
-	sc.texts.Add(name, []byte(line))
+	sc.parser.texts.Add(name, []byte(line))
 	expr, diags := hclsyntax.ParseExpression([]byte(line), name, hcl.InitialPos)
 	if diags.HasErrors() {
-		return "", sc.texts.Convert(diags)
+		return "", sc.parser.texts.Convert(diags)
 	}
 	ctx := &hcl.EvalContext{Functions: sc.functions(), Variables: sc.values()}
 	delete(ctx.Variables, "data")
 	v, diags := expr.Value(ctx)
 	if diags.HasErrors() {
-		return "", sc.texts.Convert(sc.hints(diags)).Tidy()
+		return "", sc.parser.texts.Convert(sc.hints(diags)).Tidy()
 	}
-	return template.ShowText(v, true), sc.texts.Convert(diags)
+	return template.ShowText(v, true), sc.parser.texts.Convert(diags)
 }
 
 // Dump lists variables and locals.

@@ -37,7 +37,8 @@ const maxInstances = 10_000
 // instancesOf evaluates matrix and for_each of a block, and gives the body without
 // them.
 func instancesOf(blk *hcl.Block, ctx *hcl.EvalContext) ([]instance, hcl.Body, hcl.Diagnostics) {
-	if b, ok := blk.Body.(*hclsyntax.Body); ok && b.Attributes["matrix"] == nil && b.Attributes["for_each"] == nil {
+	if b, ok := blk.Body.(*hclsyntax.Body); ok && b.Attributes["matrix"] == nil &&
+		b.Attributes["for_each"] == nil {
 		return []instance{{}}, blk.Body, nil // as nearly all blocks
 	}
 	content, rest, diags := blk.Body.PartialContent(instanceSchema)
@@ -46,7 +47,8 @@ func instancesOf(blk *hcl.Block, ctx *hcl.EvalContext) ([]instance, hcl.Body, hc
 	var more hcl.Diagnostics
 	switch {
 	case matrix != nil && forEach != nil:
-		more = hcl.Diagnostics{template.ErrorAt(forEach.Range, "Both matrix and for_each", "A block has one of them.")}
+		more = hcl.Diagnostics{template.ErrorAt(forEach.Range, "Both matrix and for_each",
+			"A block has one of them.")}
 	case matrix != nil:
 		all, more = matrixInstances(matrix, ctx)
 	case forEach != nil:
@@ -67,31 +69,38 @@ func eachInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) (all []instance, d
 	}
 	v, _ = v.UnmarkDeep()
 	if !v.IsKnown() {
-		return []instance{{key: "unknown", vars: map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"key": cty.UnknownVal(cty.String), "value": cty.DynamicVal})}}},
+		return []instance{{key: "unknown",
+				vars: map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"key": cty.UnknownVal(cty.String), "value": cty.DynamicVal})}}},
 			hcl.Diagnostics{unknownInstances(attr)}
 	}
 	ty := v.Type()
-	if v.IsNull() || !ty.IsMapType() && !ty.IsObjectType() && !ty.IsSetType() && !ty.IsListType() && !ty.IsTupleType() {
-		return nil, hcl.Diagnostics{template.ErrorAt(attr.Expr.Range(), "Invalid for_each argument", "for_each is a map, an object, or a list or set of strings.")}
+	if v.IsNull() || !ty.IsMapType() && !ty.IsObjectType() && !ty.IsSetType() && !ty.IsListType() &&
+		!ty.IsTupleType() {
+		return nil, hcl.Diagnostics{template.ErrorAt(attr.Expr.Range(), "Invalid for_each argument",
+			"for_each is a map, an object, or a list or set of strings.")}
 	}
 	if v.LengthInt() > maxInstances {
-		return nil, hcl.Diagnostics{template.ErrorfAt(attr.Expr.Range(), "Invalid for_each argument", "It stands for more than %d instances.", maxInstances)}
+		return nil, hcl.Diagnostics{template.ErrorfAt(attr.Expr.Range(), "Invalid for_each argument",
+			"It stands for more than %d instances.", maxInstances)}
 	}
 	for it := v.ElementIterator(); it.Next(); {
 		key, val := it.Element()
 		if !ty.IsMapType() && !ty.IsObjectType() {
 			if key = val; val.IsNull() || !val.IsKnown() || val.Type() != cty.String {
-				return nil, append(diags, template.ErrorAt(attr.Expr.Range(), "Invalid for_each argument", "The elements of a list or set in for_each are strings."))
+				return nil, append(diags, template.ErrorAt(attr.Expr.Range(), "Invalid for_each argument",
+					"The elements of a list or set in for_each are strings."))
 			}
 		}
-		all = append(all, instance{instanceKey(key), map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"key": key, "value": val})}})
+		all = append(all, instance{instanceKey(key),
+			map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"key": key, "value": val})}})
 	}
 	return all, append(diags, checkInstances(attr, all)...)
 }
 
 func unknownInstances(attr *hcl.Attribute) *hcl.Diagnostic {
-	return &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "The instances are not known yet", Subject: attr.Expr.Range().Ptr(),
-		Detail: "They depend on a data source. `validate -evaluate-datasources` asks it."}
+	return &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "The instances are not known yet",
+		Subject: attr.Expr.Range().Ptr(),
+		Detail:  "They depend on a data source. `validate -evaluate-datasources` asks it."}
 }
 
 // matrixInstances are all combinations of the values of an object of lists; the
@@ -103,15 +112,18 @@ func matrixInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) ([]instance, hcl
 	}
 	v, _ = v.UnmarkDeep()
 	bad := func(format string, args ...any) ([]instance, hcl.Diagnostics) {
-		return nil, append(diags, template.ErrorfAt(attr.Expr.Range(), "Invalid matrix argument", format, args...))
+		return nil, append(diags, template.ErrorfAt(attr.Expr.Range(), "Invalid matrix argument", format,
+			args...))
 	}
 	if !v.IsWhollyKnown() {
-		return []instance{{key: "unknown", vars: map[string]cty.Value{"matrix": cty.DynamicVal}}}, hcl.Diagnostics{unknownInstances(attr)}
+		return []instance{{key: "unknown",
+			vars: map[string]cty.Value{"matrix": cty.DynamicVal}}}, hcl.Diagnostics{unknownInstances(attr)}
 	}
 	if v.IsNull() || !v.Type().IsObjectType() && !v.Type().IsMapType() {
 		return bad("matrix is an object of lists, such as { os = [\"a\", \"b\"], size = [1, 2] }.")
 	}
-	names := slices.DeleteFunc(matrixNames(attr.Expr, v), func(name string) bool { return name == matrixExclude })
+	names := slices.DeleteFunc(matrixNames(attr.Expr, v),
+		func(name string) bool { return name == matrixExclude })
 	excluded, why := exclusions(v.AsValueMap()[matrixExclude], names)
 	if why != "" {
 		return bad("%s", why)
@@ -135,7 +147,8 @@ func matrixInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) ([]instance, hcl
 				for k, old := range row {
 					grown[k] = old
 				}
-				nextRows, nextKeys = append(nextRows, grown), append(nextKeys, strings.TrimPrefix(keys[i]+"-"+instanceKey(val), "-"))
+				nextRows, nextKeys = append(nextRows, grown), append(nextKeys,
+					strings.TrimPrefix(keys[i]+"-"+instanceKey(val), "-"))
 			}
 		}
 		if rows, keys = nextRows, nextKeys; len(rows) > maxInstances {
@@ -168,7 +181,8 @@ func exclusions(v cty.Value, names []string) (all []map[string]cty.Value, why st
 	}
 	for it := v.ElementIterator(); it.Next(); {
 		_, item := it.Element()
-		if ty := item.Type(); item.IsNull() || !ty.IsObjectType() && !ty.IsMapType() || item.LengthInt() == 0 {
+		if ty := item.Type(); item.IsNull() || !ty.IsObjectType() && !ty.IsMapType() ||
+			item.LengthInt() == 0 {
 			return nil, form
 		}
 		for name := range item.AsValueMap() {
@@ -227,7 +241,8 @@ func checkInstances(attr *hcl.Attribute, all []instance) (diags hcl.Diagnostics)
 	seen := map[string]bool{}
 	for _, i := range all {
 		if i.key == "" || seen[i.key] {
-			diags = append(diags, template.ErrorfAt(attr.Expr.Range(), "Duplicate instance", "Two instances would have the name %q: names keep letters, digits, dots, dashes and underscores.", i.key))
+			diags = append(diags, template.ErrorfAt(attr.Expr.Range(), "Duplicate instance",
+				"Two instances would have the name %q: names keep letters, digits, dots, dashes and underscores.", i.key))
 		}
 		seen[i.key] = true
 	}
@@ -272,7 +287,8 @@ func (sc *scope) expandSources() (diags hcl.Diagnostics) {
 			}
 			own := [2]string{s.typ, s.name}
 			if sc.sources[own] != nil {
-				diags = append(diags, template.ErrorfAt(blk.DefRange, "Duplicate source block", "The instance %s.%s has the name of a source block at %s.", s.typ, s.name, sc.sources[own].DefRange))
+				diags = append(diags, template.ErrorfAt(blk.DefRange, "Duplicate source block",
+					"The instance %s.%s has the name of a source block at %s.", s.typ, s.name, sc.sources[own].DefRange))
 				continue
 			}
 			sc.expanded[own] = append(sc.expanded[own], s)

@@ -13,7 +13,6 @@ import (
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	ctyfunction "github.com/zclconf/go-cty/cty/function"
@@ -27,8 +26,7 @@ import (
 // parsed is an HCL2 template as it is written. It does not change once it is read.
 type parsed struct {
 	template.Options
-	texts  *template.Texts
-	parser *hclparse.Parser
+	parser *parser
 	dir    string // path.root
 	files  []template.SourceFile
 
@@ -54,14 +52,17 @@ type parsed struct {
 
 // rootSchema is all that may stand at the root of a file.
 var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
-	{Type: "packer"}, {Type: "kiln"}, {Type: "variable", LabelNames: []string{"name"}}, {Type: "variables"}, {Type: "locals"},
+	{Type: "packer"}, {Type: "kiln"}, {Type: "variable",
+		LabelNames: []string{"name"}}, {Type: "variables"}, {Type: "locals"},
 	{Type: "local", LabelNames: []string{"name"}}, {Type: "data", LabelNames: []string{"type", "name"}},
 	{Type: "source", LabelNames: []string{"type", "name"}}, {Type: "build"}, {Type: "hcp_packer_registry"},
 	{Type: "communicator", LabelNames: []string{"type", "name"}},
-	{Type: "module", LabelNames: []string{"name"}}, {Type: "output", LabelNames: []string{"name"}}, {Type: "steps", LabelNames: []string{"name"}},
+	{Type: "module", LabelNames: []string{"name"}}, {Type: "output",
+		LabelNames: []string{"name"}}, {Type: "steps", LabelNames: []string{"name"}},
 }}
 
-var rootNames = []string{"packer", "kiln", "variable", "variables", "locals", "local", "data", "source", "build", "hcp_packer_registry", "communicator", "module", "output", "steps"}
+var rootNames = []string{"packer", "kiln", "variable", "variables", "locals", "local", "data", "source",
+	"build", "hcp_packer_registry", "communicator", "module", "output", "steps"}
 
 // Load reads an HCL2 template, a file or all files of a folder: phases 1 to 6 of
 // docs/compat/templates.md 3.2.
@@ -84,15 +85,15 @@ func Load(ctx context.Context, o template.Options, folder bool) (*template.Templ
 	}
 	p.readFiles(paths)
 	if len(p.files) < len(paths) {
-		return nil, p.texts.Convert(p.problems).Tidy()
+		return nil, p.parser.texts.Convert(p.problems).Tidy()
 	}
 	sc := newScope(p, newArtifacts(), "")
-	sc.t = template.New(o, sc, p.texts)
+	sc.t = template.New(o, sc, p.parser.texts)
 	sc.t.Dir, sc.t.Format, sc.t.Sources, sc.t.Plugins = dir, template.HCL2, p.files, p.plugins
 	sc.readValues(folder)
 	sc.describeValues()
 	problems := append(slices.Clone(p.problems), sc.problems...)
-	diags := p.texts.Convert(problems)
+	diags := p.parser.texts.Convert(problems)
 	if problems.HasErrors() && o.Thorough {
 		// What else is wrong is told in the same go.
 		sc.evaluateData = false
@@ -122,11 +123,12 @@ func templateFiles(w *outside.World, dir string) ([]string, template.Diagnostics
 
 // newParsed is a template whose files have not been read.
 func newParsed(o template.Options, dir string) *parsed {
-	p := &parsed{Options: o, texts: template.NewTexts(), parser: hclparse.NewParser(), dir: dir,
+	p := &parsed{Options: o, parser: newParser(), dir: dir,
 		variables: map[string]*variable{}, locals: map[string]*local{}, data: map[[2]string]*dataBlock{},
 		sources: map[[2]string]*hcl.Block{}, steps: map[string]*hcl.Block{}}
 	p.functions = sync.OnceValue(func() map[string]ctyfunction.Function {
-		return function.Functions(function.Options{Dir: dir, Start: o.Start, Secrets: o.Secrets, World: o.World})
+		return function.Functions(function.Options{Dir: dir, Start: o.Start, Secrets: o.Secrets,
+			World: o.World})
 	})
 	return p
 }
@@ -135,12 +137,13 @@ func newParsed(o template.Options, dir string) *parsed {
 func (p *parsed) readFiles(paths []string) {
 	var bodies []hcl.Body
 	for _, path := range paths {
-		f, diags := p.parse(path, p.World.ReadFile)
+		text, parts, diags := p.parser.parse(path, p.World.ReadFile)
 		p.problems = append(p.problems, diags...)
-		if f != nil {
-			bodies = append(bodies, f.Body)
-			p.files = append(p.files, template.SourceFile{Name: template.Display(path), Text: f.Bytes})
+		if parts == nil {
+			continue
 		}
+		bodies = append(bodies, parts...)
+		p.files = append(p.files, template.SourceFile{Name: template.Display(path), Text: text})
 	}
 	if p.problems.HasErrors() {
 		return
@@ -150,68 +153,12 @@ func (p *parsed) readFiles(paths []string) {
 	}
 }
 
-// parse reads one file in the syntax that its name says. Nil: it cannot be read.
-func (p *parsed) parse(path string, read func(string) ([]byte, error)) (*hcl.File, hcl.Diagnostics) {
-	name := template.Display(path)
-	text, err := read(path)
-	if err != nil {
-		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Cannot read the file", Detail: err.Error()}}
-	}
-	p.texts.Add(name, text)
-	if d := deep(name, text); d != nil {
-		return nil, hcl.Diagnostics{d}
-	}
-	var f *hcl.File
-	var diags hcl.Diagnostics
-	if strings.HasSuffix(name, ".json") {
-		f, diags = p.parser.ParseJSON(text, name)
-	} else {
-		f, diags = p.parser.ParseHCL(text, name)
-	}
-	p.texts.Parsed(name, f)
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	return f, diags
-}
-
-// maxDepth bounds the nesting of brackets: the parser is recursive.
-const maxDepth = 1000
-
-// deep refuses text whose brackets nest deeper than any template's.
-func deep(name string, text []byte) *hcl.Diagnostic {
-	depth := 0
-	for i, c := range text {
-		switch c {
-		case '(', '[', '{', '!', '-':
-			if c == '!' || c == '-' {
-				// A row of signs nests too.
-				if i > 0 && text[i-1] == c {
-					depth++
-				}
-				continue
-			}
-			depth++
-		case ')', ']', '}':
-			depth = max(0, depth-1)
-		case '\n':
-			if i > 0 && (text[i-1] == '-' || text[i-1] == '!') {
-				depth = 0
-			}
-		}
-		if depth > maxDepth {
-			pos := hcl.Pos{Line: 1 + strings.Count(string(text[:i]), "\n"), Column: 1, Byte: i}
-			return template.ErrorAt(hcl.Range{Filename: name, Start: pos, End: pos}, "Too deeply nested", "Expressions cannot nest this deep.")
-		}
-	}
-	return nil
-}
-
 func (p *parsed) readFile(body hcl.Body) {
 	content, diags := body.Content(rootSchema)
 	for _, d := range diags {
 		if name := quotedName(d.Detail); name != "" && d.Summary == "Unsupported block type" {
-			if near := schema.Suggest(name, rootNames); near != "" && !strings.Contains(d.Detail, "Did you mean") {
+			if near := schema.Suggest(name, rootNames); near != "" && !strings.Contains(d.Detail,
+				"Did you mean") {
 				d.Detail += fmt.Sprintf(" Did you mean %q?", near)
 			}
 			if name == "dynamic" {
@@ -279,13 +226,15 @@ func (p *parsed) readBlock(blk *hcl.Block) {
 		p.builds = append(p.builds, blk)
 	case "hcp_packer_registry":
 		if p.registry != nil {
-			p.problems = append(p.problems, template.ErrorAt(blk.DefRange, "Only one hcp_packer_registry is allowed", ""))
+			p.problems = append(p.problems, template.ErrorAt(blk.DefRange,
+				"Only one hcp_packer_registry is allowed", ""))
 		}
 		p.registry = blk
 	}
 }
 
-var packerSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "required_version"}}, Blocks: []hcl.BlockHeaderSchema{{Type: "required_plugins"}}}
+var packerSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "required_version"}},
+	Blocks: []hcl.BlockHeaderSchema{{Type: "required_plugins"}}}
 
 // readPacker checks the versions that a template asks for.
 func (p *parsed) readPacker(blk *hcl.Block, have, what string) {
@@ -298,14 +247,17 @@ func (p *parsed) readPacker(blk *hcl.Block, have, what string) {
 			return
 		}
 		if v.Type() != cty.String || v.IsNull() {
-			p.problems = append(p.problems, template.ErrorAt(attr.Expr.Range(), "Invalid version constraint", "A string value is required for required_version."))
+			p.problems = append(p.problems, template.ErrorAt(attr.Expr.Range(), "Invalid version constraint",
+				"A string value is required for required_version."))
 			return
 		}
 		switch ok, err := template.VersionFits(have, v.AsString()); {
 		case err != nil:
-			p.problems = append(p.problems, template.ErrorfAt(attr.Expr.Range(), "Invalid version constraint", "This string does not use correct version constraint syntax: %v.", err))
+			p.problems = append(p.problems, template.ErrorfAt(attr.Expr.Range(), "Invalid version constraint",
+				"This string does not use correct version constraint syntax: %v.", err))
 		case !ok:
-			p.problems = append(p.problems, template.ErrorfAt(attr.Expr.Range(), "Unsupported "+what+" version",
+			p.problems = append(p.problems, template.ErrorfAt(attr.Expr.Range(),
+				"Unsupported "+what+" version",
 				"This configuration does not support %s version %s. To proceed, either choose another supported version or update this version constraint.", what, have))
 		}
 	}
@@ -326,7 +278,8 @@ func (p *parsed) readPlugins(blk *hcl.Block) {
 	p.problems = append(p.problems, diags...)
 	for name, attr := range attrs {
 		if !accessor.MatchString(name) {
-			p.problems = append(p.problems, template.ErrorfAt(attr.NameRange, "Invalid plugin requirement", "%q is no valid local name: letters, digits and dashes.", name))
+			p.problems = append(p.problems, template.ErrorfAt(attr.NameRange, "Invalid plugin requirement",
+				"%q is no valid local name: letters, digits and dashes.", name))
 			continue
 		}
 		v, diags := attr.Expr.Value(nil)
@@ -341,7 +294,8 @@ func (p *parsed) readPlugins(blk *hcl.Block) {
 		}
 		for key := range v.Type().AttributeTypes() {
 			if key != "version" && key != "source" {
-				p.problems = append(p.problems, template.ErrorfAt(attr.Expr.Range(), "Invalid plugin requirement", "%q is neither version nor source.", key))
+				p.problems = append(p.problems, template.ErrorfAt(attr.Expr.Range(),
+					"Invalid plugin requirement", "%q is neither version nor source.", key))
 			}
 		}
 		p.checkRequirement(name, v, attr.Expr.Range())
@@ -351,7 +305,9 @@ func (p *parsed) readPlugins(blk *hcl.Block) {
 func (p *parsed) checkRequirement(name string, v cty.Value, rng hcl.Range) {
 	for _, old := range p.plugins {
 		if old.Accessor == name {
-			p.problems = append(p.problems, template.ErrorfAt(rng, fmt.Sprintf("Duplicate required_plugin.%q block", name), "The plugin %q is asked for twice.", name))
+			p.problems = append(p.problems, template.ErrorfAt(rng,
+				fmt.Sprintf("Duplicate required_plugin.%q block",
+					name), "The plugin %q is asked for twice.", name))
 		}
 	}
 	before := len(p.problems)
@@ -363,18 +319,24 @@ func (p *parsed) checkRequirement(name string, v cty.Value, rng hcl.Range) {
 		return stringOf(f), !f.IsNull() && f.Type() == cty.String
 	}
 	if version, ok := field("version"); !ok {
-		p.problems = append(p.problems, template.ErrorfAt(rng, "No version constraint was set", "The plugin %q needs a version, such as version = \">= 1.0.0\".", name))
+		p.problems = append(p.problems, template.ErrorfAt(rng, "No version constraint was set",
+			"The plugin %q needs a version, such as version = \">= 1.0.0\".", name))
 	} else if _, err := template.VersionFits("1.0.0", version); err != nil {
-		p.problems = append(p.problems, template.ErrorfAt(rng, "Invalid version constraint", "This string does not use correct version constraint syntax: %v.", err))
+		p.problems = append(p.problems, template.ErrorfAt(rng, "Invalid version constraint",
+			"This string does not use correct version constraint syntax: %v.", err))
 	} else if strings.Contains(strings.TrimLeft(version, "<>=!~ "), "-") {
-		p.problems = append(p.problems, template.ErrorAt(rng, "Invalid version constraint", "Unsupported prerelease for constraint: plugins are asked for by release."))
+		p.problems = append(p.problems, template.ErrorAt(rng, "Invalid version constraint",
+			"Unsupported prerelease for constraint: plugins are asked for by release."))
 	}
 	if src, ok := field("source"); !ok {
-		p.problems = append(p.problems, template.ErrorfAt(rng, "No source was set", "The plugin %q needs a source, such as source = \"github.com/hashicorp/%s\".", name, name))
+		p.problems = append(p.problems, template.ErrorfAt(rng, "No source was set",
+			"The plugin %q needs a source, such as source = \"github.com/hashicorp/%s\".", name, name))
 	} else if !address.MatchString(src) || strings.Contains(src, "://") {
-		p.problems = append(p.problems, template.ErrorfAt(rng, "Failed to parse source", "%q is no plugin address of the form host/owner/name.", src))
+		p.problems = append(p.problems, template.ErrorfAt(rng, "Failed to parse source",
+			"%q is no plugin address of the form host/owner/name.", src))
 	} else if strings.HasPrefix(src[strings.LastIndex(src, "/")+1:], "packer-") {
-		p.problems = append(p.problems, template.ErrorfAt(rng, "Failed to parse source", "%q: the name of the plugin is given without the prefix packer-plugin-.", src))
+		p.problems = append(p.problems, template.ErrorfAt(rng, "Failed to parse source",
+			"%q: the name of the plugin is given without the prefix packer-plugin-.", src))
 	}
 	if len(p.problems) == before {
 		version, _ := field("version")

@@ -29,7 +29,8 @@ const maxModules = 16
 func (p *parsed) readModule(blk *hcl.Block) {
 	name := blk.Labels[0]
 	if slices.ContainsFunc(p.modules, func(m *module) bool { return m.name == name }) {
-		p.problems = append(p.problems, template.ErrorfAt(blk.DefRange, "Duplicate module block", "There is another module %q.", name))
+		p.problems = append(p.problems, template.ErrorfAt(blk.DefRange, "Duplicate module block",
+			"There is another module %q.", name))
 		return
 	}
 	attrs, diags := blk.Body.JustAttributes()
@@ -47,7 +48,8 @@ func (p *parsed) readModule(blk *hcl.Block) {
 		return
 	}
 	if path == "" || strings.Contains(path, "://") {
-		p.problems = append(p.problems, template.ErrorAt(attr.Expr.Range(), "Invalid source of module", "The source of a module is a folder of this machine, relative to the template's."))
+		p.problems = append(p.problems, template.ErrorAt(attr.Expr.Range(), "Invalid source of module",
+			"The source of a module is a folder of this machine, relative to the template's."))
 		return
 	}
 	if !filepath.IsAbs(path) {
@@ -67,24 +69,29 @@ func (p *parsed) loadModule(path string, rng hcl.Range) *parsed {
 		return nil
 	}
 	if slices.Contains(p.inside, real) {
-		p.problems = append(p.problems, template.ErrorfAt(rng, "Module cycle", "The module is inside itself: %s.", strings.Join(append(p.inside, real), " -> ")))
+		p.problems = append(p.problems, template.ErrorfAt(rng, "Module cycle",
+			"The module is inside itself: %s.", strings.Join(append(p.inside, real), " -> ")))
 		return nil
 	}
 	if len(p.inside) > maxModules {
-		p.problems = append(p.problems, template.ErrorfAt(rng, "Modules nest too deep", "More than %d modules are inside each other.", maxModules))
+		p.problems = append(p.problems, template.ErrorfAt(rng, "Modules nest too deep",
+			"More than %d modules are inside each other.", maxModules))
 		return nil
 	}
 	o := p.Options
 	o.Path, o.Vars, o.VarFiles = path, nil, nil
 	// Its variables are inputs; their defaults may still ask for the environment.
-	o.Environ = slices.DeleteFunc(slices.Clone(p.Environ), func(kv string) bool { return strings.HasPrefix(kv, "PKR_VAR_") })
+	o.Environ = slices.DeleteFunc(slices.Clone(p.Environ), func(kv string) bool {
+		return strings.HasPrefix(kv,
+			"PKR_VAR_")
+	})
 	paths, diags := templateFiles(p.World, path)
 	if diags.HasErrors() {
 		p.problems = append(p.problems, template.ErrorAt(rng, diags[0].Summary, diags[0].Detail))
 		return nil
 	}
 	child := newParsed(o, template.Display(path))
-	child.texts, child.parser, child.inside = p.texts, p.parser, append(slices.Clone(p.inside), real)
+	child.parser, child.inside = p.parser, append(slices.Clone(p.inside), real)
 	child.readFiles(paths)
 	p.problems = append(p.problems, child.problems...)
 	p.files = append(p.files, child.files...)
@@ -147,10 +154,12 @@ func (sc *scope) computeModule(ctx context.Context, m *module) (diags hcl.Diagno
 
 // readOutput reads a value that a template gives to those that have it as a module.
 func (p *parsed) readOutput(blk *hcl.Block) {
-	content, diags := blk.Body.Content(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "value", Required: true}, {Name: "sensitive"}, {Name: "description"}}})
+	content, diags := blk.Body.Content(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "value",
+		Required: true}, {Name: "sensitive"}, {Name: "description"}}})
 	p.problems = append(p.problems, diags...)
 	if slices.ContainsFunc(p.outputs, func(o *local) bool { return o.name == blk.Labels[0] }) {
-		p.problems = append(p.problems, template.ErrorfAt(blk.DefRange, "Duplicate output block", "There is another output %q.", blk.Labels[0]))
+		p.problems = append(p.problems, template.ErrorfAt(blk.DefRange, "Duplicate output block",
+			"There is another output %q.", blk.Labels[0]))
 		return
 	}
 	o := &local{name: blk.Labels[0], rng: blk.DefRange}
@@ -168,7 +177,8 @@ func (p *parsed) readOutput(blk *hcl.Block) {
 // readSteps reads a block of provisioners that builds share.
 func (p *parsed) readSteps(blk *hcl.Block) {
 	if p.steps[blk.Labels[0]] != nil {
-		p.problems = append(p.problems, template.ErrorfAt(blk.DefRange, "Duplicate steps block", "There is another steps block %q.", blk.Labels[0]))
+		p.problems = append(p.problems, template.ErrorfAt(blk.DefRange, "Duplicate steps block",
+			"There is another steps block %q.", blk.Labels[0]))
 		return
 	}
 	p.steps[blk.Labels[0]] = blk
@@ -202,12 +212,14 @@ func (sc *scope) shared(ref string, rng hcl.Range) (*scope, *hcl.Block, *hcl.Dia
 // addShared puts the provisioners of a shared block at its place in a build.
 func (b *build) addShared(sc *scope, sub *hcl.Block, ctx *hcl.EvalContext) (diags hcl.Diagnostics) {
 	if len(b.nested) > maxModules {
-		return hcl.Diagnostics{template.ErrorfAt(sub.DefRange, "Steps cycle", "Steps blocks are inside each other: %s.", strings.Join(b.nested, " -> "))}
+		return hcl.Diagnostics{template.ErrorfAt(sub.DefRange, "Steps cycle",
+			"Steps blocks are inside each other: %s.", strings.Join(b.nested, " -> "))}
 	}
 	attrs, more := sub.Body.JustAttributes()
 	diags = append(diags, more...)
 	for _, a := range attrs {
-		diags = append(diags, template.ErrorfAt(a.NameRange, "Unsupported argument", "A steps block of a build has no arguments; inputs belong to the module."))
+		diags = append(diags, template.ErrorfAt(a.NameRange, "Unsupported argument",
+			"A steps block of a build has no arguments; inputs belong to the module."))
 	}
 	owner, blk, bad := sc.shared(sub.Labels[0], sub.LabelRanges[0])
 	if bad != nil {
@@ -240,4 +252,5 @@ func (sc *scope) stepsContext(build *hcl.EvalContext) *hcl.EvalContext {
 	return sc.context(more)
 }
 
-var stepsSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "provisioner", LabelNames: []string{"type"}}, {Type: "steps", LabelNames: []string{"reference"}}}}
+var stepsSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "provisioner",
+	LabelNames: []string{"type"}}, {Type: "steps", LabelNames: []string{"reference"}}}}

@@ -10,7 +10,8 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-var registrySchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "bucket_name"}, {Name: "description"}, {Name: "bucket_labels"}, {Name: "build_labels"},
+var registrySchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "bucket_name"},
+	{Name: "description"}, {Name: "bucket_labels"}, {Name: "build_labels"},
 	{Name: "channels"}, {Name: "labels"}}}
 
 var bucketName = regexp.MustCompile(`^[A-Za-z0-9-]{3,36}$`)
@@ -43,14 +44,17 @@ func (sc *scope) checkRegistry(blk *hcl.Block, ctx *hcl.EvalContext, inside bool
 		return err
 	})
 	warn := func(summary, detail string) {
-		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: summary, Detail: detail, Subject: blk.DefRange.Ptr()})
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: summary, Detail: detail,
+			Subject: blk.DefRange.Ptr()})
 	}
 	if inside {
-		warn("Build block level hcp_packer_registry is deprecated", "The block stands at the root of the template.")
+		warn("Build block level hcp_packer_registry is deprecated",
+			"The block stands at the root of the template.")
 	}
 	if content.Attributes["labels"] != nil {
 		warn("Deprecated option labels", "It is called bucket_labels now.")
 	}
-	warn("Builds are not sent to HCP Packer", "This version of Kiln has no connection to HCP Packer. The images are made, and nothing is registered there.")
+	warn("Builds are not sent to HCP Packer",
+		"This version of Kiln has no connection to HCP Packer. The images are made, and nothing is registered there.")
 	return diags
 }

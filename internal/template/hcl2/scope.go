@@ -39,7 +39,8 @@ type scope struct {
 
 // newScope is a scope in which variables have their defaults.
 func newScope(p *parsed, a *artifacts, place string) *scope {
-	sc := &scope{parsed: p, place: place, evaluateData: p.EvaluateData, artifacts: a, vars: map[string]given{}, computed: map[string]cty.Value{},
+	sc := &scope{parsed: p, place: place, evaluateData: p.EvaluateData, artifacts: a,
+		vars: map[string]given{}, computed: map[string]cty.Value{},
 		read: map[[2]string]cty.Value{}, children: map[string]*scope{}, outs: map[string]cty.Value{}}
 	for name, v := range p.variables {
 		sc.vars[name] = v.initial
@@ -50,13 +51,14 @@ func newScope(p *parsed, a *artifacts, place string) *scope {
 	return sc
 }
 
-// values are the values of all names, as far as they are known.
-func (sc *scope) values() map[string]cty.Value {
+// values are the values of all names, as far as they are known; of those that an
+// expression refers to where its references are given.
+func (sc *scope) values(refs ...hcl.Traversal) map[string]cty.Value {
 	vars, locals, modules := map[string]cty.Value{}, map[string]cty.Value{}, map[string]cty.Value{}
-	for name, v := range sc.variables {
-		vars[name] = orUnknown(sc.vars[name].value, v.typ)
+	for _, name := range wanted(sc.variables, "var", refs) {
+		vars[name] = orUnknown(sc.vars[name].value, sc.variables[name].typ)
 	}
-	for name := range sc.locals {
+	for _, name := range wanted(sc.locals, "local", refs) {
 		locals[name] = orUnknown(sc.computed[name], cty.DynamicPseudoType)
 	}
 	data := map[string]map[string]cty.Value{}
@@ -75,7 +77,8 @@ func (sc *scope) values() map[string]cty.Value {
 	}
 	all := map[string]cty.Value{
 		"var": cty.ObjectVal(vars), "local": cty.ObjectVal(locals), "data": cty.ObjectVal(types),
-		"path": cty.ObjectVal(map[string]cty.Value{"root": cty.StringVal(sc.dir), "cwd": cty.StringVal(filepath.ToSlash(sc.World.Cwd()))}),
+		"path": cty.ObjectVal(map[string]cty.Value{"root": cty.StringVal(sc.dir),
+			"cwd": cty.StringVal(filepath.ToSlash(sc.World.Cwd()))}),
 		"packer": cty.ObjectVal(map[string]cty.Value{"version": cty.StringVal(sc.PackerVersion),
 			"versionFingerprint": cty.UnknownVal(cty.String), "iterationID": cty.UnknownVal(cty.String)}),
 	}
@@ -83,6 +86,28 @@ func (sc *scope) values() map[string]cty.Value {
 		all["module"] = cty.ObjectVal(modules)
 	}
 	return all
+}
+
+// wanted are the names of a map that references beginning with root refer to; all of
+// them where there are no references, or one to the whole.
+func wanted[T any](all map[string]T, root string, refs []hcl.Traversal) []string {
+	var names []string
+	for _, t := range refs {
+		if t.RootName() != root {
+			continue
+		}
+		name := step(t, 1)
+		if name == "" {
+			return slices.Collect(maps.Keys(all))
+		}
+		if _, ok := all[name]; ok {
+			names = append(names, name)
+		}
+	}
+	if refs == nil {
+		return slices.Collect(maps.Keys(all))
+	}
+	return names
 }
 
 func orUnknown(v cty.Value, ty cty.Type) cty.Value {
@@ -107,7 +132,8 @@ func (sc *scope) context(more map[string]cty.Value) *hcl.EvalContext {
 
 // interpolation is what {{ }} text may use in an HCL2 template.
 func (sc *scope) interpolation(name, typ string) *interpolate.Context {
-	return &interpolate.Context{NoUser: true, BuildName: name, BuildType: typ, PackerVersion: sc.PackerVersion, Start: sc.Start, World: sc.World}
+	return &interpolate.Context{NoUser: true, BuildName: name, BuildType: typ,
+		PackerVersion: sc.PackerVersion, Start: sc.Start, World: sc.World}
 }
 
 // resolveAll gives every variable, local, data source, module and source its value.
@@ -139,12 +165,14 @@ func (sc *scope) Spec(ctx context.Context) (*template.Spec, hcl.Diagnostics) {
 
 // builds lists the builds of a template and of its modules, and describes the
 // blocks for inspect.
-func (sc *scope) builds(prefix string, t *template.Template) (all []*template.BuildSpec, diags hcl.Diagnostics) {
+func (sc *scope) builds(prefix string, t *template.Template) (all []*template.BuildSpec,
+	diags hcl.Diagnostics) {
 	for _, blk := range sc.parsed.builds {
 		builds, more := sc.readBuilds(blk, prefix)
 		diags = append(diags, more...)
 		for _, b := range builds {
-			t.Blocks = append(t.Blocks, template.Describe(b.name, b.description, b.shown, b.steps, b.cleanup, b.chains))
+			block := template.Describe(b.name, b.description, b.shown, b.steps, b.cleanup, b.chains)
+			t.Blocks = append(t.Blocks, block)
 			for _, u := range b.uses {
 				all = append(all, sc.spec(b, u))
 			}
@@ -169,14 +197,14 @@ func (sc *scope) spec(b *build, u use) *template.BuildSpec {
 		body = hcl.MergeBodies([]hcl.Body{body, u.body})
 	}
 	blk := u.src.blk
-	bs := &buildScope{sc: sc, text: sc.interpolation(u.name, u.typ), b: b, u: u,
-		source: cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(u.alias), "type": cty.StringVal(u.typ)})}
-	return &template.BuildSpec{Name: name, Source: u.name, Alias: u.alias, Select: name, Only: id, Own: u.alias,
-		Builder: &template.Step{Kind: template.KindBuilder, Type: owner.resolve(u.typ), Written: u.typ, Name: u.alias,
-			TypeRange: blk.LabelRanges[0], Body: body, Range: blk.DefRange, Of: newOrigin(owner, u.src.body, u.body)},
-		Steps: b.steps, Cleanup: b.cleanup, Chains: b.chains, Range: b.blk.DefRange,
+	builder := &template.Step{Kind: template.KindBuilder, Name: u.alias, Type: owner.resolve(u.typ),
+		Written: u.typ, TypeRange: blk.LabelRanges[0], Body: body, Range: blk.DefRange,
+		Of: newOrigin(owner, u.src.body, u.body)}
+	return &template.BuildSpec{
+		Name: name, Source: u.name, Alias: u.alias, Select: name, Only: id, Own: u.alias,
+		Builder: builder, Steps: b.steps, Cleanup: b.cleanup, Chains: b.chains, Range: b.blk.DefRange,
 		Publish: func(a *kiln.Artifact) { sc.artifacts.publish(name, a) },
-		Scope:   bs,
+		Scope:   &buildScope{sc: sc, text: sc.interpolation(u.name, u.typ), b: b, u: u},
 	}
 }
 
@@ -209,7 +237,8 @@ func (sc *scope) hints(diags hcl.Diagnostics) hcl.Diagnostics {
 		if d.Summary == "Call to unknown function" && !strings.Contains(d.Detail, "Did you mean") && strings.HasSuffix(d.Detail, `named "env".`) {
 			d.Detail += " The function env can only be used in the default of a variable."
 		}
-		if d.Summary == "Unsupported attribute" && strings.Contains(d.Detail, "This object does not have an attribute named") && d.Expression != nil {
+		if d.Summary == "Unsupported attribute" && d.Expression != nil &&
+			strings.Contains(d.Detail, "This object does not have an attribute named") {
 			for _, t := range d.Expression.Variables() {
 				if name := quotedName(d.Detail); t.RootName() == "var" && name != "" {
 					d.Detail += fmt.Sprintf(" There is no variable %q.%s", name, sc.nearVariable(name))
@@ -251,13 +280,13 @@ type buildScope struct {
 	text    *interpolate.Context
 	b       *build
 	u       use
-	source  cty.Value
 	once    sync.Once
 	unknown cty.Value // what the build generates, while nothing is known
 }
 
 // Open is the body with its dynamic blocks made, and the values of this build.
-func (bs *buildScope) Open(s *template.Step, keys []string, data map[string]any) (hcl.Body, *hcl.EvalContext) {
+func (bs *buildScope) Open(s *template.Step, keys []string, data map[string]any) (hcl.Body,
+	*hcl.EvalContext) {
 	ctx := bs.context(s, keys, data)
 	return expand(s.Body, ctx), ctx
 }
@@ -266,7 +295,8 @@ func (bs *buildScope) Open(s *template.Step, keys []string, data map[string]any)
 // sees what the build generates.
 func (bs *buildScope) context(s *template.Step, keys []string, data map[string]any) *hcl.EvalContext {
 	o := s.Of.(*origin)
-	more := bs.b.with(map[string]cty.Value{"source": bs.source})
+	source := map[string]cty.Value{"name": cty.StringVal(bs.u.alias), "type": cty.StringVal(bs.u.typ)}
+	more := bs.b.with(map[string]cty.Value{"source": cty.ObjectVal(source)})
 	if o.artifacts {
 		more["artifact"] = bs.sc.artifacts.value()
 	}
@@ -353,7 +383,8 @@ func (bs *buildScope) Unknown(s *template.Step, known []string) *hcl.Diagnostic 
 	if s.Kind == template.KindBuilder {
 		summary = "Unknown source type " + s.Written
 	}
-	return template.ErrorfAt(s.TypeRange, summary, "The %s %s is unknown by %s", s.Kind, s.Written, sc.unknownType(s.Written, known))
+	return template.ErrorfAt(s.TypeRange, summary, "The %s %s is unknown by %s", s.Kind, s.Written,
+		sc.unknownType(s.Written, known))
 }
 
 // Explain names the component in problems that do not.

@@ -2,9 +2,11 @@ package hcl2
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
@@ -33,9 +35,11 @@ func schemaOf(all []template.Attribute) *hcl.BodySchema {
 }
 
 // readStep reads what the template says around a provisioner or post-processor.
-func (sc *scope) readStep(blk *hcl.Block, ctx *hcl.EvalContext, on template.On) (*template.Step, hcl.Diagnostics) {
-	content, rest, diags := blk.Body.PartialContent(stepSchemas[on])
-	s := &template.Step{Kind: template.KindProvisioner, Block: blk.Type, Type: sc.resolve(blk.Labels[0]), Written: blk.Labels[0],
+func (sc *scope) readStep(blk *hcl.Block, ctx *hcl.EvalContext, on template.On) (*template.Step,
+	hcl.Diagnostics) {
+	content, rest, diags := around(blk.Body, on)
+	s := &template.Step{Kind: template.KindProvisioner, Block: blk.Type, Type: sc.resolve(blk.Labels[0]),
+		Written:   blk.Labels[0],
 		TypeRange: blk.DefRange, Body: rest, Range: blk.DefRange, Of: newOrigin(sc, rest)}
 	if on == template.OnPostProcessor {
 		s.Kind = template.KindPostProcessor
@@ -45,9 +49,20 @@ func (sc *scope) readStep(blk *hcl.Block, ctx *hcl.EvalContext, on template.On) 
 		m.attribute(a, s)
 	}
 	if len(s.Only) > 0 && len(s.Except) > 0 {
-		diags = append(diags, template.ErrorAt(content.Attributes["only"].Range, "only one of 'only' or 'except' may be specified", ""))
+		diags = append(diags, template.ErrorAt(content.Attributes["only"].Range,
+			"only one of 'only' or 'except' may be specified", ""))
 	}
 	return s, diags
+}
+
+// around is what stands around the component's own options, and the body with these.
+func around(body hcl.Body, on template.On) (*hcl.BodyContent, hcl.Body, hcl.Diagnostics) {
+	b, ok := body.(*hclsyntax.Body)
+	if !ok || slices.ContainsFunc(stepAttributes[on],
+		func(a template.Attribute) bool { return b.Attributes[a.Name] != nil }) {
+		return body.PartialContent(stepSchemas[on])
+	}
+	return &hcl.BodyContent{}, body, nil // as most steps: there is nothing to be taken out
 }
 
 // meta reads meta-arguments of a block.
@@ -119,7 +134,8 @@ func (m meta) value(attr *hcl.Attribute) (cty.Value, bool) {
 }
 
 func unsuitable(attr *hcl.Attribute, err error) *hcl.Diagnostic {
-	return template.ErrorfAt(attr.Expr.Range(), "Unsuitable value type", "Unsuitable value for %s: %v.", attr.Name, err)
+	return template.ErrorfAt(attr.Expr.Range(), "Unsuitable value type", "Unsuitable value for %s: %v.",
+		attr.Name, err)
 }
 
 // duration reads a text such as "30s".
@@ -130,7 +146,8 @@ func (m meta) duration(name string, to *time.Duration) {
 		return
 	}
 	bad := func(detail string) {
-		*m.diags = append(*m.diags, template.ErrorAt(attr.Expr.Range(), "Failed to parse "+name+" duration", detail))
+		*m.diags = append(*m.diags, template.ErrorAt(attr.Expr.Range(), "Failed to parse "+name+" duration",
+			detail))
 	}
 	if v.Type() == cty.Number {
 		bad(`A number needs a unit: write "30s" or "5m".`)
@@ -168,7 +185,8 @@ func (m meta) override(attr *hcl.Attribute, to *template.Overrides) {
 			continue
 		}
 		if !o.Type().IsObjectType() && !o.Type().IsMapType() {
-			*m.diags = append(*m.diags, template.ErrorfAt(at, fmt.Sprintf("provisioner's override.'%s' block must be an HCL object", name), ""))
+			*m.diags = append(*m.diags, template.ErrorfAt(at,
+				fmt.Sprintf("provisioner's override.'%s' block must be an HCL object", name), ""))
 		}
 		(*to)[name] = template.Override{Value: o, Range: at, Key: at}
 	}

@@ -49,13 +49,15 @@ type variableRule struct {
 }
 
 var variableSchema = &hcl.BodySchema{
-	Attributes: []hcl.AttributeSchema{{Name: "type"}, {Name: "default"}, {Name: "description"}, {Name: "sensitive"}},
-	Blocks:     []hcl.BlockHeaderSchema{{Type: "validation"}},
+	Attributes: []hcl.AttributeSchema{{Name: "type"}, {Name: "default"}, {Name: "description"},
+		{Name: "sensitive"}},
+	Blocks: []hcl.BlockHeaderSchema{{Type: "validation"}},
 }
 
 func (p *parsed) declare(v *variable) bool {
 	if old := p.variables[v.name]; old != nil {
-		p.problems = append(p.problems, template.ErrorfAt(v.rng, "Duplicate variable", "Duplicate %s variable definition found; the first is at %s.", v.name, old.rng))
+		p.problems = append(p.problems, template.ErrorfAt(v.rng, "Duplicate variable",
+			"Duplicate %s variable definition found; the first is at %s.", v.name, old.rng))
 		return false
 	}
 	p.variables[v.name] = v
@@ -90,7 +92,8 @@ func (p *parsed) readVariables(blk *hcl.Block) {
 // setDefault gives a variable its default, and its type where it has none.
 func (v *variable) setDefault(value cty.Value, rng hcl.Range) {
 	v.initial = given{value, "default", rng}
-	open := value.IsNull() || (value.Type().IsTupleType() || value.Type().IsObjectType()) && value.LengthInt() == 0
+	open := value.IsNull() || (value.Type().IsTupleType() || value.Type().IsObjectType()) &&
+		value.LengthInt() == 0
 	if !v.typed && !open {
 		v.typ = value.Type()
 	}
@@ -101,7 +104,8 @@ func (p *parsed) readVariable(blk *hcl.Block) {
 	content, diags := blk.Body.Content(variableSchema)
 	for _, d := range diags {
 		if name := quotedName(d.Detail); name != "" {
-			if near := schema.Suggest(name, []string{"type", "default", "description", "sensitive", "validation"}); near != "" && !strings.Contains(d.Detail, "Did you mean") {
+			if near := schema.Suggest(name, []string{"type", "default", "description", "sensitive",
+				"validation"}); near != "" && !strings.Contains(d.Detail, "Did you mean") {
 				d.Detail += fmt.Sprintf(" Did you mean %q?", near)
 			}
 		}
@@ -121,7 +125,8 @@ func (p *parsed) readVariable(blk *hcl.Block) {
 		if b, err := convert.Convert(val, cty.Bool); err == nil && !b.IsNull() && b.IsKnown() {
 			v.sensitive = b.True()
 		} else if !diags.HasErrors() {
-			p.problems = append(p.problems, template.ErrorAt(attr.Expr.Range(), "Unsuitable value type", "sensitive is true or false."))
+			p.problems = append(p.problems, template.ErrorAt(attr.Expr.Range(), "Unsuitable value type",
+				"sensitive is true or false."))
 		}
 	}
 	if attr := content.Attributes["type"]; attr != nil {
@@ -142,7 +147,8 @@ func (p *parsed) readVariable(blk *hcl.Block) {
 		} else {
 			converted, err := v.convert(val)
 			if err != nil {
-				p.problems = append(p.problems, template.ErrorfAt(attr.Expr.Range(), "Invalid default value for variable",
+				p.problems = append(p.problems, template.ErrorfAt(attr.Expr.Range(),
+					"Invalid default value for variable",
 					"This default value is not compatible with the variable's type constraint: %v.", err))
 				v.spoil()
 			} else {
@@ -155,7 +161,8 @@ func (p *parsed) readVariable(blk *hcl.Block) {
 	}
 }
 
-var ruleSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "condition", Required: true}, {Name: "error_message", Required: true}}}
+var ruleSchema = &hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "condition", Required: true},
+	{Name: "error_message", Required: true}}}
 
 func (p *parsed) readRule(v *variable, blk *hcl.Block) {
 	content, diags := blk.Body.Content(ruleSchema)
@@ -172,12 +179,14 @@ func (p *parsed) readRule(v *variable, blk *hcl.Block) {
 				continue
 			}
 		}
-		p.problems = append(p.problems, template.ErrorfAt(t.SourceRange(), "Invalid reference in variable validation",
+		p.problems = append(p.problems, template.ErrorfAt(t.SourceRange(),
+			"Invalid reference in variable validation",
 			"The condition for variable %q can only refer to the variable itself, using var.%s.", v.name, v.name))
 		return
 	}
 	if !own {
-		p.problems = append(p.problems, template.ErrorfAt(cond.Expr.Range(), "Invalid variable validation condition",
+		p.problems = append(p.problems, template.ErrorfAt(cond.Expr.Range(),
+			"Invalid variable validation condition",
 			"The condition for variable %q must refer to var.%s in order to test incoming values.", v.name, v.name))
 		return
 	}
@@ -188,7 +197,8 @@ func (p *parsed) readRule(v *variable, blk *hcl.Block) {
 		return
 	}
 	first := []rune(text + " ")[0]
-	if text == "" || unicode.IsLetter(first) && !unicode.IsUpper(first) || !strings.ContainsAny(text[len(text)-1:], ".?!") {
+	if text == "" || unicode.IsLetter(first) && !unicode.IsUpper(first) ||
+		!strings.ContainsAny(text[len(text)-1:], ".?!") {
 		p.problems = append(p.problems, template.ErrorAt(msg.Expr.Range(), "Invalid validation error message",
 			"The message must be at least one full English sentence starting with an uppercase letter and ending with a period or question mark."))
 		return
@@ -225,12 +235,14 @@ func (v *variable) parse(text, where string) (cty.Value, hcl.Diagnostics) {
 	if v.typ == cty.DynamicPseudoType || v.typ == cty.String || v.typ == cty.Number {
 		val, err := convert.Convert(cty.StringVal(text), v.typ)
 		if err != nil {
-			return val, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Invalid value", Detail: fmt.Sprintf("%s: %v", where, err)}}
+			return val, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Invalid value",
+				Detail: fmt.Sprintf("%s: %v", where, err)}}
 		}
 		return val, nil
 	}
 	if len(text) > 1<<20 || deep(where, []byte(text)) != nil {
-		return cty.NilVal, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Invalid value", Detail: where + ": the expression is too deep or too long."}}
+		return cty.NilVal, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Invalid value",
+			Detail: where + ": the expression is too deep or too long."}}
 	}
 	expr, diags := hclsyntax.ParseExpression([]byte(text), where, hcl.InitialPos)
 	if diags.HasErrors() {
@@ -245,7 +257,8 @@ func (sc *scope) set(v *variable, val cty.Value, from, summary, where string, rn
 	converted, err := v.convert(val)
 	if err != nil {
 		d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary,
-			Detail: fmt.Sprintf("The value given for %s (%s) is not of its type %s: %v.", v.name, where, v.typ.FriendlyNameForConstraint(), err)}
+			Detail: fmt.Sprintf("The value given for %s (%s) is not of its type %s: %v.", v.name, where,
+				v.typ.FriendlyNameForConstraint(), err)}
 		if rng.Filename != "" {
 			d.Subject = rng.Ptr()
 		}
@@ -272,7 +285,8 @@ func (sc *scope) readValues(folder bool) {
 		for _, suffix := range []string{".auto.pkrvars.hcl", ".auto.pkrvars.json"} {
 			paths, err := template.Matching(sc.World, sc.Path, suffix)
 			if err != nil {
-				sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Cannot read the folder", Detail: err.Error()})
+				sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError,
+					Summary: "Cannot read the folder", Detail: err.Error()})
 			}
 			for _, path := range paths {
 				sc.readVarFile(path, sc.World.ReadFile)
@@ -286,7 +300,8 @@ func (sc *scope) readValues(folder bool) {
 		name, text, _ := strings.Cut(arg, "=")
 		v := sc.variables[name]
 		if v == nil {
-			sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Undefined -var variable",
+			sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError,
+				Summary: "Undefined -var variable",
 				Detail: fmt.Sprintf("A %q variable was passed in the command line but was not found in known variables. To declare variable %q, place a block in one of your .pkr files, such as variables.pkr.hcl.%s",
 					name, name, sc.nearVariable(name))})
 			continue
@@ -320,18 +335,24 @@ func (sc *scope) fromText(v *variable, text, from, summary, where string) {
 
 func (sc *scope) readVarFile(path string, read func(string) ([]byte, error)) {
 	if ext := filepath.Ext(path); ext != ".hcl" && ext != ".json" {
-		sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Could not guess format of " + path,
-			Detail: "A var file must be suffixed with `.hcl` or `.json`."})
+		sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError,
+			Summary: "Could not guess format of " + path,
+			Detail:  "A var file must be suffixed with `.hcl` or `.json`."})
 		return
 	}
-	f, diags := sc.parse(path, read)
+	_, parts, diags := sc.parser.parse(path, read)
 	sc.problems = append(sc.problems, diags...)
-	if f == nil {
-		return
+	for _, body := range parts {
+		sc.readVarBody(body)
 	}
-	content, rest, _ := f.Body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "variable", LabelNames: []string{"name"}}}})
+}
+
+func (sc *scope) readVarBody(body hcl.Body) {
+	content, rest, _ := body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "variable",
+		LabelNames: []string{"name"}}}})
 	if len(content.Blocks) > 0 {
-		sc.problems = append(sc.problems, template.ErrorfAt(content.Blocks[0].DefRange, "Variable declaration in a .pkrvar file",
+		sc.problems = append(sc.problems, template.ErrorfAt(content.Blocks[0].DefRange,
+			"Variable declaration in a .pkrvar file",
 			"A .pkrvar file is used to assign values to variables that have already been declared in .pkr files, not to declare new variables. To declare variable %q, place this block in one of your .pkr files.",
 			content.Blocks[0].Labels[0]))
 		return
@@ -342,7 +363,8 @@ func (sc *scope) readVarFile(path string, read func(string) ([]byte, error)) {
 		v := sc.variables[attr.Name]
 		if v == nil {
 			if sc.WarnUndeclared {
-				sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Undefined variable", Subject: attr.Range.Ptr(),
+				sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagWarning,
+					Summary: "Undefined variable", Subject: attr.Range.Ptr(),
 					Detail: fmt.Sprintf("The variable %q was set but was not declared as an input variable.%s", attr.Name, sc.nearVariable(attr.Name))})
 			}
 			continue
@@ -370,7 +392,8 @@ func (sc *scope) checkVariables() (diags hcl.Diagnostics) {
 		if len(v.rules) == 0 {
 			continue
 		}
-		ctx := &hcl.EvalContext{Functions: function.Functions(function.Options{Dir: ".", Start: sc.Start, Secrets: sc.Secrets, World: sc.World}),
+		ctx := &hcl.EvalContext{Functions: function.Functions(function.Options{Dir: ".", Start: sc.Start,
+			Secrets: sc.Secrets, World: sc.World}),
 			Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{name: g.value})}}
 		for _, rule := range v.rules {
 			diags = append(diags, v.check(g, rule, ctx)...)
@@ -386,7 +409,8 @@ func (v *variable) check(g given, rule variableRule, ctx *hcl.EvalContext) hcl.D
 	}
 	ok, err := convert.Convert(val, cty.Bool)
 	if err != nil || ok.IsNull() {
-		return hcl.Diagnostics{template.ErrorAt(rule.condition.Range(), "Invalid variable validation result", "A validation condition is true or false.")}
+		return hcl.Diagnostics{template.ErrorAt(rule.condition.Range(), "Invalid variable validation result",
+			"A validation condition is true or false.")}
 	}
 	if !ok.IsKnown() || ok.True() {
 		return nil

@@ -116,7 +116,8 @@ func (j *parsed) root(root *node) {
 		switch {
 		case key == "" && strings.HasPrefix(f.name, "_"):
 			if f.val.kind != 's' {
-				j.errorf(f.val.rng, "Failed to cast root level comment value in comment %q to string.", f.name)
+				j.errorf(f.val.rng, "Failed to cast root level comment value in comment %q to string.",
+					f.name)
 			}
 		case key == "":
 			hint := ""
@@ -130,7 +131,8 @@ func (j *parsed) root(root *node) {
 		}
 	}
 	if n := root.get("builders"); n == nil || n.kind == '[' && len(n.items) == 0 || n.kind == '0' {
-		j.late = append(j.late, template.ErrorAt(hcl.Range{Filename: j.path, Start: root.rng.Start, End: root.rng.Start}, "", "at least one builder must be defined"))
+		j.late = append(j.late, template.ErrorAt(hcl.Range{Filename: j.path, Start: root.rng.Start,
+			End: root.rng.Start}, "", "at least one builder must be defined"))
 	}
 	j.checkNames()
 }
@@ -194,7 +196,8 @@ func (j *parsed) minVersion(n *node) {
 	case err != nil:
 		j.late = append(j.late, template.ErrorfAt(n.rng, "", "min_version is invalid: %v", err))
 	case !ok:
-		j.late = append(j.late, template.ErrorfAt(n.rng, "", "This template requires Packer version %s or higher; using %s", n.text, j.PackerVersion))
+		j.late = append(j.late, template.ErrorfAt(n.rng, "",
+			"This template requires Packer version %s or higher; using %s", n.text, j.PackerVersion))
 	}
 }
 
@@ -202,7 +205,8 @@ func (j *parsed) readVariables(n *node) {
 	for _, f := range n.fields {
 		v := variable{name: f.name, value: f.val.text, required: f.val.kind == '0', rng: f.rng}
 		if f.val.kind != 's' && f.val.kind != '0' {
-			j.errorf(f.val.rng, "variable %s: '' expected type 'string', got unconvertible type '%s'", f.name, f.val.kindName())
+			j.errorf(f.val.rng, "variable %s: '' expected type 'string', got unconvertible type '%s'", f.name,
+				f.val.kindName())
 			continue
 		}
 		j.variables = append(j.variables, v)
@@ -225,7 +229,8 @@ func (j *parsed) readBuilders(n *node) {
 		b.typ, b.raw = typ.text, typ.text
 		if name := item.exact("name"); name != nil {
 			if name.kind != 's' {
-				j.errorf(name.rng, "builder %d: 'name' expected type 'string', got unconvertible type '%s'", i+1, name.kindName())
+				j.errorf(name.rng, "builder %d: 'name' expected type 'string', got unconvertible type '%s'",
+					i+1, name.kindName())
 				continue
 			}
 			b.raw, b.rng = name.text, name.rng

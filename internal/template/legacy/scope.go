@@ -38,8 +38,9 @@ func (j *scope) Spec(context.Context) (*template.Spec, hcl.Diagnostics) {
 	}
 	slices.Sort(j.lacking)
 	for _, name := range slices.Compact(j.lacking) {
-		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: fmt.Sprintf("The environment variable %q is needed again", name),
-			Detail: "Its value is secret, so the plan does not hold it."})
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError,
+			Summary: fmt.Sprintf("The environment variable %q is needed again", name),
+			Detail:  "Its value is secret, so the plan does not hold it."})
 	}
 	for _, name := range j.sensitive {
 		j.Hide(j.values[name])
@@ -59,7 +60,10 @@ func (j *scope) Spec(context.Context) (*template.Spec, hcl.Diagnostics) {
 		}
 		spec.Builds = append(spec.Builds, j.build(b, name, cleanup))
 	}
-	sort.SliceStable(spec.Builds, func(a, b int) bool { return spec.Builds[a].Source < spec.Builds[b].Source })
+	sort.SliceStable(spec.Builds, func(a,
+		b int) bool {
+		return spec.Builds[a].Source < spec.Builds[b].Source
+	})
 	return spec, diags
 }
 
@@ -81,7 +85,8 @@ func (j *scope) build(b *builder, name string, cleanup *template.Step) *template
 	}
 	c := j.context(name, b.typ)
 	return &template.BuildSpec{Name: full, Source: name, Alias: name, Select: name, Only: b.raw, Own: b.raw,
-		Builder: &template.Step{Kind: template.KindBuilder, Type: b.typ, Written: b.typ, TypeRange: start(b.node), Name: b.raw,
+		Builder: &template.Step{Kind: template.KindBuilder, Type: b.typ, Written: b.typ,
+			TypeRange: start(b.node), Name: b.raw,
 			Body: body{b.node}, Range: b.node.rng, Skip: skipBuilder},
 		Steps: j.steps, Cleanup: cleanup, Chains: j.chains, Scope: &buildScope{c}, Range: b.rng}
 }
@@ -119,7 +124,8 @@ func dataText(data map[string]any, key string) string {
 
 // Unknown is the diagnostic of a type that there is no component of.
 func (s *buildScope) Unknown(step *template.Step, known []string) *hcl.Diagnostic {
-	return template.ErrorAt(step.TypeRange, "", fmt.Sprintf("The %s %s is unknown by %s", step.Kind, step.Type, template.UnknownHint(step.Type, known)))
+	return template.ErrorAt(step.TypeRange, "", fmt.Sprintf("The %s %s is unknown by %s", step.Kind,
+		step.Type, template.UnknownHint(step.Type, known)))
 }
 
 // Explain names build and component in every error.
@@ -154,7 +160,8 @@ func (s *buildScope) Text(step *template.Step, keys []string) (first, second *in
 			return "", fmt.Errorf("the given variable %s will not be passed into your plugin", key)
 		}
 		if !slices.Contains(keys, key) {
-			return "", fmt.Errorf("loaded data, but couldnt find %s in it. The keys are: %s", key, strings.Join(keys, ", "))
+			return "", fmt.Errorf("loaded data, but couldnt find %s in it. The keys are: %s", key,
+				strings.Join(keys, ", "))
 		}
 		return "{{." + key + "}}", nil
 	}
@@ -187,7 +194,8 @@ func (j *scope) Words() []string {
 	for _, name := range slices.Sorted(maps.Keys(j.values)) {
 		words = append(words, "{{user `"+name+"`}}")
 	}
-	for _, name := range []string{"timestamp", "isotime", "uuid", "pwd", "packer_version", "template_dir", "upper", "lower", "split", "replace", "replace_all"} {
+	for _, name := range []string{"timestamp", "isotime", "uuid", "pwd", "packer_version", "template_dir",
+		"upper", "lower", "split", "replace", "replace_all"} {
 		words = append(words, "{{"+name)
 	}
 	return words

@@ -48,7 +48,8 @@ func (j *parsed) readProvisioner(n *node, where string) *template.Step {
 }
 
 func newStep(n *node, kind string, on template.On, typ, where string) *template.Step {
-	return &template.Step{Kind: kind, Block: kind, Type: typ, Written: typ, TypeRange: start(n), Where: where, Body: body{n}, Range: n.rng, Skip: skipStep[on]}
+	return &template.Step{Kind: kind, Block: kind, Type: typ, Written: typ, TypeRange: start(n), Where: where,
+		Body: body{n}, Range: n.rng, Skip: skipStep[on]}
 }
 
 // readAttributes reads what stands around a component's own options.
@@ -59,7 +60,8 @@ func (j *parsed) readAttributes(s *template.Step, n *node, on template.On) {
 		}
 	}
 	if len(s.Only) > 0 && len(s.Except) > 0 {
-		j.late = append(j.late, template.ErrorfAt(n.exact("only").rng, "", "%s: only one of 'only' or 'except' may be specified", s.Where))
+		j.late = append(j.late, template.ErrorfAt(n.exact("only").rng, "",
+			"%s: only one of 'only' or 'except' may be specified", s.Where))
 	}
 }
 
@@ -106,7 +108,8 @@ func (j *parsed) names(n *node, where, key string) (refs template.Names) {
 	}
 	for _, item := range items {
 		if item.kind != 's' {
-			j.errorf(item.rng, "%s: '%s' is a list of builder names, got type '%s'", where, key, item.kindName())
+			j.errorf(item.rng, "%s: '%s' is a list of builder names, got type '%s'", where, key,
+				item.kindName())
 			continue
 		}
 		refs[item.text] = item.rng
@@ -122,14 +125,16 @@ func (j *parsed) duration(n *node, where, key string) time.Duration {
 		}
 		d, err := time.ParseDuration(n.text)
 		if err != nil {
-			j.errorf(n.rng, "%s: error decoding '%s': %v. Write a number with a unit, such as \"30s\".", where, key, err)
+			j.errorf(n.rng, "%s: error decoding '%s': %v. Write a number with a unit, such as \"30s\".",
+				where, key, err)
 		}
 		return d
 	case 'n':
 		f, _ := n.cty().AsBigFloat().Int64()
 		return time.Duration(f)
 	}
-	j.errorf(n.rng, "%s: error decoding '%s': a duration such as \"30s\" is required, got type '%s'", where, key, n.kindName())
+	j.errorf(n.rng, "%s: error decoding '%s': a duration such as \"30s\" is required, got type '%s'", where,
+		key, n.kindName())
 	return 0
 }
 
@@ -165,7 +170,8 @@ func (j *parsed) readPostProcessors(n *node) {
 
 func (j *parsed) postProcessor(n *node, where string) *template.Step {
 	if n.kind == 's' {
-		s := newStep(&node{kind: '{', rng: n.rng}, template.KindPostProcessor, template.OnPostProcessor, n.text, where)
+		s := newStep(&node{kind: '{', rng: n.rng}, template.KindPostProcessor, template.OnPostProcessor,
+			n.text, where)
 		s.Name = n.text
 		return s
 	}

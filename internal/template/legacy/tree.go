@@ -164,7 +164,8 @@ func (r *reader) object(n *node) error {
 
 // kindName is the word for a node's kind in messages, as encoding tools use them.
 func (n *node) kindName() string {
-	return map[byte]string{'{': "map[string]interface {}", '[': "[]interface {}", 's': "string", 'n': "float64", 'b': "bool", '0': "null"}[n.kind]
+	return map[byte]string{'{': "map[string]interface {}", '[': "[]interface {}", 's': "string",
+		'n': "float64", 'b': "bool", '0': "null"}[n.kind]
 }
 
 // get finds a field, in the exact case first and then in any.
@@ -227,7 +228,8 @@ type body struct{ *node }
 func (b body) JustAttributes() (hcl.Attributes, hcl.Diagnostics) {
 	attrs := hcl.Attributes{}
 	for _, f := range b.fields {
-		attrs[f.name] = &hcl.Attribute{Name: f.name, Expr: hcl.StaticExpr(f.val.cty(), f.val.rng), Range: f.rng, NameRange: f.rng}
+		attrs[f.name] = &hcl.Attribute{Name: f.name, Expr: hcl.StaticExpr(f.val.cty(), f.val.rng),
+			Range: f.rng, NameRange: f.rng}
 	}
 	return attrs, nil
 }

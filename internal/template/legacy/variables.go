@@ -40,7 +40,8 @@ func (j *scope) restore(b *template.Bundle) {
 	for name, v := range b.Variables {
 		var text string
 		if err := json.Unmarshal(v.JSON, &text); err != nil {
-			j.problems = append(j.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Invalid value in the plan", Detail: name + ": " + err.Error()})
+			j.problems = append(j.problems, &hcl.Diagnostic{Severity: hcl.DiagError,
+				Summary: "Invalid value in the plan", Detail: name + ": " + err.Error()})
 		}
 		j.supplied[name] = text
 	}
@@ -82,7 +83,8 @@ func (j *scope) readVarFile(path string) {
 		return
 	}
 	if n.kind != '{' {
-		j.errorf(n.rng, "json: cannot unmarshal %s into a variable file: it is one object of strings", n.kindName())
+		j.errorf(n.rng, "json: cannot unmarshal %s into a variable file: it is one object of strings",
+			n.kindName())
 		return
 	}
 	for _, f := range n.fields {
@@ -102,7 +104,8 @@ func (j *scope) readVarFile(path string) {
 func (j *scope) required() (diags hcl.Diagnostics) {
 	for _, v := range j.variables {
 		if _, ok := j.supplied[v.name]; v.required && !ok {
-			diags = append(diags, template.ErrorfAt(v.rng, "", "required variable not set: %s. Give it a value with -var '%s=...' or in a -var-file.", v.name, v.name))
+			diags = append(diags, template.ErrorfAt(v.rng, "",
+				"required variable not set: %s. Give it a value with -var '%s=...' or in a -var-file.", v.name, v.name))
 		}
 	}
 	return diags
@@ -148,7 +151,8 @@ func (j *scope) interpolateVars() hcl.Diagnostics {
 				failed[name] = err
 				pending = true
 			case err != nil:
-				return hcl.Diagnostics{template.ErrorfAt(j.variableRange(name), "", "error interpolating default value for '%s': %v", name, err)}
+				return hcl.Diagnostics{template.ErrorfAt(j.variableRange(name), "",
+					"error interpolating default value for '%s': %v", name, err)}
 			default:
 				rendered = rendered || j.values[name] != out
 				j.values[name] = out
@@ -164,8 +168,9 @@ func (j *scope) interpolateVars() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, name := range names {
 		if err := failed[name]; err != nil && !j.anyUser(names, source, failed) {
-			diags = append(diags, template.ErrorfAt(j.variableRange(name), "", "Failed to interpolate %q: %q; error: %v. "+
-				"A variable that is referenced must be defined, and variables must not refer to each other in a circle.", name, source[name], shortest(err)))
+			diags = append(diags, template.ErrorfAt(j.variableRange(name), "",
+				"Failed to interpolate %q: %q; error: %v. "+
+					"A variable that is referenced must be defined, and variables must not refer to each other in a circle.", name, source[name], shortest(err)))
 		}
 	}
 	return diags
@@ -204,7 +209,8 @@ func (j *scope) env(name string) string {
 
 // context is what text in a component's body may refer to.
 func (j *scope) context(name, typ string) *interpolate.Context {
-	return &interpolate.Context{User: j.values, BuildName: name, BuildType: typ, TemplateDir: j.dir, PackerVersion: j.PackerVersion, Start: j.Start, World: j.World}
+	return &interpolate.Context{User: j.values, BuildName: name, BuildType: typ, TemplateDir: j.dir,
+		PackerVersion: j.PackerVersion, Start: j.Start, World: j.World}
 }
 
 // describe fills in what inspect shows.
@@ -220,8 +226,9 @@ func (j *scope) describe() {
 		if !v.required {
 			text, _ = json.Marshal(v.value) // a string can always be written
 		}
-		j.t.Variables = append(j.t.Variables, template.Variable{Name: v.name, Required: v.required, Default: v.value,
-			Value: fmt.Sprintf("%q", v.value), JSON: text, Sensitive: slices.Contains(hidden, v.value)})
+		j.t.Variables = append(j.t.Variables, template.Variable{Name: v.name, Required: v.required,
+			Default: v.value,
+			Value:   fmt.Sprintf("%q", v.value), JSON: text, Sensitive: slices.Contains(hidden, v.value)})
 	}
 	var sources []template.Named
 	for _, b := range j.builders {

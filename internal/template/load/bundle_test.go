@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,7 +56,8 @@ func write(t *testing.T, files map[string]string) string {
 
 // bundled loads a template, makes it a bundle and reads that from its JSON in an
 // empty folder.
-func bundled(t *testing.T, o template.Options, secrets ...string) (*template.Bundle, map[string][]map[string]any) {
+func bundled(t *testing.T, o template.Options, secrets ...string) (*template.Bundle,
+	map[string][]map[string]any) {
 	t.Helper()
 	tpl, diags := Template(t.Context(), o)
 	if diags.HasErrors() {
@@ -165,7 +167,8 @@ const token = "very-secret-token"
 func TestBundleHCL(t *testing.T) {
 	dir := write(t, bundleFiles)
 	o := testOptions("t")
-	o.Vars, o.VarFiles, o.Environ = []string{"name=given", "token=" + token}, []string{"v.pkrvars.hcl"}, []string{"HERE=of the environment", "OTHER=x"}
+	o.Vars, o.VarFiles, o.Environ = []string{"name=given",
+		"token=" + token}, []string{"v.pkrvars.hcl"}, []string{"HERE=of the environment", "OTHER=x"}
 	o.Except = []string{"b.fake.two-b-2"}
 	b, want := bundled(t, o, token, "OTHER")
 	if len(want) != 5 {
@@ -191,7 +194,8 @@ func TestBundleJSON(t *testing.T) {
 		"post-processors": ["fake"]}`,
 		"v.json": `{"n": "2"}`})
 	o := testOptions("t.json")
-	o.Vars, o.VarFiles, o.Environ = []string{"name=given", "token=" + token}, []string{"v.json"}, []string{"HERE=there", "PASS=pass-word-1"}
+	o.Vars, o.VarFiles, o.Environ = []string{"name=given",
+		"token=" + token}, []string{"v.json"}, []string{"HERE=there", "PASS=pass-word-1"}
 	b, want := bundled(t, o, token, "pass-word-1")
 	if len(want) != 2 || !strings.Contains(want["fake.b"][0]["text"].(string), dir) {
 		t.Fatal(want)
@@ -257,11 +261,11 @@ build { sources = ["fake.a"] }
 // counter is a data source that counts how often it is asked.
 type counter struct {
 	Text  string `kiln:"text"`
-	asked *int
+	asked *atomic.Int32
 }
 
 func (c *counter) Read(_ context.Context) (any, error) {
-	*c.asked++
+	c.asked.Add(1)
 	return map[string]any{"text": c.Text}, nil
 }
 
@@ -277,7 +281,7 @@ source "fake" "a" {
 }
 build { sources = ["fake.a"] }
 `})
-	asked := 0
+	var asked atomic.Int32
 	with := func(path string) template.Options {
 		o := testOptions(path)
 		o.Vars = []string{"token=" + token}
@@ -286,14 +290,14 @@ build { sources = ["fake.a"] }
 	}
 	b, want := bundled(t, with("t.pkr.hcl"), token)
 	gone(t, dir)
-	if asked = 0; len(b.Data) != 1 {
+	if asked.Store(0); len(b.Data) != 1 {
 		t.Error(b.Data)
 	}
 	tpl, diags := FromBundle(t.Context(), b, with(""))
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	if diff := cmp.Diff(want, settings(t, tpl)); diff != "" || asked != 1 {
-		t.Errorf("asked %d times: %s", asked, diff)
+	if diff := cmp.Diff(want, settings(t, tpl)); diff != "" || asked.Load() != 1 {
+		t.Errorf("asked %d times: %s", asked.Load(), diff)
 	}
 }

@@ -42,7 +42,8 @@ func (s *slow) Read(ctx context.Context) (any, error) {
 	return slowOutput{s.Text}, nil
 }
 
-func load(t *testing.T, text string, change func(*template.Options)) (*template.Template, []*template.Build, string) {
+func load(t *testing.T, text string, change func(*template.Options)) (*template.Template, []*template.Build,
+	string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "t.pkr.hcl")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -102,12 +103,14 @@ build { sources = ["fake.x"] }
 		t.Errorf("%q, %d read, %d at a time", got, state.reads.Load(), state.most.Load())
 	}
 	// Without being asked their type is known: a wrong name is found.
-	_, _, said = load(t, strings.Replace(text, "data.slow.d.text", "data.slow.d.txt", 1), func(o *template.Options) { with(o); o.EvaluateData = false })
+	_, _, said = load(t, strings.Replace(text, "data.slow.d.text", "data.slow.d.txt", 1),
+		func(o *template.Options) { with(o); o.EvaluateData = false })
 	if !strings.Contains(said, `does not have an attribute named "txt"`) || state.reads.Load() != 4 {
 		t.Errorf("%d read: %s", state.reads.Load(), said)
 	}
 	_, builds, said = load(t, text, func(o *template.Options) { with(o); o.EvaluateData = false })
-	if len(builds) != 1 || len(builds[0].Builder.Unknown()) != 1 || builds[0].Builder.Unknown()[0].From[0] != "local.all" {
+	if len(builds) != 1 || len(builds[0].Builder.Unknown()) != 1 ||
+		builds[0].Builder.Unknown()[0].From[0] != "local.all" {
 		t.Errorf("%s", said)
 	}
 }

@@ -48,7 +48,8 @@ func (f *fake) Read(context.Context) (any, error) { return map[string]any{"text"
 func (f *fake) Traits() kiln.Traits               { return kiln.Traits{Generates: []string{"Extra"}} }
 
 func testOptions(path string) template.Options {
-	return template.Options{Path: path, PackerVersion: "1.16.0", KilnVersion: "0.1.0", Start: time.Unix(1700000000, 0), EvaluateData: true,
+	return template.Options{Path: path, PackerVersion: "1.16.0", KilnVersion: "0.1.0",
+		Start: time.Unix(1700000000, 0), EvaluateData: true,
 		Components: kiln.Components{
 			Builders:       map[string]func() kiln.Builder{"fake": func() kiln.Builder { return new(fake) }},
 			Provisioners:   map[string]func() kiln.Provisioner{"fake": func() kiln.Provisioner { return new(fake) }},

@@ -30,7 +30,10 @@ func Template(ctx context.Context, o template.Options) (*template.Template, temp
 		if name == "" {
 			name = "<stdin>"
 		}
-		text, err := o.World.Input(name, func() ([]byte, error) { return io.ReadAll(io.LimitReader(o.Stdin, outside.MaxSize)) })
+		text, err := o.World.Input(name, func() ([]byte, error) {
+			return io.ReadAll(io.LimitReader(o.Stdin,
+				outside.MaxSize))
+		})
 		if err != nil {
 			return nil, template.Errorf("Cannot read the template", err.Error())
 		}
@@ -54,7 +57,8 @@ func Template(ctx context.Context, o template.Options) (*template.Template, temp
 // files. Options say what the bundle does not: components, and where secrets come
 // from. Variables that the bundle has keep their values, whatever Vars and VarFiles
 // say.
-func FromBundle(ctx context.Context, b *template.Bundle, o template.Options) (*template.Template, template.Diagnostics) {
+func FromBundle(ctx context.Context, b *template.Bundle, o template.Options) (*template.Template,
+	template.Diagnostics) {
 	o, diags := b.Options(o)
 	if diags.HasErrors() {
 		return nil, diags

@@ -61,7 +61,8 @@ type World struct {
 
 // New is a world that asks the machine.
 func New() *World {
-	w := &World{notes: Notes{Answers: map[string]Answer{}, Made: map[string][]string{}}, texts: map[string]File{}}
+	w := &World{notes: Notes{Answers: map[string]Answer{}, Made: map[string][]string{}},
+		texts: map[string]File{}}
 	w.notes.Cwd, _ = os.Getwd()
 	return w
 }

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"kiln"
+	"kiln/internal/template"
+	"kiln/internal/template/load"
+)
+
+// reapers finds who destroys what dead runs left: the component as the run had it
+// configured, from the run's own copy of its template.
+type reapers struct {
+	ctx   context.Context
+	p     *program
+	f     *cleanupFlags
+	runs  string // folder of all runs
+	known map[string]*reapedRun
+}
+
+// reapedRun is what is known of one run.
+type reapedRun struct {
+	builds []*template.Build
+	err    error // why the builds are not known
+}
+
+// reaper answers for [journal.Cleaner].
+func (r *reapers) reaper(run, build, owner string) (kiln.Reaper, error) {
+	plain, ok := reaper(owner)
+	if !ok {
+		return nil, fmt.Errorf("this program has no component %q", owner)
+	}
+	if owner == "" || kiln.TraitsOf(plain).ReapsAlone {
+		return plain, nil
+	}
+	known := r.known[run]
+	if known == nil {
+		known = r.read(run)
+		r.known[run] = known
+	}
+	if known.err != nil {
+		return nil, fmt.Errorf("%s needs its configuration to do that: %w", owner, known.err)
+	}
+	for _, b := range known.builds {
+		if b.Name != build {
+			continue
+		}
+		for _, c := range b.Components() {
+			if c.Kind+"."+c.Type != owner {
+				continue
+			}
+			component, diags := c.Decode(nil)
+			if diags.HasErrors() {
+				return nil, fmt.Errorf("%s needs its configuration to do that: %w", owner, diagnosticError(diags))
+			}
+			if configured, ok := component.(kiln.Reaper); ok {
+				return configured, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("%s needs its configuration to do that, and the run has no such component in %s", owner, build)
+}
+
+// read loads a run's own copy of its template, with the secrets that were given again.
+func (r *reapers) read(run string) *reapedRun {
+	b, err := runBundle(filepath.Join(r.runs, run, bundleName))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("the copy of the template that run %s kept is gone", run)
+	}
+	if err != nil {
+		return &reapedRun{err: err}
+	}
+	flags := templateFlags{vars: r.f.vars, varFiles: r.f.varFiles}
+	t, diags := load.FromBundle(r.ctx, b, flags.options(r.ctx, r.p, b.Path))
+	if diags.HasErrors() {
+		return &reapedRun{err: diagnosticError(diags)}
+	}
+	builds, diags := t.Builds(r.ctx)
+	if diags.HasErrors() {
+		return &reapedRun{err: diagnosticError(diags)}
+	}
+	return &reapedRun{builds: builds}
+}
+
+// diagnosticError is what is wrong as one line.
+func diagnosticError(diags template.Diagnostics) error {
+	var texts []string
+	for _, d := range diags {
+		if d.Severity == template.Error {
+			texts = append(texts, strings.Join(strings.Fields(d.Summary+": "+d.Detail), " "))
+		}
+	}
+	return errors.New(strings.Join(texts, "; "))
+}

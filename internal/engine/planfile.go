@@ -1,0 +1,270 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"kiln/internal/template"
+	"kiln/schema"
+)
+
+// planFileVersion counts up when a file of before cannot be read any more.
+const planFileVersion = 1
+
+// PlanFile is a plan that another process can run: what is to be done, the template with
+// all that was read for it, and the digests of the files that its steps use. It holds no
+// secret: what was secret is asked for again.
+type PlanFile struct {
+	Version int             `json:"kiln_plan"`
+	Kiln    string          `json:"kiln"` // version that made it
+	Time    time.Time       `json:"time"`
+	Builds  json.RawMessage `json:"builds"` // []PlannedBuild, with secrets masked
+	// Files are what components name: a file that does not exist yet is made while the
+	// plan runs.
+	Files  []PlannedFile    `json:"files,omitempty"`
+	Bundle *template.Bundle `json:"template"`
+}
+
+// PlannedFile is a file or folder that a step uses.
+type PlannedFile struct {
+	Path   string `json:"path"`
+	Digest string `json:"digest"` // of a tree with modes, links and content
+}
+
+// absent stands for the digest of a file that does not exist.
+const absent = "absent"
+
+// Marshal writes a value as JSON with secrets masked.
+type Marshal func(v any) ([]byte, error)
+
+// NewPlanFile makes the file of a plan. Version is Kiln's own.
+func NewPlanFile(plan *Plan, bundle *template.Bundle, version string, now time.Time, marshal Marshal) (*PlanFile, error) {
+	f := &PlanFile{Version: planFileVersion, Kiln: version, Time: now, Bundle: bundle}
+	var err error
+	if f.Builds, err = marshal(plan.Describe()); err != nil {
+		return nil, err
+	}
+	f.Files, err = digests(plan, marshal)
+	return f, err
+}
+
+// ReadPlanFile reads what a PlanFile was marshalled to. Is reports whether text is one at
+// all.
+func ReadPlanFile(text []byte) (f *PlanFile, is bool, err error) {
+	var head struct {
+		Version int `json:"kiln_plan"`
+	}
+	if json.Unmarshal(text, &head) != nil || head.Version == 0 {
+		return nil, false, nil
+	}
+	if head.Version != planFileVersion {
+		return nil, true, fmt.Errorf("the plan has version %d, and this version of Kiln runs version %d: make it anew with `kiln plan -out`", head.Version, planFileVersion)
+	}
+	f = new(PlanFile)
+	if err := json.Unmarshal(text, f); err != nil {
+		return nil, true, fmt.Errorf("read the plan: %w", err)
+	}
+	if f.Bundle == nil {
+		return nil, true, errors.New("read the plan: it holds no template")
+	}
+	return f, true, nil
+}
+
+// Check compares the plan that was made of the file's template again with what the file
+// says. Any difference is an error: of files that steps use, each by its name.
+func (f *PlanFile) Check(plan *Plan, marshal Marshal) error {
+	now, err := digests(plan, marshal)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, was := range f.Files {
+		at := slices.IndexFunc(now, func(p PlannedFile) bool { return p.Path == was.Path })
+		if at < 0 || was.Digest == absent || now[at].Digest == was.Digest {
+			continue // another path is another setting, which is looked at below
+		}
+		what := "has changed"
+		if now[at].Digest == absent {
+			what = "no longer exists"
+		}
+		errs = append(errs, fmt.Errorf("%s %s since the plan was made: make it anew with `kiln plan -out`", was.Path, what))
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	text, err := marshal(plan.Describe())
+	if err != nil {
+		return err
+	}
+	var planned, is any
+	if err := errors.Join(json.Unmarshal(f.Builds, &planned), json.Unmarshal(text, &is)); err != nil {
+		return err
+	}
+	if at := differs("builds", planned, is); at != "" {
+		return fmt.Errorf("the plan no longer says what would be done: %s is different. Make it anew with `kiln plan -out`", at)
+	}
+	return nil
+}
+
+// differs names the first place at which two values differ; "": none.
+func differs(at string, a, b any) string {
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		if !ok {
+			return at
+		}
+		keys := maps.Clone(a)
+		maps.Copy(keys, b)
+		for _, k := range slices.Sorted(maps.Keys(keys)) {
+			if where := differs(at+"."+k, a[k], b[k]); where != "" {
+				return where
+			}
+		}
+		return ""
+	case []any:
+		b, ok := b.([]any)
+		if !ok || len(a) != len(b) {
+			return at
+		}
+		for i := range a {
+			if where := differs(fmt.Sprintf("%s[%d]", at, i), a[i], b[i]); where != "" {
+				return where
+			}
+		}
+		return ""
+	}
+	if a != b {
+		return at
+	}
+	return ""
+}
+
+// digests hashes every file that a component of the plan names. What is no file, such as
+// a path on the machine, is absent on both sides.
+func digests(plan *Plan, marshal Marshal) (masked []PlannedFile, err error) {
+	var all []PlannedFile
+	known := map[string]bool{}
+	h := NewHasher([]byte("kiln plan")) // no secret: the same files have the same digest everywhere
+	for _, job := range plan.Builds {
+		for _, c := range job.Template.Components() {
+			component, diags := c.Decode(nil)
+			if err := diagError(diags); err != nil {
+				return nil, err
+			}
+			for _, path := range schema.Files(component) {
+				if known[path] || path == "" || strings.Contains(path, schema.Placeholder) {
+					continue
+				}
+				known[path] = true
+				sum, err := h.Tree(path)
+				switch {
+				case errors.Is(err, errNoInput):
+					sum = absent // a pipe: nobody can say what it will give
+				case err != nil:
+					return nil, err
+				case sum == h.Sum(absent):
+					sum = absent
+				}
+				all = append(all, PlannedFile{path, sum})
+			}
+		}
+	}
+	text, err := marshal(all)
+	if err != nil {
+		return nil, err
+	}
+	return masked, json.Unmarshal(text, &masked)
+}
+
+// PlannedBuild is one build as data: what a plan says and a run does.
+type PlannedBuild struct {
+	Name    string      `json:"name"`
+	Needs   []string    `json:"needs,omitempty"` // builds that are made first
+	Builder Planned     `json:"builder"`
+	Steps   []Planned   `json:"provisioners"`
+	Cleanup *Planned    `json:"error_cleanup_provisioner,omitempty"`
+	Chains  [][]Planned `json:"post_processors"`
+}
+
+// Planned is a component with its settings, as far as they are known, and what the
+// template says around it.
+type Planned struct {
+	Type     string             `json:"type"`
+	Name     string             `json:"name,omitempty"`
+	Settings map[string]any     `json:"settings"`
+	Unknown  []template.Unknown `json:"unknown,omitempty"` // options known only while the build runs
+
+	PauseBefore     Duration `json:"pause_before,omitempty"`
+	Timeout         Duration `json:"timeout,omitempty"`
+	MaxRetries      int      `json:"max_retries,omitempty"`
+	ContinueOnError bool     `json:"continue_on_error,omitempty"`
+	NoCache         bool     `json:"no_cache,omitempty"`
+	CacheMaxAge     Duration `json:"cache_max_age,omitempty"`
+	Keep            *bool    `json:"keep_input_artifact,omitempty"`
+
+	Layer  string `json:"layer,omitempty"`
+	Reason string `json:"reason,omitempty"` // of a miss
+	Age    string `json:"layer_age,omitempty"`
+}
+
+// Describe is the plan as data.
+func (p *Plan) Describe() []PlannedBuild {
+	var all []PlannedBuild
+	for _, job := range p.Builds {
+		all = append(all, job.describe())
+	}
+	return all
+}
+
+func (j *Job) describe() PlannedBuild {
+	t := j.Template
+	b := PlannedBuild{Name: t.Name, Needs: t.Needs, Builder: planned(t.Builder), Steps: []Planned{}, Chains: [][]Planned{}}
+	for _, p := range t.Provisioners {
+		b.Steps = append(b.Steps, plannedStep(p))
+	}
+	if t.Cleanup != nil {
+		p := plannedStep(t.Cleanup)
+		b.Cleanup = &p
+	}
+	for _, chain := range t.Chains {
+		var steps []Planned
+		for _, pp := range chain {
+			p := planned(pp.Component)
+			p.Keep = pp.Keep
+			steps = append(steps, p)
+		}
+		b.Chains = append(b.Chains, steps)
+	}
+	return b
+}
+
+func planned(c *template.Component) Planned {
+	component, _ := c.Decode(nil)
+	return Planned{Type: c.Type, Name: c.Name, Settings: schema.Settings(component), Unknown: c.Unknown()}
+}
+
+func plannedStep(p *template.Provisioner) Planned {
+	s := planned(p.Component)
+	s.PauseBefore, s.Timeout, s.MaxRetries = Duration(p.PauseBefore), Duration(p.Timeout), p.MaxRetries
+	s.ContinueOnError, s.NoCache, s.CacheMaxAge = p.ContinueOnError, p.NoCache, Duration(p.CacheMaxAge)
+	return s
+}
+
+// Duration is a time that JSON shows as people write it: "1m30s".
+type Duration time.Duration
+
+// MarshalText writes it.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads it.
+func (d *Duration) UnmarshalText(text []byte) error {
+	n, err := time.ParseDuration(string(text))
+	*d = Duration(n)
+	return err
+}
