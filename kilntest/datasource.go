@@ -36,9 +36,9 @@ func TestDataSource(t *testing.T, o DataSourceOptions) {
 		t.Errorf("the data source was written to while it was read: it was\n%s\nand is\n%s", config, after)
 	}
 	value := schema.ToCty(first)
-	if shape := kiln.TraitsOf(source).Shape; shape != nil {
-		if says := schema.ToCty(shape).Type(); !says.Equals(value.Type()) {
-			t.Errorf("it says that it gives %#v, and gives %#v", says, value.Type())
+	if given := kiln.TraitsOf(source).Shape; given != nil {
+		if shape := schema.ToCty(given); !shape.Type().Equals(value.Type()) {
+			t.Errorf("it says that it gives %#v, and gives %#v", shape.Type(), value.Type())
 		}
 	}
 	if left := files(t, dir, nil); len(left) != 0 {

@@ -4,17 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# systems vets everything and builds the program for each system. Nothing here has C in it
-# anywhere, so that no other compiler is needed.
+# systems builds the program for each system and vets everything for it.
 systems() {
 	export CGO_ENABLED=0
 	local os arch begin
 	for os in linux darwin freebsd windows; do
 		begin=$SECONDS
 		GOOS=$os GOARCH=amd64 go vet ./...
-		for arch in amd64 arm64; do
-			GOOS=$os GOARCH=$arch go build -o /dev/null ./cmd/kiln
-		done
+		for arch in amd64 arm64; do GOOS=$os GOARCH=$arch go build -o /dev/null ./cmd/kiln; done
 		echo "$os: vetted, and builds for amd64 and arm64 ($((SECONDS - begin)) s)"
 	done
 }
