@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"kiln/driver/lock"
 	"net/http"
 	"net/url"
 	"os"
@@ -240,8 +241,8 @@ func (s *Store) sweep() {
 		if kind == ".json" && (exists(s.path(key)) || exists(s.aside(key, "part"))) {
 			continue
 		}
-		unlock, err := tryLock(s.aside(key, "lock"))
-		if err != nil {
+		unlock, ok := tryLock(s.aside(key, "lock"))
+		if !ok {
 			continue // somebody is at it
 		}
 		_ = os.Remove(filepath.Join(s.dir, ".parts", e.Name()))
@@ -254,23 +255,25 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// errBusy is a lock that another process, or another build of this one, holds.
-var errBusy = errors.New("locked")
+// tryLock locks a file without waiting.
+func tryLock(path string) (unlock func(), ok bool) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, false
+	}
+	if ok, err := lock.Try(f); !ok || err != nil {
+		f.Close()
+		return nil, false
+	}
+	return func() { f.Close() }, true
+}
 
 // lock waits until nobody else is loading the same content.
 func (l *load) lock(ctx context.Context) (unlock func(), err error) {
-	said := false
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		unlock, err := tryLock(l.aside(l.key, "lock"))
-		if !errors.Is(err, errBusy) {
-			return unlock, err
-		}
-		if !said {
-			said = true
-			l.b.Say("Waiting for another download of %s...", l.name())
-		}
-		if err := kiln.Sleep(ctx, pause); err != nil {
-			return nil, err
-		}
+	path := l.aside(l.key, "lock")
+	if unlock, ok := tryLock(path); ok {
+		return unlock, nil
 	}
+	l.b.Say("Waiting for another download of %s...", l.name())
+	return lock.File(ctx, path)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/driver/lock"
 	"kiln/internal/template"
 )
 
@@ -286,7 +287,7 @@ func (w *work) worthKeeping(i int) bool {
 // keep makes the layer and then its record. Builds that make the same layer wait for
 // each other: the later one finds it made.
 func (w *work) keep(ctx context.Context, key kiln.LayerKey, steps int) error {
-	unlock, err := w.Layers.lock(ctx, key)
+	unlock, err := lock.File(ctx, w.Layers.lockPath(key))
 	if err != nil {
 		return err
 	}

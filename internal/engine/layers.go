@@ -113,6 +113,12 @@ func (l *Layers) recordPath(key kiln.LayerKey) string {
 	return filepath.Join(l.dir, "kept", string(key)+".json")
 }
 
+// lockPath is the file that builds lock which make a layer: one for each of 256 sets of
+// keys.
+func (l *Layers) lockPath(key kiln.LayerKey) string {
+	return filepath.Join(l.dir, "locks", string(key)[homeDigits+1:homeDigits+3])
+}
+
 // Record reads what is known of a layer; nil: nothing, so that it cannot be used.
 func (l *Layers) Record(key kiln.LayerKey) *Record {
 	text, err := os.ReadFile(l.recordPath(key))

@@ -57,7 +57,7 @@ func (c *Cleaner) cleanRun(ctx context.Context, run Run) error {
 		return err
 	}
 	defer f.Close()
-	if lock(f) != nil {
+	if hold(f) != nil {
 		return nil // somebody else cleans it
 	}
 	// It may have been cleaned between the reading and the lock.

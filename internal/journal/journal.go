@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"kiln/driver/lock"
 	"maps"
 	"os"
 	"path/filepath"
@@ -176,7 +177,7 @@ func (j *Journal) start() error {
 	if err != nil {
 		return err
 	}
-	if err := lock(f); err != nil {
+	if err := hold(f); err != nil {
 		f.Close()
 		return err
 	}
@@ -203,8 +204,8 @@ func (j *Journal) write(r record, sync bool) error {
 	return nil
 }
 
-func lock(f *os.File) error {
-	mine, err := tryLock(f)
+func hold(f *os.File) error {
+	mine, err := lock.Try(f)
 	if err == nil && !mine {
 		return fmt.Errorf("%s: %w: another process uses it", f.Name(), kiln.ErrConflict)
 	}
@@ -260,7 +261,7 @@ func read(path string) (Run, error) {
 		return run, fmt.Errorf("read journal %s: %w", path, err)
 	}
 	run.ID, run.path = strings.TrimSuffix(filepath.Base(path), ".jsonl"), path
-	run.Live = lock(f) != nil
+	run.Live = hold(f) != nil
 	return run, nil
 }
 

@@ -9,12 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"kiln/driver/lock"
 	"os"
 	"path/filepath"
 	"time"
 
 	"kiln"
-	"kiln/driver/local"
 )
 
 // PostProcessor adds the artifact to the manifest.
@@ -86,7 +86,7 @@ func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Art
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make folder of the manifest: %w", err)
 	}
-	unlock, err := local.LockFolder(ctx, filepath.Dir(path))
+	unlock, err := lock.Folder(ctx, filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("lock the manifest: %w", err)
 	}
