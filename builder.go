@@ -53,8 +53,9 @@ type Traits struct {
 	// NoScript: a provisioner gives the machine none of [Build.GuestVars], so that its
 	// effect does not depend on them.
 	NoScript bool
-	// ReapsAlone: what a Reaper needs is all in the resources that it is given, so that
-	// it may be asked without its configuration.
+	// ReapsAlone: what a Reaper needs is all in the resources that it is given, and what a
+	// LayerStore needs in the environment, so that both may be asked without their
+	// configuration.
 	ReapsAlone bool
 	// Keep: what happens to a post-processor's input. By default it is destroyed.
 	Keep Keep

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -21,9 +20,13 @@ type cacheFlags struct {
 	everyone  bool
 	maxSize   size
 	olderThan time.Duration
+	vars      pairs
+	varFiles  texts
 }
 
 func (f *cacheFlags) define(fs *flag.FlagSet) {
+	fs.Var(&f.vars, "var", "a secret variable of a template whose layers need it, `'name=value'`; may be repeated")
+	fs.Var(&f.varFiles, "var-file", "read secret variables from `FILE`; may be repeated")
 	fs.BoolVar(&f.all, "all", false, "prune: remove every layer")
 	fs.BoolVar(&f.everyone, "everyone", false, "also the layers of other users and other KILN_HOMEs")
 	fs.Var(&f.maxSize, "max-size", "prune: remove the oldest layers until the rest fit into `SIZE`, such as 10G")
@@ -94,54 +97,8 @@ var cacheCommand = &command{
 	},
 }
 
-// storedLayer is a layer with the builder that keeps it.
-type storedLayer struct {
-	kiln.Layer
-	builder string
-	store   kiln.LayerStore
-	record  *engine.Record // nil: nothing is known of it here, so that it is never used
-}
-
-// layers lists what every builder keeps for this home, or for everyone, oldest
-// first. A builder whose engine does not answer is an error next to the layers of
-// the others.
-func (p *program) layers(ctx context.Context, everyone bool) (*engine.Layers, []storedLayer, error) {
-	var all []storedLayer
-	var errs []error
-	dir, err := home()
-	if err != nil {
-		return nil, nil, err
-	}
-	mine, err := engine.OpenLayers(filepath.Join(dir, "layers"))
-	if err != nil {
-		return nil, nil, err
-	}
-	for name, newBuilder := range components().Builders {
-		store, ok := newBuilder().(kiln.LayerStore)
-		if !ok {
-			continue
-		}
-		kept, err := store.KeptLayers(ctx)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-		}
-		for _, l := range kept {
-			if !everyone && !mine.FromHere(l.Key) {
-				continue
-			}
-			stored := storedLayer{l, name, store, mine.Record(l.Key)}
-			if stored.record != nil {
-				stored.Created = stored.record.Created // the engine's may be rounded
-			}
-			all = append(all, stored)
-		}
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i].Created.Before(all[j].Created) })
-	return mine, all, errors.Join(errs...)
-}
-
 func (p *program) listLayers(ctx context.Context, f *cacheFlags) error {
-	_, all, err := p.layers(ctx, f.everyone)
+	_, all, err := p.layers(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -159,7 +116,7 @@ func (p *program) listLayers(ctx context.Context, f *cacheFlags) error {
 }
 
 func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) error {
-	mine, all, err := p.layers(ctx, f.everyone)
+	mine, all, err := p.layers(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -268,7 +225,7 @@ func (p *program) trimLayers(ctx context.Context) {
 		p.fail("Warning: %v", err)
 		return
 	}
-	mine, all, err := p.layers(ctx, false)
+	mine, all, err := p.layers(ctx, new(cacheFlags))
 	if err != nil {
 		return // no engine, no layers
 	}

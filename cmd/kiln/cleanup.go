@@ -54,7 +54,7 @@ func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags
 		return nil
 	}
 	count := 0
-	find := reapers{ctx: ctx, p: p, f: f, runs: filepath.Join(dir, "runs"), known: map[string]*reapedRun{}}
+	find := newReapers(ctx, p, dir, f.vars, f.varFiles)
 	cleaner := journal.Cleaner{Dir: journals, Reaper: find.reaper,
 		Gone:   func(run string, r kiln.Resource) { count++; p.say("%s: destroyed %s", run, r) },
 		Failed: func(run string, r kiln.Resource, err error) { p.fail("%s: could not destroy %s: %v", run, r, err) },

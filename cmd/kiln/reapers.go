@@ -18,9 +18,14 @@ import (
 type reapers struct {
 	ctx   context.Context
 	p     *program
-	f     *cleanupFlags
-	runs  string // folder of all runs
+	flags templateFlags // with the secrets that were given again
+	runs  string        // folder of all runs
 	known map[string]*reapedRun
+}
+
+func newReapers(ctx context.Context, p *program, home string, vars pairs, varFiles texts) *reapers {
+	return &reapers{ctx: ctx, p: p, flags: templateFlags{vars: vars, varFiles: varFiles},
+		runs: filepath.Join(home, "runs"), known: map[string]*reapedRun{}}
 }
 
 // reapedRun is what is known of one run.
@@ -75,8 +80,7 @@ func (r *reapers) read(run string) *reapedRun {
 	if err != nil {
 		return &reapedRun{err: err}
 	}
-	flags := templateFlags{vars: r.f.vars, varFiles: r.f.varFiles}
-	t, diags := load.FromBundle(r.ctx, b, flags.options(r.ctx, r.p, b.Path))
+	t, diags := load.FromBundle(r.ctx, b, r.flags.options(r.ctx, r.p, b.Path))
 	if diags.HasErrors() {
 		return &reapedRun{err: diagnosticError(diags)}
 	}

@@ -28,8 +28,13 @@ func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, rec
 	} else {
 		all = append(all, file)
 	}
+	// What a run still owns may need the run's own copy of its template to be destroyed.
+	owns := func(run string) bool {
+		_, err := os.Stat(filepath.Join(dir, "journal", run+".jsonl"))
+		return err == nil
+	}
 	if recorder, err := history.NewRecorder(history.Store{Dir: filepath.Join(dir, "runs"),
-		Marshal: p.redactor.Marshal}, record, historyLimit()); err != nil {
+		Marshal: p.redactor.Marshal, Needed: owns}, record, historyLimit()); err != nil {
 		p.warn(err)
 	} else {
 		all = append(all, recorder)

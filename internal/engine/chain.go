@@ -299,7 +299,7 @@ func (w *work) keep(ctx context.Context, key kiln.LayerKey, steps int) error {
 		return err
 	}
 	return w.Layers.write(&Record{
-		Key: key, Builder: w.job.Template.Builder.Type, Build: w.job.Template.Name, Created: time.Now(),
+		Key: key, Builder: w.job.Template.Builder.Type, Run: w.Run, Build: w.job.Template.Name, Created: time.Now(),
 		Ran: append([]time.Time(nil), w.chain.ran[:steps]...),
 	})
 }

@@ -91,6 +91,7 @@ func (l *Layers) key(parts ...string) kiln.LayerKey {
 type Record struct {
 	Key     kiln.LayerKey `json:"key"`
 	Builder string        `json:"builder"`
+	Run     string        `json:"run"`
 	Build   string        `json:"build"`
 	Created time.Time     `json:"created"`
 	// Ran is when each of the steps ran whose effect it holds. Those that run always
@@ -127,6 +128,23 @@ func (l *Layers) Record(key kiln.LayerKey) *Record {
 		return nil
 	}
 	return &r
+}
+
+// Records are all layers of which something is known.
+func (l *Layers) Records() (map[kiln.LayerKey]*Record, error) {
+	entries, err := os.ReadDir(filepath.Join(l.dir, "kept"))
+	if err != nil {
+		return nil, err
+	}
+	all := map[kiln.LayerKey]*Record{}
+	for _, e := range entries {
+		if key, ok := strings.CutSuffix(e.Name(), ".json"); ok {
+			if r := l.Record(kiln.LayerKey(key)); r != nil {
+				all[r.Key] = r
+			}
+		}
+	}
+	return all, nil
 }
 
 func (l *Layers) write(r *Record) error {

@@ -61,6 +61,8 @@ type Store struct {
 	Dir string
 	// Marshal encodes a record without its secrets; nil: there are none.
 	Marshal func(any) ([]byte, error)
+	// Needed reports whether a run is still needed, so that Trim leaves it; nil: none is.
+	Needed func(run string) bool
 }
 
 const recordName = "run.json"
@@ -157,7 +159,7 @@ func (s Store) Find(word string) (string, error) {
 	return "", fmt.Errorf("%q fits %d runs: %s and others", word, len(fit), fit[0])
 }
 
-// Trim removes the oldest runs, so that at most n stay.
+// Trim removes the oldest runs, so that at most n stay beside those that are needed.
 func (s Store) Trim(n int) error {
 	runs, err := s.Runs()
 	if err != nil || len(runs) <= n {
@@ -165,7 +167,9 @@ func (s Store) Trim(n int) error {
 	}
 	var errs []error
 	for _, r := range runs[n:] {
-		errs = append(errs, os.RemoveAll(filepath.Join(s.Dir, r)))
+		if s.Needed == nil || !s.Needed(r) {
+			errs = append(errs, os.RemoveAll(filepath.Join(s.Dir, r)))
+		}
 	}
 	return errors.Join(errs...)
 }
