@@ -249,18 +249,27 @@ func (m *machine) swap(ctx context.Context, id string) error {
 	if m.docker == nil || grown <= smallSwap && c.kept <= max(all, smallSwap) {
 		return nil
 	}
-	old := m.container
+	before, name, id, made := *c, m.name, m.id, m.container
 	c.from, c.size, c.depth, c.kept = info.ID, info.Size, len(info.RootFS.Layers), 0
 	m.setRunning(false)
-	if err := m.create(ctx); err != nil {
-		return err
+	if err = m.create(ctx); err == nil {
+		err = m.ready(ctx)
+	}
+	if err != nil {
+		// The old container is as it was: the build goes on in it.
+		failed := m.container
+		*c, m.name, m.id, m.container = before, name, id, made
+		m.setRunning(true)
+		m.b.Set("ID", id)
+		if failed.Same(made) {
+			return err
+		}
+		return errors.Join(err, m.b.Destroy(context.WithoutCancel(ctx), failed))
 	}
 	m.docker.Switch(m.name)
-	if err := m.ready(ctx); err != nil {
-		return err
-	}
+	m.b.SetAccess(kiln.Access{Type: "docker", Host: m.ip})
 	// In its own time: it is owned until it is gone.
-	go func() { _ = m.b.Destroy(context.WithoutCancel(ctx), old) }()
+	go func() { _ = m.b.Destroy(context.WithoutCancel(ctx), made) }()
 	return nil
 }
 
