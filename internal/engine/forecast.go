@@ -51,7 +51,7 @@ func Foresee(ctx context.Context, plan *Plan, layers *Layers, dir string) ([]For
 	return all, nil
 }
 
-// foretold tells whether all that a job needs has its forecast. What is not in the
+// foretold reports whether all that a job needs has its forecast. What is not in the
 // plan, because it cannot be made, does not count.
 func foretold(job *Job, done map[string]*Forecast, plan *Plan) bool {
 	for _, need := range job.Template.Needs {

@@ -26,7 +26,7 @@ type Options struct {
 	Layers    *Layers  // nil: no layers are used or kept
 	Hint      []string // commands to type next, shown after a failure
 	Journal   kiln.Journal
-	Hide      func(secret string) // told of each secret that a build meets; nil: nobody
+	Hide      func(secret string) // called with each secret that a build meets; may be nil
 	Sink      func(kiln.Event)
 	Ask       func(ctx context.Context, build, question string) (string, error)
 	Fetch     func(ctx context.Context, b *kiln.Build, r kiln.Remote) (string, error)
@@ -145,7 +145,7 @@ func (r *runner) all(ctx context.Context, plan *Plan) []Result {
 	return begun
 }
 
-// waits tells whether all that a job needs has ended, and why it cannot begin.
+// waits reports whether all that a job needs has ended, and why it cannot begin.
 func waits(plan *Plan, job *Job, results []*Result) (ready bool, why string) {
 	for _, name := range job.Template.Needs {
 		at := slices.IndexFunc(plan.Builds, func(j *Job) bool { return j.Template.Name == name })
@@ -329,7 +329,7 @@ func (w *work) enter(phase string) {
 	w.b.Emit(kiln.Event{Kind: kiln.EventPhase, Text: phase})
 }
 
-// cleans tells whether a failed build is cleaned up after.
+// cleans reports whether a failed build is cleaned up after.
 func (w *work) cleans() bool {
 	return w.OnError != "abort" && w.OnError != "run-cleanup-provisioner" && w.phase != "aborted"
 }
@@ -341,7 +341,7 @@ func (w *work) close(err error, artifact *kiln.Artifact) error {
 	closeErr := w.b.Close(ctx)
 	w.left = append(w.left, kiln.Undestroyed(closeErr)...)
 	if err == nil && closeErr != nil && artifact != nil {
-		// The image is made; what could not be destroyed is told, and still in
+		// The image is made; what could not be destroyed is shown, and still in
 		// the journal.
 		w.b.Error("%v", closeErr)
 		return nil

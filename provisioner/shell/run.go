@@ -235,7 +235,7 @@ func (r *runner) removeAfterRestart(ctx context.Context) error {
 }
 
 // marker takes a line out of a stream that says that the script has begun. What
-// came before it is no output of the script.
+// came before it is not output of the script.
 type marker struct {
 	mark string
 	out  io.Writer
@@ -269,7 +269,7 @@ func (m *marker) flush() {
 	}
 }
 
-// words is what the machine said in place of beginning.
+// words is what the machine said instead of beginning.
 func (m *marker) words() string {
 	if text := strings.TrimSpace(string(m.buf)); text != "" {
 		return ": " + text
