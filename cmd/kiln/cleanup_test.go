@@ -73,7 +73,9 @@ func (s *safe) Reap(_ context.Context, r kiln.Resource) error {
 	return err
 }
 
-func (s *safe) Owned(context.Context, string, kiln.Resource) ([]kiln.Resource, error) { return nil, nil }
+func (s *safe) Owned(context.Context, string, kiln.Resource) ([]kiln.Resource, error) {
+	return nil, nil
+}
 
 // A component that needs a secret is cleaned up after by another process with what the
 // run kept and the secret given again, and not without it.
