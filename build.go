@@ -153,7 +153,7 @@ func (b *Build) Say(format string, args ...any) { b.emitText(EventSay, format, a
 // Warn tells of something that may be wrong and does not stop the build.
 func (b *Build) Warn(format string, args ...any) { b.emitText(EventWarn, format, args) }
 
-// Error shows a failure that is not returned, or is told before it is handled.
+// Error shows a failure that is not returned, or is shown before it is handled.
 func (b *Build) Error(format string, args ...any) { b.emitText(EventError, format, args) }
 
 func (b *Build) emitText(kind EventKind, format string, args []any) {

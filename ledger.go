@@ -28,7 +28,7 @@ type Journal interface {
 //	gone      destroyed, or kept for good; no entry any more
 //
 // The journal names an entry in both of the first states: until its end even a
-// finished image would be lost to a crash, as nobody was told of it.
+// finished image would be lost to a crash, as nobody knows of it yet.
 type ledger struct {
 	build   string
 	journal Journal // nil: nothing is written down

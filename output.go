@@ -10,7 +10,7 @@ import (
 const maxLine = 8 << 20
 
 // Output is a writer that turns what a command prints into events, a line each:
-// trailing blanks go, and of a line that was overwritten with carriage returns
+// trailing spaces go, and of a line that was overwritten with carriage returns
 // the last version stays. Close sends what is left over.
 func (b *Build) Output(kind EventKind) *LineWriter {
 	return &LineWriter{Line: func(s string) { b.Emit(Event{Kind: kind, Text: s}) }}

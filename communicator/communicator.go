@@ -74,7 +74,7 @@ func (c *Config) Connect(ctx context.Context, b *kiln.Build, t kiln.Target) (kil
 	if err != nil || c.PauseBeforeConnecting <= 0 || way.Guest().Shell == kiln.ShellNone {
 		return way, err
 	}
-	// The machine answers; what it says of the end of a first connection is moot.
+	// The machine answers; what it says of the end of a first connection does not matter.
 	_ = way.Close()
 	b.Say("Pausing %s before connecting...", c.PauseBeforeConnecting)
 	if err := kiln.Sleep(ctx, c.PauseBeforeConnecting); err != nil {

@@ -153,7 +153,7 @@ func Text(text string) func(io.Writer) error {
 	}
 }
 
-// Require skips a test for want of something on the machine, loudly, or fails it
+// Require skips a test where something is missing on the machine, loudly, or fails it
 // where KILN_TEST_REQUIRE (a comma list) names what is missing.
 func Require(t testing.TB, what string, err error) {
 	t.Helper()

@@ -165,7 +165,7 @@ func (m *machine) writeDifference(ctx context.Context, image string, before map[
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(before)) {
-		// Below what is gone itself, or is no folder any more, nothing needs a mark.
+		// Below what is gone itself, or is no longer a folder, nothing needs a mark.
 		if here[name] || ofEngine[name] || !folders[path.Dir(name)] {
 			continue
 		}

@@ -31,7 +31,7 @@ type buildFlags struct {
 	warnUndeclared bool
 	skipEnforce    bool
 	noCache        bool
-	cacheMaxAge    time.Duration
+	cacheMaxAge    age
 	output         choice
 	junit          string
 	properties     string
@@ -71,10 +71,30 @@ func (f *buildFlags) define(fs *flag.FlagSet) {
 	fs.BoolVar(&f.warnUndeclared, "warn-on-undeclared-var", false, "warn of names in var-files that no variable declares")
 	fs.BoolVar(&f.skipEnforce, "skip-enforcement", false, "no provisioners that a registry enforces")
 	fs.BoolVar(&f.noCache, "no-cache", false, "neither use nor keep layers")
-	fs.DurationVar(&f.cacheMaxAge, "cache-max-age", engine.DefaultMaxAge, "use no layer with a step that ran longer ago than this `DURATION`")
+	f.cacheMaxAge.Duration = engine.DefaultMaxAge
+	fs.Var(&f.cacheMaxAge, "cache-max-age", "use no layer with a step that ran longer ago than this `DURATION` (default 24h)")
 	fs.Var(&f.output, "output", "`auto, live, plain or json`: how the run is shown; auto is live on a terminal")
 	fs.StringVar(&f.junit, "junit", "", "write the steps as JUnit XML to `FILE`")
 	fs.StringVar(&f.properties, "properties", "", "write the artifacts' ids as a properties `FILE`")
+}
+
+// absolute makes all paths of the flags absolute, for a run that goes to another folder.
+func (f *buildFlags) absolute() error {
+	paths := []*string{&f.path, &f.junit, &f.properties}
+	for i := range f.varFiles {
+		paths = append(paths, &f.varFiles[i])
+	}
+	for _, path := range paths {
+		if *path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return err
+		}
+		*path = abs
+	}
+	return nil
 }
 
 var buildCommand = &command{
@@ -109,9 +129,10 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) error {
 	}
 	var t *template.Template
 	if file != nil {
-		if f.path, err = filepath.Abs(path); err != nil {
+		if err := f.absolute(); err != nil {
 			return err
 		}
+		o.VarFiles = f.varFiles
 		t, err = p.loadPlan(ctx, file, o)
 	} else {
 		t, err = p.load(ctx, o)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -46,6 +47,18 @@ func (s *size) String() string { return showSize(s.bytes) }
 func (s *size) Set(text string) (err error) {
 	s.bytes, err = parseSize(text)
 	s.set = true
+	return err
+}
+
+// age is a duration that knows whether it was given.
+type age struct {
+	time.Duration
+	given bool
+}
+
+func (a *age) Set(text string) (err error) {
+	a.Duration, err = time.ParseDuration(text)
+	a.given = true
 	return err
 }
 
@@ -174,7 +187,7 @@ func prune(
 }
 
 func cacheSize() (int64, error) {
-	text := env("CACHE_SIZE")
+	text := os.Getenv("KILN_CACHE_SIZE")
 	if text == "" {
 		return defaultCacheSize, nil
 	}
@@ -187,8 +200,8 @@ func cacheSize() (int64, error) {
 
 // openLayers opens the layers of this home as flags and environment ask for; nil: they
 // ask for none.
-func (p *program) openLayers(none bool, maxAge time.Duration) (*engine.Layers, error) {
-	word := env("CACHE")
+func (p *program) openLayers(none bool, maxAge age) (*engine.Layers, error) {
+	word := os.Getenv("KILN_CACHE")
 	switch word {
 	case "on", "all":
 	case "":
@@ -209,8 +222,8 @@ func (p *program) openLayers(none bool, maxAge time.Duration) (*engine.Layers, e
 	if err != nil {
 		return nil, err
 	}
-	l.All, l.MaxAge = word == "all", maxAge
-	if text := env("CACHE_MAX_AGE"); text != "" && maxAge == engine.DefaultMaxAge {
+	l.All, l.MaxAge = word == "all", maxAge.Duration
+	if text := os.Getenv("KILN_CACHE_MAX_AGE"); text != "" && !maxAge.given {
 		if l.MaxAge, err = time.ParseDuration(text); err != nil {
 			return nil, fmt.Errorf("KILN_CACHE_MAX_AGE: %w", err)
 		}

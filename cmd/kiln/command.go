@@ -133,7 +133,7 @@ func (c *call) parse(p *program, define func(*flag.FlagSet), low, high int) erro
 	for _, a := range c.args {
 		if strings.HasPrefix(a, "-") && a != "-" {
 			return worded(failed("%s", c.help(p)),
-				failed("Error: options come before the template: put %q in front of %q.", a, c.args[0]))
+				failed("Error: options come before the arguments: put %q in front of %q.", a, c.args[0]))
 		}
 	}
 	return worded(failed("%s", c.help(p)), failed("Error: too many arguments: %s", strings.Join(c.args, " ")))

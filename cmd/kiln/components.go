@@ -81,18 +81,24 @@ func reaper(owner string) (kiln.Reaper, bool) {
 	case "":
 		return local.Reaper{}, true
 	case "builder":
-		if build := all.Builders[name]; build != nil {
-			component = build()
-		}
+		component = made(all.Builders, name)
+	case "communicator":
+		component = made(all.Communicators, name)
 	case "provisioner":
-		if build := all.Provisioners[name]; build != nil {
-			component = build()
-		}
+		component = made(all.Provisioners, name)
 	case "post-processor":
-		if build := all.PostProcessors[name]; build != nil {
-			component = build()
-		}
+		component = made(all.PostProcessors, name)
+	case "data":
+		component = made(all.DataSources, name)
 	}
 	r, ok := component.(kiln.Reaper)
 	return r, ok
+}
+
+// made is a new component of a type; nil: there is none.
+func made[T any](all map[string]func() T, name string) any {
+	if newComponent := all[name]; newComponent != nil {
+		return newComponent()
+	}
+	return nil
 }

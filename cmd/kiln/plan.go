@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"kiln/internal/engine"
 	"kiln/internal/redact"
@@ -20,7 +19,7 @@ type planFlags struct {
 	output  choice
 	out     string
 	noCache bool
-	maxAge  time.Duration
+	maxAge  age
 	noData  bool
 }
 
@@ -30,7 +29,8 @@ func (f *planFlags) define(fs *flag.FlagSet) {
 	fs.Var(&f.output, "output", "`text or json`")
 	fs.StringVar(&f.out, "out", "", "write the plan to `FILE`, which `kiln build FILE` runs as it is")
 	fs.BoolVar(&f.noCache, "no-cache", false, "as a build with -no-cache")
-	fs.DurationVar(&f.maxAge, "cache-max-age", engine.DefaultMaxAge, "as a build with -cache-max-age=`DURATION`")
+	f.maxAge.Duration = engine.DefaultMaxAge
+	fs.Var(&f.maxAge, "cache-max-age", "as a build with -cache-max-age=`DURATION`")
 	fs.BoolVar(&f.noData, "no-datasources", false, "do not ask data sources: their values stay unknown")
 }
 

@@ -1,5 +1,5 @@
 // Package winrm will lead into Windows machines, and is not in this version of Kiln.
-// Its options are known, so that templates which use them are told so by name.
+// Its options are known, so that a template which uses them is refused by name.
 package winrm
 
 import (

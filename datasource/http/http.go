@@ -89,7 +89,7 @@ func (d *DataSource) Read(ctx context.Context) (any, error) {
 	return out, nil
 }
 
-// Shape is what Read gives.
+// Traits: what Read gives.
 func (d *DataSource) Traits() kiln.Traits {
 	return kiln.Traits{Shape: Output{Headers: map[string]string{}}}
 }

@@ -35,5 +35,5 @@ func (d *DataSource) Read(ctx context.Context) (any, error) {
 	return Output{d.Input}, nil
 }
 
-// Shape is what Read gives.
+// Traits: what Read gives.
 func (d *DataSource) Traits() kiln.Traits { return kiln.Traits{Shape: Output{}} }

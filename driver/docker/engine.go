@@ -86,10 +86,10 @@ func contextHost() (string, error) {
 	return meta.Endpoints.Docker.Host, nil
 }
 
-// Absent tells whether an error says that the thing does not exist.
+// Absent reports whether an error says that the thing does not exist.
 func Absent(err error) bool { return errdefs.IsNotFound(err) }
 
-// Gone tells whether an error says that the engine cannot be reached.
+// Gone reports whether an error says that the engine cannot be reached.
 func Gone(err error) bool {
 	return client.IsErrConnectionFailed(err) || errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -14,7 +14,7 @@ import (
 	"kiln/kilntest"
 )
 
-// A file that came in the place of the one that was made is left alone.
+// A file that replaced the one that was made is left alone.
 func TestReapFileIsTheVeryOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
 	b, _ := kilntest.NewBuild(t)

@@ -142,7 +142,7 @@ func (c *Config) temporary(ctx context.Context, b *kiln.Build, lines []string) (
 		return "", nil, fmt.Errorf("write the script: %w", err)
 	}
 	return path, func() {
-		// A failure to remove it is told when the build is closed.
+		// A failure to remove it is reported when the build is closed.
 		_ = b.Destroy(context.WithoutCancel(ctx), r)
 	}, nil
 }

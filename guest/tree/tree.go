@@ -163,7 +163,7 @@ func Unpack(ctx context.Context, r io.Reader, dir, strip string, progress func(i
 	return u.finish()
 }
 
-// more passes over the padding behind an archive and tells whether another comes.
+// more passes over the padding behind an archive and reports whether another comes.
 func more(in *bufio.Reader) bool {
 	for {
 		block, err := in.Peek(512)

@@ -40,7 +40,7 @@ type site struct {
 	asked []string
 }
 
-// serve answers with a function, which is told the number of the request from 1.
+// serve answers with a function, which is given the number of the request from 1.
 func serve(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, n int)) *site {
 	s := &site{}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

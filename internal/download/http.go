@@ -179,7 +179,7 @@ func (l *load) unchanged() bool {
 	return err == nil && mark == l.notes.Mark
 }
 
-// accept looks at what the server sends. Again says that it is no rest of our part, so
+// accept looks at what the server sends. Again says that it is not the rest of our part, so
 // that the whole has to be asked for.
 func (l *load) accept(resp *http.Response) (again bool, err error) {
 	now := notes{

@@ -149,7 +149,7 @@ build {
 }
 
 // What the build alone can know is decoded again with it; the placeholder that
-// stands for it before is no concern of the component.
+// stands for it before is not a concern of the component.
 func TestDecodedAgain(t *testing.T) {
 	want := map[string]int{"validate b": 1, "validate p": 2, "validate q": 1, "validate x": 2,
 		"run p id-of-s": 1, "run q ": 1, "run x at id-of-s": 1}

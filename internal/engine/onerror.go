@@ -43,7 +43,7 @@ func (w *work) attempt(ctx context.Context, phase, step string, do func() error)
 	}
 }
 
-// cancelled says that a build ended because it was told to, whatever the error
+// cancelled says that a build ended because it was cancelled, whatever the error
 // was that the cancellation led to.
 func cancelled(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, kiln.ErrCancelled) {

@@ -24,7 +24,7 @@ func (w *work) settle(ok bool, kept []*kiln.Artifact) error {
 		return ok || r.Kind == kiln.KindLayer || slices.ContainsFunc(kept, func(a *kiln.Artifact) bool { return a.Holds(r) })
 	}
 	if !clean && !ok {
-		// Nothing is destroyed: what is no one's stays in the journal.
+		// Nothing is destroyed: what belongs to no artifact stays in the journal.
 		for _, r := range w.b.Owned() {
 			if !stays(r) {
 				w.left = append(w.left, r)

@@ -145,7 +145,7 @@ func differs(at string, a, b any) string {
 	return ""
 }
 
-// digests hashes every file that a component of the plan names. What is no file, such as
+// digests hashes every file that a component of the plan names. What is not a file, such as
 // a path on the machine, is absent on both sides.
 func digests(plan *Plan, marshal Marshal) (masked []PlannedFile, err error) {
 	var all []PlannedFile

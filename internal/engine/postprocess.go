@@ -88,7 +88,7 @@ type joined struct {
 func (e *joined) Error() string   { return e.text }
 func (e *joined) Unwrap() []error { return e.errs }
 
-// process runs one post-processor and tells whether its input is to be kept.
+// process runs one post-processor and reports whether its input is to be kept.
 func (w *work) process(ctx context.Context, p *template.PostProcessor, step int, in *kiln.Artifact) (*kiln.Artifact, bool, error) {
 	b := w.b.For("post-processor."+p.Type, step)
 	running := p.Type

@@ -43,7 +43,7 @@ func (t *Template) Builds(ctx context.Context) ([]*Build, Diagnostics) {
 	builds, more := a.builds()
 	diags := t.texts.Convert(append(problems, more...))
 	if problems.HasErrors() || spec.Whole && more.HasErrors() {
-		// Nothing can be built. What is wrong with components is told with the rest.
+		// Nothing can be built. What is wrong with components is reported with the rest.
 		for _, b := range builds {
 			diags = append(diags, b.Check()...)
 		}

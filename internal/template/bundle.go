@@ -140,5 +140,5 @@ func (b *Bundle) Missing(name string, env ...string) *hcl.Diagnostic {
 	}
 	return &hcl.Diagnostic{Severity: hcl.DiagError,
 		Summary: fmt.Sprintf("The value of the variable %q is needed again", name),
-		Detail:  "It is secret, so the plan does not hold it. Give it with " + ways + "."}
+		Detail:  "It is secret, so it was not written down. Give it with " + ways + "."}
 }

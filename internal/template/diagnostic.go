@@ -41,7 +41,7 @@ type Diagnostic struct {
 // Diagnostics are problems in the order in which they stand in the files.
 type Diagnostics []Diagnostic
 
-// HasErrors tells whether any of them is an error.
+// HasErrors reports whether any of them is an error.
 func (ds Diagnostics) HasErrors() bool {
 	return slices.ContainsFunc(ds, func(d Diagnostic) bool { return d.Severity == Error })
 }

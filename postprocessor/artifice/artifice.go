@@ -1,5 +1,5 @@
 // Package artifice takes files that a build left on this machine as the artifact,
-// in the place of the builder's.
+// instead of what the builder made.
 package artifice
 
 import (

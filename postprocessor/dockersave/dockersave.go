@@ -45,7 +45,7 @@ func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Art
 	if err != nil {
 		return nil, fmt.Errorf("save image %s: %w", in.ID, err)
 	}
-	// The file is no part of the artifact, which is the image: it stays.
+	// The file is not part of the artifact, which is the image: it stays.
 	return in, b.Release(r)
 }
 

@@ -22,7 +22,7 @@ type Provisioner struct {
 	Source string `kiln:"source,file,render=both"`
 	// Several paths to copy from.
 	Sources []string `kiln:"sources,file,render=both"`
-	// Text to upload in the place of a file; it gets mode 0600.
+	// Text to upload instead of a file; it gets mode 0600.
 	Content string `kiln:"content"`
 	// The path to copy to. A trailing slash means a folder.
 	Destination string `kiln:"destination,render=both"`

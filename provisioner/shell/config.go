@@ -41,7 +41,7 @@ type Provisioner struct {
 	ExecuteCommand string `kiln:"execute_command,render=run"`
 	// Put the variables into a file on the machine, which is read before the script, instead of on the command line.
 	UseEnvVarFile bool `kiln:"use_env_var_file"`
-	// Losing the connection is no failure: the script restarts the machine.
+	// Losing the connection is not a failure: the script restarts the machine.
 	ExpectDisconnect bool `kiln:"expect_disconnect"`
 	// Leave the script on the machine.
 	SkipClean bool `kiln:"skip_clean"`

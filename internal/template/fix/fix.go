@@ -29,7 +29,7 @@ type document struct {
 }
 
 // Fix reads a template and returns it with every fix applied: object keys sorted,
-// two blanks a level.
+// two spaces a level.
 func Fix(text []byte) ([]byte, error) {
 	var root object
 	dec := json.NewDecoder(bytes.NewReader(text))

@@ -213,7 +213,7 @@ func list(v any) []any {
 		}
 		return parts
 	case []any:
-		// What is no text could not be compared with others.
+		// What is not text could not be compared with others.
 		return slices.DeleteFunc(slices.Clone(v), func(item any) bool { _, ok := item.(string); return !ok })
 	}
 	return nil

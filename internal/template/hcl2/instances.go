@@ -167,7 +167,7 @@ func matrixInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) ([]instance, hcl
 	return all, append(diags, checkInstances(attr, all)...)
 }
 
-// matrixExclude is the name that is no list of a matrix: combinations to leave out.
+// matrixExclude is the name in a matrix that is not one of its lists: combinations to leave out.
 const matrixExclude = "exclude"
 
 // exclusions reads the combinations to leave out: objects with some of the names.
@@ -195,7 +195,7 @@ func exclusions(v cty.Value, names []string) (all []map[string]cty.Value, why st
 	return all, ""
 }
 
-// fits tells whether a combination has all the values of a pattern.
+// fits reports whether a combination has all the values of a pattern.
 func fits(row, pattern map[string]cty.Value) bool {
 	for name, want := range pattern {
 		a, errA := convert.Convert(row[name], cty.String)

@@ -95,7 +95,7 @@ func Load(ctx context.Context, o template.Options, folder bool) (*template.Templ
 	problems := append(slices.Clone(p.problems), sc.problems...)
 	diags := p.parser.texts.Convert(problems)
 	if problems.HasErrors() && o.Thorough {
-		// What else is wrong is told in the same go.
+		// What else is wrong is reported at the same time.
 		sc.evaluateData = false
 		diags = append(diags, sc.t.Thorough(ctx)...)
 	}

@@ -376,7 +376,7 @@ func (bs *buildScope) Learned(s *template.Step) int {
 	return bs.sc.artifacts.count()
 }
 
-// Unknown is the diagnostic of a type that there is no component of.
+// Unknown is the diagnostic of a type that no component has.
 func (bs *buildScope) Unknown(s *template.Step, known []string) *hcl.Diagnostic {
 	sc := s.Of.(*origin).scope
 	summary := fmt.Sprintf("Unknown %s type %q", s.Block, s.Written)

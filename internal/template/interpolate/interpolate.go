@@ -84,7 +84,7 @@ func RenderStable(text string, c *Context) (string, error) {
 	return "", fmt.Errorf("text still changes after it was rendered %d times", maxPasses)
 }
 
-// Check tells whether text can be parsed, without rendering it.
+// Check reports whether text can be parsed, without rendering it.
 func Check(text string, c *Context) error {
 	if !strings.Contains(text, "{{") {
 		return nil

@@ -80,7 +80,7 @@ func Load(ctx context.Context, o template.Options, path string, text []byte) (*t
 	if j.problems.HasErrors() {
 		diags := j.parseFailure(j.problems)
 		if o.Thorough && root.kind == '{' {
-			// What else is wrong is told in the same go.
+			// What else is wrong is reported at the same time.
 			j.problems = nil
 			sc.readValues()
 			diags = append(diags, j.t.Thorough(ctx)...)

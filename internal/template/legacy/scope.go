@@ -122,7 +122,7 @@ func dataText(data map[string]any, key string) string {
 	return fmt.Sprint(v)
 }
 
-// Unknown is the diagnostic of a type that there is no component of.
+// Unknown is the diagnostic of a type that no component has.
 func (s *buildScope) Unknown(step *template.Step, known []string) *hcl.Diagnostic {
 	return template.ErrorAt(step.TypeRange, "", fmt.Sprintf("The %s %s is unknown by %s", step.Kind,
 		step.Type, template.UnknownHint(step.Type, known)))

@@ -20,7 +20,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 )
 
-// MaxSize bounds a file: one that is larger is no part of a template.
+// MaxSize bounds a file: one that is larger is not part of a template.
 const MaxSize = 64 << 20
 
 // Notes are questions that were asked, with their answers, as data.

@@ -100,7 +100,7 @@ func TestRules(t *testing.T) {
 		if _, diags := hclsyntax.ParseConfig(got.Text, "x", hcl.InitialPos); diags.HasErrors() {
 			t.Errorf("%s: no HCL2: %v\n%s", c.name, diags, got.Text)
 		}
-		// Lines are looked for without the blanks that alignment puts in.
+		// Lines are looked for without the spaces that alignment puts in.
 		text := squeeze(string(got.Text))
 		for want := range strings.SplitSeq(c.want, "\n") {
 			w, not := strings.CutPrefix(want, "!")
