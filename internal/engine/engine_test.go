@@ -134,15 +134,28 @@ type provisioner struct {
 	Text  string `kiln:"text"`
 	File  string `kiln:"file,file"`
 	Fails int    `kiln:"fails"`
+	Ask   bool   `kiln:"ask"`
 }
 
-func (p *provisioner) Provision(_ context.Context, b *kiln.Build, _ kiln.Communicator) error {
+func (p *provisioner) Provision(ctx context.Context, b *kiln.Build, _ kiln.Communicator) error {
+	if p.Ask {
+		if _, err := b.Ask(ctx, "go on?"); err != nil {
+			return err
+		}
+	}
 	here.note("%s", p.Text)
 	if n := here.noted(p.Text); n <= p.Fails {
 		return fmt.Errorf("%s failed the time %d", p.Text, n)
 	}
 	return nil
 }
+
+// quiet runs no script, so that it does the same in every build.
+type quiet struct {
+	provisioner `kiln:",squash"`
+}
+
+func (*quiet) Traits() kiln.Traits { return kiln.Traits{NoScript: true} }
 
 type postProcessor struct {
 	Makes string `kiln:"makes"`
@@ -171,8 +184,11 @@ func (p *postProcessor) Process(_ context.Context, b *kiln.Build, in *kiln.Artif
 
 func components() kiln.Components {
 	return kiln.Components{
-		Builders:       map[string]func() kiln.Builder{"fake": func() kiln.Builder { return new(builder) }},
-		Provisioners:   map[string]func() kiln.Provisioner{"fake": func() kiln.Provisioner { return new(provisioner) }},
+		Builders: map[string]func() kiln.Builder{"fake": func() kiln.Builder { return new(builder) }},
+		Provisioners: map[string]func() kiln.Provisioner{
+			"fake":  func() kiln.Provisioner { return new(provisioner) },
+			"quiet": func() kiln.Provisioner { return new(quiet) },
+		},
 		PostProcessors: map[string]func() kiln.PostProcessor{"fake": func() kiln.PostProcessor { return new(postProcessor) }},
 	}
 }
@@ -305,6 +321,64 @@ func TestLayers(t *testing.T) {
 		}
 	}
 	run("a", "three", "one two three", "its layer is no longer kept")
+}
+
+// What cannot be in a key is not kept, nor is anything after it, and the reason is said.
+func TestNotKept(t *testing.T) {
+	for _, c := range []struct {
+		name, first, want, reason string
+		change                    func(*Options)
+	}{
+		{"somebody was asked", `"ask":true`, "one two three one two three", "somebody was asked, and may have worked on the machine by hand", nil},
+		{"a try failed", `"fails":1,"max_retries":1`, "one one two three one two three", "a try of step 1 failed", nil},
+		{"the template says so", `"cache":false`, "one two three one two three", "", nil},
+		{"it is too old", `"fails":0`, "one two three one two three", "", func(o *Options) { o.Layers.MaxAge = 1 }},
+		{"one step may not be old", `"cache_max_age":"1ns"`, "one two three one two three", "", nil},
+		{"a pipe is read once", `"file":"PIPE"`, "one two three one two three", "is not a regular file", nil},
+		{"nothing", `"fails":0`, "one two three", "", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			here = &world{things: map[string]bool{}}
+			layers, err := OpenLayers(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			layers.All = true
+			text := fmt.Sprintf(`{"builders":[{"type":"fake"}],"provisioners":[{"type":"fake","text":"one",%s},
+				{"type":"fake","text":"two"},{"type":"fake","text":"three"}]}`, strings.Replace(c.first, "PIPE", pipe(t), 1))
+			var all string
+			for range 2 {
+				_, said, _ := bake(t, text, func(o *Options) {
+					o.Layers, o.Ask = layers, func(context.Context, string, string) (string, error) { return "", nil }
+					if c.change != nil {
+						c.change(o)
+					}
+				})
+				all += said
+			}
+			if got := strings.Join(here.log, " "); got != c.want {
+				t.Errorf("ran %q, want %q", got, c.want)
+			}
+			if !strings.Contains(all, c.reason) {
+				t.Errorf("not said: %s\n%s", c.reason, all)
+			}
+		})
+	}
+}
+
+// Builds that make the same layer at once make it once.
+func TestLayerIsMadeOnce(t *testing.T) {
+	here = &world{things: map[string]bool{}}
+	layers, err := OpenLayers(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := `{"builders":[{"type":"fake","name":"a"},{"type":"fake","name":"b"}],"provisioners":[{"type":"quiet","text":"same"}]}`
+	bake(t, text, func(o *Options) { o.Layers = layers })
+	records, err := layers.Records()
+	if err != nil || len(records) != 1 {
+		t.Errorf("%d layers are known, %v", len(records), err)
+	}
 }
 
 func TestCancelled(t *testing.T) {
