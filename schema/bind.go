@@ -272,8 +272,16 @@ func recordOf(component any) *Record {
 
 // read makes a record of a struct. Plain zero values are left out.
 func (b *binding) read(v reflect.Value) *Record {
+	return b.readWhere(v, func(*Field) bool { return true })
+}
+
+// readWhere reads the fields that are wanted.
+func (b *binding) readWhere(v reflect.Value, wanted func(*Field) bool) *Record {
 	r := NewRecord(b.Block)
 	for _, f := range b.Fields {
+		if !wanted(f) {
+			continue
+		}
 		p := b.places[f]
 		fv := p.in(v, f)
 		if fv.IsZero() {

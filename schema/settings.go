@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -66,7 +67,14 @@ func (t *Type) plain(val cty.Value) any {
 }
 
 // Secrets are the texts of a component that are not to be shown.
-func Secrets(component any) []string { return recordOf(component).secrets() }
+func Secrets(component any) []string {
+	if r, ok := component.(*Record); ok {
+		return r.secrets()
+	}
+	v := reflect.Indirect(reflect.ValueOf(component))
+	// Most fields are no secrets: only those that may be are read.
+	return bind(v).readWhere(v, func(f *Field) bool { return f.Sensitive || f.Block != nil }).secrets()
+}
 
 func (r *Record) secrets() (all []string) {
 	for _, f := range r.Block.Fields {
