@@ -84,7 +84,8 @@ func TraitsOf(component any) Traits {
 // made them. It is configured as it was when it made them, unless its Traits say that it
 // needs no configuration.
 type Reaper interface {
-	// Reap destroys r. That r does not exist is success.
+	// Reap destroys r. That r does not exist is success; another thing of its name is
+	// left alone, which is ErrReplaced.
 	Reap(ctx context.Context, r Resource) error
 	// Owned finds what a run made and the journal may not name, for the crash
 	// between the call that makes a thing and its answer. The example is a

@@ -5,6 +5,7 @@ package kiln
 import (
 	"fmt"
 	"io/fs"
+	"os"
 	"syscall"
 )
 
@@ -14,4 +15,11 @@ func inode(info fs.FileInfo) string {
 		return fmt.Sprintf("%d-%d-", uint64(st.Dev), st.Ino)
 	}
 	return ""
+}
+
+// keepOwner gives a file the owner that the file had which it replaces. Only root can.
+func keepOwner(f *os.File, before fs.FileInfo) {
+	if st, ok := before.Sys().(*syscall.Stat_t); ok {
+		_ = f.Chown(int(st.Uid), int(st.Gid))
+	}
 }

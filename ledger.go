@@ -98,7 +98,7 @@ func (l *ledger) forget(e *entry) error {
 // destroy destroys an entry. One that cannot be destroyed stays in the journal
 // alone: the build has tried, another process is to try again.
 func (l *ledger) destroy(ctx context.Context, e *entry) error {
-	if err := e.destroy(ctx); err != nil {
+	if err := e.destroy(ctx); err != nil && !errors.Is(err, ErrReplaced) {
 		l.drop(e)
 		return &UndestroyedError{e.Resource, err}
 	}

@@ -64,6 +64,13 @@ func (b *Build) WriteFile(
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return Resource{}, fmt.Errorf("make folder of %s: %w", path, err)
 	}
+	// What a link leads to is written, as everywhere.
+	if led, err := filepath.EvalSymlinks(target); err == nil {
+		target = led
+	}
+	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
+		return Resource{Kind: KindFile, ID: target, Mark: foreign}, writeInto(target, info, write)
+	}
 	part := Resource{Kind: KindFile, ID: target + ".kiln-" + RandomName(8)}
 	if err := b.Own(part, RemoveFile(part)); err != nil {
 		return Resource{}, err
@@ -90,6 +97,7 @@ func (b *Build) writePart(
 	sum := sha256.New()
 	err = write(io.MultiWriter(out, sum))
 	if err == nil && statErr == nil {
+		keepOwner(out, before) // where we may
 		err = out.Chmod(before.Mode().Perm())
 	}
 	if err = errors.Join(err, out.Close()); err != nil {
@@ -105,9 +113,33 @@ func (b *Build) writePart(
 	return final, nil
 }
 
+// foreign marks what no build made: a device, a pipe.
+const foreign = "not made by a build"
+
+// writeInto writes to what is no file, such as a device or a pipe: it stays what it is.
+func writeInto(path string, info fs.FileInfo, write func(w io.Writer) error) error {
+	if info.IsDir() {
+		return fmt.Errorf("%s is a folder", path)
+	}
+	out, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(out), out.Close())
+}
+
 // WriteFile writes a file of Kiln's own whole or not at all, whatever happens
 // meanwhile: readers see the old content or the new, never a part.
 func WriteFile(path string, text []byte, mode fs.FileMode) error {
+	if led, err := filepath.EvalSymlinks(path); err == nil {
+		path = led
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return writeInto(path, info, func(w io.Writer) error {
+			_, err := w.Write(text)
+			return err
+		})
+	}
 	part, err := os.CreateTemp(filepath.Dir(path), ".kiln-*")
 	if err != nil {
 		return err

@@ -83,15 +83,18 @@ func Mark(path string) (string, error) {
 }
 
 // RemoveFile destroys a local file that a build owns. A file that is not the one
-// which r marks is left alone; that none exists is success.
+// which r marks is left alone, which is ErrReplaced; that none exists is success.
 func RemoveFile(r Resource) func(context.Context) error {
 	return func(context.Context) error {
 		if r.Mark != "" {
-			if mark, err := Mark(r.ID); err != nil || mark != r.Mark {
-				if errors.Is(err, fs.ErrNotExist) {
-					err = nil
-				}
+			mark, err := Mark(r.ID)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				return nil
+			case err != nil:
 				return err
+			case mark != r.Mark:
+				return ErrReplaced
 			}
 		}
 		if err := os.Remove(r.ID); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -38,9 +38,11 @@ func (m *machine) flatten(ctx context.Context, id string) (flat flattened, err e
 		return flat, err
 	}
 	before := map[string]string{}
-	err = m.exported(ctx, m.source.ID, func(h *tar.Header, _ io.Reader) error {
-		before[path.Clean(h.Name)] = fingerprint(h)
-		return nil
+	err = m.exported(ctx, m.source.ID, func(h *tar.Header, content io.Reader) error {
+		sum := sha256.New()
+		_, err := io.Copy(sum, content)
+		before[path.Clean(h.Name)] = fingerprint(h) + hex.EncodeToString(sum.Sum(nil))
+		return err
 	})
 	if err != nil {
 		return flat, fmt.Errorf("read the source image: %w", err)
@@ -56,7 +58,12 @@ func (m *machine) flatten(ctx context.Context, id string) (flat flattened, err e
 	}
 	defer layer.Close()
 	sum := sha256.New()
-	if err := m.writeDifference(ctx, id, before, io.MultiWriter(layer, sum)); err != nil {
+	spool, err := os.Create(path.Join(dir, "content"))
+	if err != nil {
+		return flat, err
+	}
+	defer spool.Close()
+	if err := m.writeDifference(ctx, id, before, io.MultiWriter(layer, sum), spool); err != nil {
 		return flat, fmt.Errorf("read the image: %w", err)
 	}
 	diffID := "sha256:" + hex.EncodeToString(sum.Sum(nil))
@@ -114,8 +121,7 @@ var ofEngine = map[string]bool{
 	"etc/hosts": true, "etc/hostname": true, "etc/resolv.conf": true,
 }
 
-// fingerprint is what tells an entry from another, but for its content: whoever changes
-// that changes the time too.
+// fingerprint is what tells an entry from another, but for its content.
 func fingerprint(h *tar.Header) string {
 	link := h.Linkname
 	if h.Typeflag == tar.TypeLink {
@@ -134,7 +140,7 @@ func fingerprint(h *tar.Header) string {
 
 // writeDifference writes the layer that makes an image of what was before: entries that
 // are new or different, and a mark for each that is gone.
-func (m *machine) writeDifference(ctx context.Context, image string, before map[string]string, w io.Writer) error {
+func (m *machine) writeDifference(ctx context.Context, image string, before map[string]string, w io.Writer, spool *os.File) error {
 	out := tar.NewWriter(w)
 	folders := map[string]bool{".": true}
 	here, written := map[string]bool{}, map[string]bool{}
@@ -144,8 +150,16 @@ func (m *machine) writeDifference(ctx context.Context, image string, before map[
 		if h.Typeflag == tar.TypeDir {
 			folders[name] = true
 		}
-		if ofEngine[name] || before[name] == fingerprint(h) {
+		if ofEngine[name] {
 			return nil
+		}
+		if looks := fingerprint(h); strings.HasPrefix(before[name], looks) {
+			// It looks the same: the content decides, which is read only once.
+			sum, err := spooled(spool, content)
+			if err != nil || before[name] == looks+sum {
+				return err
+			}
+			content = spool
 		}
 		if h.Typeflag == tar.TypeLink && !written[path.Clean(h.Linkname)] {
 			// What it links to has not changed, but a layer holds whole links only.
@@ -175,6 +189,23 @@ func (m *machine) writeDifference(ctx context.Context, image string, before map[
 		}
 	}
 	return out.Close()
+}
+
+// spooled writes content to a file, from which it can be read again, and returns its sum.
+func spooled(spool *os.File, content io.Reader) (string, error) {
+	if err := errors.Join(spool.Truncate(0), rewind(spool)); err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(spool, sum), content); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), rewind(spool)
+}
+
+func rewind(f *os.File) error {
+	_, err := f.Seek(0, io.SeekStart)
+	return err
 }
 
 // addFile adds one file of an image as it is.

@@ -75,11 +75,15 @@ func identity(source image.InspectResponse) string {
 // shape is all that the container is made with beside the image, also what comes from
 // this machine, such as the value of a variable.
 func (m *machine) shape() (string, error) {
-	args, err := m.args("image")
+	const image = "image" // another one for each layer: the source counts by its identity
+	args, err := m.args(image)
 	if err != nil {
 		return "", err
 	}
 	m.chain.outside = args.volatile(m.source)
+	if args.config.Image != image {
+		m.chain.outside = "run_command names another image"
+	}
 	text, err := json.Marshal([]any{args.config, args.host, args.network})
 	return string(text), err
 }
@@ -177,10 +181,9 @@ func (m *machine) Checkpoint(ctx context.Context, key kiln.LayerKey) error {
 	if err := m.publish(ctx, key, id); err != nil {
 		return err
 	}
-	if err := m.b.Destroy(ctx, part); err != nil {
-		return err
-	}
-	return m.swap(ctx, id)
+	// The part's name holds the layer until a container may stand on it, whoever prunes.
+	err = m.swap(ctx, id)
+	return errors.Join(err, m.b.Destroy(context.WithoutCancel(ctx), part))
 }
 
 // commitPart commits the container under a name of its own, so that a crash or another
@@ -305,6 +308,7 @@ var stateParts = []struct{ name, command string }{
 	{"/etc/hosts", "cat /etc/hosts"},
 	{"/etc/resolv.conf", "cat /etc/resolv.conf"},
 	{"/etc/hostname", "cat /etc/hostname"},
+	{"/dev", "ls -A /dev; find /dev -name pts -prune -o -name shm -prune -o -type f -exec ls -l {} \\;"},
 	{"/dev/shm", "ls -lAR /dev/shm"},
 	{"/proc/mounts", "cat /proc/mounts"},
 }

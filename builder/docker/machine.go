@@ -82,9 +82,11 @@ func (m *machine) commit(ctx context.Context) (*kiln.Artifact, error) {
 	m.b.Say("Committing the container")
 	message := m.cfg.Message
 	pending := m.resource("commit", m.name)
-	pending.Attrs["hostname"] = m.hostname
+	if m.hostname != "" {
+		pending.Attrs["hostname"] = m.hostname // ours alone, as it is random
+	}
 	if message == "" {
-		message = "kiln run " + m.b.Run
+		message = "kiln container " + m.name // also
 		pending.Attrs["comment"] = message
 	}
 	if err := m.b.Own(pending, func(ctx context.Context) error { return m.cfg.Reap(ctx, pending) }); err != nil {

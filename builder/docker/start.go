@@ -130,8 +130,8 @@ func (m *machine) create(ctx context.Context) error {
 		}
 		args.config.Hostname = m.hostname
 	}
-	m.hostname = args.config.Hostname
 	args.host.Binds = append(args.host.Binds, m.shared+":"+m.cfg.ContainerDir)
+	first := m.name == "" // not a container that takes another one's place
 	m.name = "kiln-" + m.b.Run + "-" + kiln.RandomName(8)
 	r := m.resource("container", m.name)
 	id := ""
@@ -155,7 +155,7 @@ func (m *machine) create(ctx context.Context) error {
 		}
 	}
 	res, err := m.engine.ContainerCreate(ctx, o)
-	if docker.Absent(err) && m.chain.resumed > 0 && m.chain.from != m.source.ID {
+	if docker.Absent(err) && first && m.chain.from != m.source.ID {
 		// The layer was pruned since it was looked at.
 		m.chain.from, m.chain.resumed, m.chain.covered = m.source.ID, 0, false
 		m.chain.size, m.chain.depth = m.source.Size, len(m.source.RootFS.Layers)
@@ -180,9 +180,15 @@ func (m *machine) create(ctx context.Context) error {
 // args are the settings of docker run with what the fields add, for a container of an
 // image.
 func (m *machine) args(image string) (*runArgs, error) {
+	// What the arguments see is the name that the template gives, as with Packer: the
+	// layer that the container is made of must show nowhere.
+	name := m.cfg.Image
+	if name == "" {
+		name = m.source.ID
+	}
 	var words []string
 	for _, w := range m.cfg.RunCommand {
-		text, err := m.b.Render(w, map[string]any{"Image": image})
+		text, err := m.b.Render(w, map[string]any{"Image": name})
 		if err != nil {
 			return nil, fmt.Errorf("run_command: %w", err)
 		}
@@ -193,6 +199,9 @@ func (m *machine) args(image string) (*runArgs, error) {
 		return nil, err
 	}
 	r.config.Image = r.image
+	if r.image == name {
+		r.config.Image = image
+	}
 	r.host.Privileged = r.host.Privileged || m.cfg.Privileged
 	r.host.CapAdd = append(r.host.CapAdd, m.cfg.CapAdd...)
 	r.host.CapDrop = append(r.host.CapDrop, m.cfg.CapDrop...)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -48,16 +49,16 @@ var cleanupCommand = &command{
 func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags) error {
 	journals := filepath.Join(dir, "journal")
 	runs, err := journal.Runs(journals)
-	p.report(err)
 	if f.dryRun {
-		p.listOpen(runs, only)
-		return nil
+		p.report(err)
+		return p.listOpen(runs, only)
 	}
 	count := 0
 	find := newReapers(ctx, p, dir, f.vars, f.varFiles)
 	cleaner := journal.Cleaner{Dir: journals, Reaper: find.reaper,
-		Gone:   func(run string, r kiln.Resource) { count++; p.say("%s: destroyed %s", run, r) },
-		Failed: func(run string, r kiln.Resource, err error) { p.fail("%s: could not destroy %s: %v", run, r, err) },
+		Gone:     func(run string, r kiln.Resource) { count++; p.say("%s: destroyed %s", run, r) },
+		Replaced: func(run string, r kiln.Resource) { p.say("%s: %s is left alone: it is another one now", run, r) },
+		Failed:   func(run string, r kiln.Resource, err error) { p.fail("%s: could not destroy %s: %v", run, r, err) },
 	}
 	err = cleaner.Clean(ctx, only)
 	for _, run := range runs {
@@ -84,7 +85,7 @@ func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags
 	return nil
 }
 
-func (p *program) listOpen(runs []journal.Run, only string) {
+func (p *program) listOpen(runs []journal.Run, only string) error {
 	none := true
 	for _, run := range runs {
 		if only != "" && run.ID != only {
@@ -100,7 +101,11 @@ func (p *program) listOpen(runs []journal.Run, only string) {
 			p.say("  %s: %s", run.Open[i].Build, run.Open[i].Resource)
 		}
 	}
-	if none {
+	switch {
+	case none && only != "":
+		return fmt.Errorf("run %s owns nothing: %w", only, kiln.ErrNotFound)
+	case none:
 		p.say("Nothing to clean up.")
 	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"kiln"
 	"kiln/internal/engine"
@@ -56,6 +57,9 @@ func (p *program) writePlan(path string, t *template.Template, plan *engine.Plan
 		return err
 	}
 	// The bundle holds no secret, and must stay as it is; the rest is masked by now.
+	if err := onTemplate(path, t, bundle); err != nil {
+		return err
+	}
 	text, err := json.Marshal(f)
 	if err != nil {
 		return err
@@ -66,11 +70,39 @@ func (p *program) writePlan(path string, t *template.Template, plan *engine.Plan
 	return nil
 }
 
+// onTemplate refuses to write a plan where it would take the place of what it is made of,
+// or where `kiln build` would take it for a template.
+func onTemplate(path string, t *template.Template, bundle *template.Bundle) error {
+	if template.IsHCL(path) {
+		return fmt.Errorf("-out %s: by its name this is a template, and could not be run as a plan", path)
+	}
+	here, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	files := []string{t.Path}
+	for _, f := range bundle.Outside.Files {
+		files = append(files, f.Path)
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil && os.SameFile(here, info) {
+			return fmt.Errorf("-out %s: the plan is made of this file", path)
+		}
+	}
+	return nil
+}
+
 // loadPlan loads what a plan file holds, and goes to the folder that it was made in:
 // relative paths of files that steps use begin there.
 func (p *program) loadPlan(ctx context.Context, f *engine.PlanFile, o template.Options) (*template.Template, error) {
 	if len(o.Only) > 0 || len(o.Except) > 0 {
 		return nil, errors.New("a plan says which builds run: -only and -except go with `kiln plan -out`")
+	}
+	for _, pair := range o.Vars {
+		name, _, _ := strings.Cut(pair, "=")
+		if _, secret := f.Bundle.Secrets[name]; !secret {
+			return nil, fmt.Errorf("-var %s: the plan has its value already, or knows no such variable: only what was secret is given again", name)
+		}
 	}
 	if err := os.Chdir(f.Bundle.Outside.Cwd); err != nil {
 		return nil, fmt.Errorf("the folder in which the plan was made: %w", err)

@@ -65,8 +65,11 @@ func Untag(ctx context.Context, r kiln.Resource) error {
 	defer engine.Close()
 	if r.Mark != "" {
 		now, err := engine.ImageInspect(ctx, r.ID)
-		if Absent(err) || err == nil && now.ID != r.Mark {
+		if Absent(err) {
 			return nil
+		}
+		if err == nil && now.ID != r.Mark {
+			return kiln.ErrReplaced
 		}
 		if err != nil {
 			return fmt.Errorf("look at %s: %w", r.ID, err)

@@ -90,7 +90,7 @@ func (w *work) destroy(ctx context.Context, r kiln.Resource) error {
 	if !ok {
 		return fmt.Errorf("no component %q destroys %s", r.Owner, r)
 	}
-	if err := reaper.Reap(ctx, r); err != nil {
+	if err := reaper.Reap(ctx, r); err != nil && !errors.Is(err, kiln.ErrReplaced) {
 		return &kiln.UndestroyedError{Resource: r, Err: err}
 	}
 	return nil

@@ -16,9 +16,10 @@ type Cleaner struct {
 	// Reaper finds the component that made a resource of a build in a run, such as
 	// builder.docker; "" is this machine. The error says why there is none.
 	Reaper func(run, build, owner string) (kiln.Reaper, error)
-	// Gone and Failed are called for each resource. Either may be nil.
-	Gone   func(run string, r kiln.Resource)
-	Failed func(run string, r kiln.Resource, err error)
+	// Gone, Replaced and Failed are called for each resource. Each may be nil.
+	Gone     func(run string, r kiln.Resource)
+	Replaced func(run string, r kiln.Resource) // another thing bears its name
+	Failed   func(run string, r kiln.Resource, err error)
 }
 
 // Clean destroys all that the given run, or every dead run for "", still owns,
@@ -109,6 +110,12 @@ func (c *Cleaner) reap(ctx context.Context, j *Journal, build string, r kiln.Res
 	reaper, err := c.Reaper(j.run, build, r.Owner)
 	if err == nil {
 		err = reaper.Reap(ctx, r)
+	}
+	if errors.Is(err, kiln.ErrReplaced) {
+		if c.Replaced != nil {
+			c.Replaced(j.run, r)
+		}
+		return j.Gone(build, r)
 	}
 	if err != nil {
 		if c.Failed != nil {
