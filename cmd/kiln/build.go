@@ -32,6 +32,7 @@ type buildFlags struct {
 	skipEnforce    bool
 	noCache        bool
 	cacheMaxAge    age
+	layers         cacheSettings // that follow from both
 	output         choice
 	junit          string
 	properties     string
@@ -115,6 +116,9 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) error {
 	if err != nil {
 		return err
 	}
+	if f.layers, err = p.cacheSettings(f.noCache, f.cacheMaxAge); err != nil {
+		return err
+	}
 	ctx, hard, stop := p.signals(ctx)
 	defer stop()
 	if f.skipEnforce {
@@ -192,7 +196,7 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 	if !f.debug && f.onError.value == "cleanup" {
 		o.Hint = []string{p.name + " build -on-error=ask " + shellQuote(f.path) + "   # stops at the failing step and asks"}
 	}
-	if o.Layers, err = p.openLayers(f.noCache, f.cacheMaxAge); err != nil {
+	if o.Layers, err = openLayers(f.layers); err != nil {
 		p.say("Warning: layers are not used: %v", err)
 	}
 	show := func(text string) {

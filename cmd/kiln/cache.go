@@ -57,9 +57,11 @@ type age struct {
 }
 
 func (a *age) Set(text string) (err error) {
-	a.Duration, err = time.ParseDuration(text)
 	a.given = true
-	return err
+	if a.Duration, err = time.ParseDuration(text); err != nil || a.Duration < 0 {
+		return fmt.Errorf("invalid age %q: write hours or smaller, such as 12h or 90m; 0 uses no layer", text)
+	}
+	return nil
 }
 
 func parseSize(text string) (int64, error) {
@@ -198,20 +200,39 @@ func cacheSize() (int64, error) {
 	return n, nil
 }
 
-// openLayers opens the layers of this home as flags and environment ask for; nil: they
-// ask for none.
-func (p *program) openLayers(none bool, maxAge age) (*engine.Layers, error) {
-	word := os.Getenv("KILN_CACHE")
-	switch word {
-	case "on", "all":
+// cacheSettings are what flags and environment say about layers. A wrong one is an error
+// before anything starts.
+type cacheSettings struct {
+	none, all bool
+	maxAge    time.Duration
+}
+
+func (p *program) cacheSettings(none bool, maxAge age) (c cacheSettings, err error) {
+	c = cacheSettings{none: none, maxAge: maxAge.Duration}
+	switch word := os.Getenv("KILN_CACHE"); word {
+	case "on":
+	case "all":
+		c.all = true
 	case "":
-		none = none || p.asPacker()
+		c.none = none || p.asPacker()
 	case "off":
-		none = true
+		c.none = true
 	default:
-		return nil, fmt.Errorf("KILN_CACHE: invalid value %q: it is on, off or all", word)
+		return c, fmt.Errorf("KILN_CACHE: invalid value %q: it is on, off or all", word)
 	}
-	if none {
+	if text := os.Getenv("KILN_CACHE_MAX_AGE"); text != "" && !maxAge.given {
+		if err := maxAge.Set(text); err != nil {
+			return c, fmt.Errorf("KILN_CACHE_MAX_AGE: %w", err)
+		}
+		c.maxAge = maxAge.Duration
+	}
+	_, err = cacheSize()
+	return c, err
+}
+
+// openLayers opens the layers of this home as they are asked for; nil: none are.
+func openLayers(c cacheSettings) (*engine.Layers, error) {
+	if c.none {
 		return nil, nil
 	}
 	dir, err := home()
@@ -222,12 +243,7 @@ func (p *program) openLayers(none bool, maxAge age) (*engine.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.All, l.MaxAge = word == "all", maxAge.Duration
-	if text := os.Getenv("KILN_CACHE_MAX_AGE"); text != "" && !maxAge.given {
-		if l.MaxAge, err = time.ParseDuration(text); err != nil {
-			return nil, fmt.Errorf("KILN_CACHE_MAX_AGE: %w", err)
-		}
-	}
+	l.All, l.MaxAge = c.all, c.maxAge
 	return l, nil
 }
 

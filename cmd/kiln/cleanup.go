@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -49,6 +50,14 @@ var cleanupCommand = &command{
 func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags) error {
 	journals := filepath.Join(dir, "journal")
 	runs, err := journal.Runs(journals)
+	if only, err = ownRun(runs, only, err); err != nil {
+		return err
+	}
+	for _, file := range f.varFiles {
+		if _, err := os.Stat(file); err != nil {
+			return fmt.Errorf("-var-file: %w", err)
+		}
+	}
 	if f.dryRun {
 		p.report(err)
 		return p.listOpen(runs, only)
@@ -83,6 +92,38 @@ func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags
 		p.say("Nothing to clean up.")
 	}
 	return nil
+}
+
+// ownRun is the whole id of a run that is named by it, by a part of it, or as last: of
+// those that own something.
+func ownRun(runs []journal.Run, word string, err error) (string, error) {
+	if word == "" {
+		return "", nil
+	}
+	var fit []string
+	for _, run := range runs {
+		if run.ID == word || word == "last" && run.ID == runs[len(runs)-1].ID {
+			return run.ID, nil
+		}
+		if strings.Contains(run.ID, word) {
+			fit = append(fit, run.ID)
+		}
+	}
+	switch {
+	case len(fit) == 1:
+		return fit[0], nil
+	case len(fit) > 1:
+		return "", fmt.Errorf("%q fits %d runs: %s", word, len(fit), strings.Join(fit, ", "))
+	case err != nil:
+		return "", err
+	case len(runs) == 0:
+		return "", fmt.Errorf("run %s owns nothing, nor does any other: %w", word, kiln.ErrNotFound)
+	}
+	var all []string
+	for _, run := range runs {
+		all = append(all, run.ID)
+	}
+	return "", fmt.Errorf("run %s owns nothing; these do: %s: %w", word, strings.Join(all, ", "), kiln.ErrNotFound)
 }
 
 func (p *program) listOpen(runs []journal.Run, only string) error {

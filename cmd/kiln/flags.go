@@ -99,6 +99,9 @@ func (f *templateFlags) options(ctx context.Context, p *program, path string) te
 
 // load loads a template and shows what is wrong with it.
 func (p *program) load(ctx context.Context, o template.Options) (*template.Template, error) {
+	if err := notAPlan(o.Path); err != nil {
+		return nil, err
+	}
 	t, diags := load.Template(ctx, o)
 	return t, p.show(diags)
 }

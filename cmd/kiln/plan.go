@@ -52,6 +52,10 @@ const planVersion = 1
 func (p *program) plan(ctx context.Context, f *planFlags, path string) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
+	settings, err := p.cacheSettings(f.noCache, f.maxAge)
+	if err != nil {
+		return err
+	}
 	o := f.options(ctx, p, path)
 	o.EvaluateData, o.Thorough = !f.noData, true
 	t, err := p.load(ctx, o)
@@ -78,7 +82,7 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) error {
 			return err
 		}
 	}
-	layers, err := p.openLayers(f.noCache, f.maxAge)
+	layers, err := openLayers(settings)
 	if err != nil {
 		p.say("Warning: layers are not looked up: %v", err)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,14 +34,15 @@ func readPlan(path string) (*engine.PlanFile, error) {
 		return nil, nil // the template's reader says so
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxPlan))
+	in := bufio.NewReader(f)
+	if begin, _ := in.Peek(64); !bytes.HasPrefix(bytes.TrimSpace(begin), []byte(`{"kiln_plan"`)) {
+		return nil, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxPlan))
 	if err != nil {
 		return nil, err
 	}
-	plan, is, err := engine.ReadPlanFile(text)
-	if !is {
-		return nil, nil
-	}
+	plan, err := engine.ReadPlanFile(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -107,8 +110,19 @@ func (p *program) loadPlan(ctx context.Context, f *engine.PlanFile, o template.O
 	if err := os.Chdir(f.Bundle.Outside.Cwd); err != nil {
 		return nil, fmt.Errorf("the folder in which the plan was made: %w", err)
 	}
+	if err := f.CheckFiles(); err != nil {
+		return nil, err
+	}
 	t, diags := load.FromBundle(ctx, f.Bundle, o)
 	return t, p.show(diags)
+}
+
+// notAPlan refuses a plan where a template is wanted.
+func notAPlan(path string) error {
+	if plan, err := readPlan(path); plan != nil || err != nil {
+		return fmt.Errorf("%s is a plan that `kiln plan -out` wrote: `kiln build` runs it, and shows what it does", path)
+	}
+	return nil
 }
 
 // bundleName is the file in a run's folder with what its clean-up may need.

@@ -22,13 +22,13 @@ import (
 // that builds side by side share no login.
 type Login struct {
 	// Log in to the registry before pulling or pushing.
-	Use bool `kiln:"login"`
+	Use bool `kiln:"login,origin"`
 	// User at the registry.
-	Username string `kiln:"login_username"`
+	Username string `kiln:"login_username,origin"`
 	// Password at the registry.
-	Password string `kiln:"login_password,sensitive"`
+	Password string `kiln:"login_password,sensitive,origin"`
 	// The registry; Docker Hub by default.
-	Server string `kiln:"login_server"`
+	Server string `kiln:"login_server,origin"`
 	// Log in to Amazon ECR.
 	ECR bool `kiln:"ecr_login,refused=logging in to Amazon ECR needs Amazon's SDK, which is not in this version; use login with the user AWS and the password that the command aws ecr get-login-password prints"`
 	// Access key for ECR.

@@ -66,7 +66,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, kiln.Invalid("inline", "You may only specify one of the following options: Command, Inline, Script or Scripts. Please consolidate these options in your config."))
 	}
 	for _, s := range c.files() {
-		if _, err := os.Stat(s); err != nil {
+		if err := readable(s); err != nil {
 			field := "scripts"
 			if c.Script != "" {
 				field = "script"
@@ -202,4 +202,13 @@ func (c *Config) outcome(ctx context.Context, err error) error {
 // vars are the script's variables as words of a command line.
 func (c *Config) vars(b *kiln.Build, data map[string]any) string {
 	return guest.Vars(b, data, c.EnvironmentVars, c.Env, c.EnvVarFormat)
+}
+
+// readable reports why a path cannot be a script.
+func readable(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		err = errors.New("it is a folder")
+	}
+	return err
 }

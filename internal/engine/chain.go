@@ -186,7 +186,7 @@ func (w *work) resume(n int) {
 		copy(w.chain.ran, r.Ran)
 	}
 	for i := range n {
-		w.chain.kept[i] = true
+		w.chain.kept[i] = w.Layers.Record(w.chain.keys[i+1]) != nil
 	}
 }
 
@@ -348,6 +348,19 @@ func (w *work) made(a *kiln.Artifact) {
 		last.Artifact = a.Public()
 		w.Layers.remember(w, last)
 	}
+}
+
+// change says what of step i itself is not as it was; "": nothing is known to be.
+func (w *work) change(i int) string {
+	c := w.chain
+	if c == nil || i >= len(c.inputs) {
+		return ""
+	}
+	last := w.Layers.recall(w)
+	if last == nil || i >= len(last.Steps) {
+		return ""
+	}
+	return c.inputs[i].diff(last.Steps[i])
 }
 
 // reason says why step i has no layer to start from.

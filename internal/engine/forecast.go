@@ -129,6 +129,9 @@ func (w *work) foreseeSteps(f *Forecast, resumed int, remade []string) {
 				s.Reason = w.reason(i)
 			default:
 				s.Reason = "an earlier step runs"
+				if own := w.change(i); own != "" {
+					s.Reason = own
+				}
 			}
 			missed = true
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"kiln"
 	"maps"
 	"slices"
 	"strings"
@@ -53,50 +54,56 @@ func NewPlanFile(plan *Plan, bundle *template.Bundle, version string, now time.T
 	return f, err
 }
 
-// ReadPlanFile reads what a PlanFile was marshalled to. Is reports whether text is one at
-// all.
-func ReadPlanFile(text []byte) (f *PlanFile, is bool, err error) {
+// ReadPlanFile reads what a PlanFile was marshalled to.
+func ReadPlanFile(text []byte) (*PlanFile, error) {
+	const anew = "make it anew with `kiln plan -out`"
 	var head struct {
 		Version int `json:"kiln_plan"`
 	}
-	if json.Unmarshal(text, &head) != nil || head.Version == 0 {
-		return nil, false, nil
+	if err := json.Unmarshal(text, &head); err != nil {
+		return nil, fmt.Errorf("the plan is damaged (%w): %s", err, anew)
 	}
 	if head.Version != planFileVersion {
-		return nil, true, fmt.Errorf("the plan has version %d, and this version of Kiln runs version %d: make it anew with `kiln plan -out`", head.Version, planFileVersion)
+		return nil, fmt.Errorf("the plan has version %d, and this version of Kiln runs version %d: %s", head.Version, planFileVersion, anew)
 	}
-	f = new(PlanFile)
+	f := new(PlanFile)
 	if err := json.Unmarshal(text, f); err != nil {
-		return nil, true, fmt.Errorf("read the plan: %w", err)
+		return nil, fmt.Errorf("the plan is damaged (%w): %s", err, anew)
 	}
 	if f.Bundle == nil {
-		return nil, true, errors.New("read the plan: it holds no template")
+		return nil, fmt.Errorf("the plan holds no template: %s", anew)
 	}
-	return f, true, nil
+	return f, nil
 }
 
-// Check compares the plan that was made of the file's template again with what the file
-// says. Any difference is an error: of files that steps use, each by its name.
-func (f *PlanFile) Check(plan *Plan, marshal Marshal) error {
-	now, err := digests(plan, marshal)
-	if err != nil {
-		return err
-	}
+// CheckFiles compares the files that steps use with what they were when the plan was made.
+// The error names each that is different. Paths begin in the folder of the plan.
+func (f *PlanFile) CheckFiles() error {
+	h := planHasher()
 	var errs []error
 	for _, was := range f.Files {
-		at := slices.IndexFunc(now, func(p PlannedFile) bool { return p.Path == was.Path })
-		if at < 0 || was.Digest == absent || now[at].Digest == was.Digest {
-			continue // another path is another setting, which is looked at below
+		if was.Digest == absent || strings.Contains(was.Path, kiln.Masked) {
+			continue // made while the plan runs, or not to be found by its masked name
 		}
-		what := "has changed"
-		if now[at].Digest == absent {
+		now, err := digest(h, was.Path)
+		what := "has changed (content or mode)"
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+			continue
+		case now == was.Digest:
+			continue
+		case now == absent:
 			what = "no longer exists"
 		}
 		errs = append(errs, fmt.Errorf("%s %s since the plan was made: make it anew with `kiln plan -out`", was.Path, what))
 	}
-	if len(errs) > 0 {
-		return errors.Join(errs...)
-	}
+	return errors.Join(errs...)
+}
+
+// Check compares the plan that was made of the file's template again with what the file
+// says. The error names the first place that is different.
+func (f *PlanFile) Check(plan *Plan, marshal Marshal) error {
 	text, err := marshal(plan.Describe())
 	if err != nil {
 		return err
@@ -150,7 +157,7 @@ func differs(at string, a, b any) string {
 func digests(plan *Plan, marshal Marshal) (masked []PlannedFile, err error) {
 	var all []PlannedFile
 	known := map[string]bool{}
-	h := NewHasher([]byte("kiln plan")) // no secret: the same files have the same digest everywhere
+	h := planHasher()
 	for _, job := range plan.Builds {
 		for _, c := range job.Template.Components() {
 			component, diags := c.Decode(nil)
@@ -162,14 +169,9 @@ func digests(plan *Plan, marshal Marshal) (masked []PlannedFile, err error) {
 					continue
 				}
 				known[path] = true
-				sum, err := h.Tree(path)
-				switch {
-				case errors.Is(err, errNoInput):
-					sum = absent // a pipe: nobody can say what it will give
-				case err != nil:
+				sum, err := digest(h, path)
+				if err != nil {
 					return nil, err
-				case sum == h.Sum(absent):
-					sum = absent
 				}
 				all = append(all, PlannedFile{path, sum})
 			}
@@ -180,6 +182,19 @@ func digests(plan *Plan, marshal Marshal) (masked []PlannedFile, err error) {
 		return nil, err
 	}
 	return masked, json.Unmarshal(text, &masked)
+}
+
+// planHasher hashes files with no secret: the same files have the same digest everywhere.
+func planHasher() *Hasher { return NewHasher([]byte("kiln plan")) }
+
+// digest is of a file or folder. A pipe is as one that does not exist yet: nobody can say
+// what it will give.
+func digest(h *Hasher, path string) (string, error) {
+	sum, err := h.Tree(path)
+	if errors.Is(err, errNoInput) || err == nil && sum == h.Sum(absent) {
+		return absent, nil
+	}
+	return sum, err
 }
 
 // PlannedBuild is one build as data: what a plan says and a run does.

@@ -254,8 +254,6 @@ func (w *work) run(ctx context.Context) ([]*kiln.Artifact, error) {
 	if err == nil || w.cleans() {
 		w.enter("cleanup")
 		err = w.close(err, artifact)
-	} else {
-		w.left = append(w.left, w.b.Owned()...)
 	}
 	if err != nil {
 		return nil, errors.Join(err, w.settle(false, nil))

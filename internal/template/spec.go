@@ -1,6 +1,7 @@
 package template
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -129,6 +130,14 @@ var Attributes = []Attribute{
 	{"cache", OnProvisioner, OnProvisioner, true, func(s *Step) any { return &s.Cache }},
 	{"cache_max_age", OnProvisioner, OnProvisioner, true, func(s *Step) any { return &s.CacheMaxAge }},
 	{"keep_input_artifact", OnPostProcessor, OnPostProcessor, false, func(s *Step) any { return &s.Keep }},
+}
+
+// Check says what is wrong with a duration that an attribute has.
+func (a Attribute) Check(d time.Duration) error {
+	if a.Name == "cache_max_age" && d <= 0 {
+		return errors.New("a time above zero is required, such as \"12h\"; with cache = false the step always runs")
+	}
+	return nil
 }
 
 // AttributesOf are the attributes that a kind of step has in a language.

@@ -67,7 +67,7 @@ func (p *Provisioner) Validate() error {
 		if p.Script != "" {
 			field = "script"
 		}
-		if _, err := os.Stat(path); err != nil {
+		if err := readable(path); err != nil {
 			errs = append(errs, kiln.Invalid(field, "Bad script '%s': %v", path, err))
 		}
 	}
@@ -119,4 +119,13 @@ func (p *Provisioner) remotePath() string {
 		name = fmt.Sprintf("script_%s.sh", kiln.RandomName(6))
 	}
 	return strings.TrimSuffix(p.RemoteFolder, "/") + "/" + name
+}
+
+// readable reports why a path cannot be a script.
+func readable(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		err = errors.New("it is a folder")
+	}
+	return err
 }

@@ -90,7 +90,7 @@ func (m meta) attribute(a template.Attribute, s *template.Step) {
 			return nil
 		})
 	case *time.Duration:
-		m.duration(a.Name, to)
+		m.duration(a, to)
 	case *template.Count:
 		m.into(a.Name, cty.Number, func(v cty.Value) error {
 			n, acc := v.AsBigFloat().Int64()
@@ -139,14 +139,14 @@ func unsuitable(attr *hcl.Attribute, err error) *hcl.Diagnostic {
 }
 
 // duration reads a text such as "30s".
-func (m meta) duration(name string, to *time.Duration) {
-	attr := m.attrs[name]
+func (m meta) duration(a template.Attribute, to *time.Duration) {
+	attr := m.attrs[a.Name]
 	v, ok := m.value(attr)
 	if !ok {
 		return
 	}
 	bad := func(detail string) {
-		*m.diags = append(*m.diags, template.ErrorAt(attr.Expr.Range(), "Failed to parse "+name+" duration",
+		*m.diags = append(*m.diags, template.ErrorAt(attr.Expr.Range(), "Failed to parse "+a.Name+" duration",
 			detail))
 	}
 	if v.Type() == cty.Number {
@@ -162,6 +162,8 @@ func (m meta) duration(name string, to *time.Duration) {
 		return
 	}
 	if *to, err = time.ParseDuration(c.AsString()); err != nil {
+		bad(err.Error())
+	} else if err := a.Check(*to); err != nil {
 		bad(err.Error())
 	}
 }

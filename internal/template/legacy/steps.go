@@ -76,6 +76,9 @@ func (j *parsed) readAttribute(a template.Attribute, s *template.Step, n *node) 
 		*to = j.names(n, s.Where, a.Name)
 	case *time.Duration:
 		*to = j.duration(n, s.Where, a.Name)
+		if err := a.Check(*to); err != nil && n.kind != '0' {
+			j.errorf(n.rng, "%s: '%s': %v", s.Where, a.Name, err)
+		}
 	case *template.Count:
 		if n.kind != 's' && n.kind != 'n' {
 			j.errorf(n.rng, "%s: '%s' is a number, got type '%s'", s.Where, a.Name, n.kindName())
