@@ -194,7 +194,11 @@ func (r Remote) Sum() (kind, digits string, err error) {
 	digits = strings.ToLower(digits)
 	switch _, known := sumLength[kind]; {
 	case typed && kind == "file":
-		return "", "", Invalid("checksum", "a list of checksums (%s) is not read in this version: write the checksum itself", r.Checksum)
+		return "", "", Invalid(
+			"checksum",
+			"a list of checksums (%s) is not read in this version: write the checksum itself",
+			r.Checksum,
+		)
 	case typed && !known:
 		return "", "", Invalid("checksum", "unsupported checksum type: %s in %q", kind, r.Checksum)
 	}
@@ -202,7 +206,12 @@ func (r Remote) Sum() (kind, digits string, err error) {
 		return "", "", Invalid("checksum", "invalid checksum: %v in %q", err, r.Checksum)
 	}
 	if len(digits) != sumLength[kind] {
-		return "", "", Invalid("checksum", "invalid checksum: %d hexadecimal digits in %q", len(digits), r.Checksum)
+		return "", "", Invalid(
+			"checksum",
+			"invalid checksum: %d hexadecimal digits in %q",
+			len(digits),
+			r.Checksum,
+		)
 	}
 	return kind, digits, nil
 }

@@ -33,8 +33,22 @@ func Compressor(out io.Writer, algorithm string, level int) (io.WriteCloser, err
 		return newBGZF(out, level)
 	case "lz4":
 		w := lz4.NewWriter(out)
-		levels := []lz4.CompressionLevel{lz4.Fast, lz4.Level1, lz4.Level2, lz4.Level3, lz4.Level4, lz4.Level5, lz4.Level6, lz4.Level7, lz4.Level8, lz4.Level9}
-		return w, w.Apply(lz4.CompressionLevelOption(levels[max(0, level)]), lz4.ConcurrencyOption(runtime.GOMAXPROCS(0)))
+		levels := []lz4.CompressionLevel{
+			lz4.Fast,
+			lz4.Level1,
+			lz4.Level2,
+			lz4.Level3,
+			lz4.Level4,
+			lz4.Level5,
+			lz4.Level6,
+			lz4.Level7,
+			lz4.Level8,
+			lz4.Level9,
+		}
+		return w, w.Apply(
+			lz4.CompressionLevelOption(levels[max(0, level)]),
+			lz4.ConcurrencyOption(runtime.GOMAXPROCS(0)),
+		)
 	case "bzip2":
 		if level < 0 {
 			level = 9

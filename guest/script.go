@@ -73,7 +73,10 @@ func (s *Script) once(ctx context.Context, command string, text []byte, vars str
 	stdout, stderr := s.Build.Output(kiln.EventOut), s.Build.Output(kiln.EventErr)
 	begun := &marker{mark: mark + "\n", out: stderr}
 	input := io.MultiReader(strings.NewReader(vars), bytes.NewReader(text))
-	err := s.Machine.Run(ctx, &kiln.Cmd{Command: s.oneCommand(mark, command, len(vars)), Stdin: input, Stdout: stdout, Stderr: begun})
+	err := s.Machine.Run(
+		ctx,
+		&kiln.Cmd{Command: s.oneCommand(mark, command, len(vars)), Stdin: input, Stdout: stdout, Stderr: begun},
+	)
 	stdout.Close()
 	if err != nil && !begun.seen && ctx.Err() == nil {
 		return fmt.Errorf("upload script to %s: %w: %w%s", s.Path, ErrNotBegun, err, begun.words())

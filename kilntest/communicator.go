@@ -39,7 +39,10 @@ func TestCommunicator(t *testing.T, open func(t *testing.T) kiln.Communicator, o
 		run  func(*testing.T, machine)
 	}{
 		{"run", testRun}, {"output", testOutput}, {"stdin", testStdin}, {"concurrent", testConcurrent},
-		{"cancel", testCancel}, {"file", testFile}, {"missing", testMissing}, {"tree", testTree}, {"pattern", testPattern},
+		{
+			"cancel",
+			testCancel,
+		}, {"file", testFile}, {"missing", testMissing}, {"tree", testTree}, {"pattern", testPattern},
 	}
 	for _, p := range parts {
 		t.Run(p.name, func(t *testing.T) {
@@ -146,7 +149,8 @@ func testFile(t *testing.T, m machine) {
 			continue
 		}
 		var back bytes.Buffer
-		if err := m.Download(t.Context(), &kiln.Download{Source: path, Writer: &back}); err != nil || !bytes.Equal(back.Bytes(), content) {
+		if err := m.Download(t.Context(), &kiln.Download{Source: path, Writer: &back}); err != nil ||
+			!bytes.Equal(back.Bytes(), content) {
 			t.Errorf("download %s: %d bytes, %v", name, back.Len(), err)
 		}
 	}
@@ -166,13 +170,22 @@ func testFile(t *testing.T, m machine) {
 }
 
 func testMissing(t *testing.T, m machine) {
-	if err := m.Download(t.Context(), &kiln.Download{Source: m.Dir + "/none", Writer: io.Discard}); !errors.Is(err, kiln.ErrNotFound) {
+	if err := m.Download(t.Context(), &kiln.Download{Source: m.Dir + "/none", Writer: io.Discard}); !errors.Is(
+		err,
+		kiln.ErrNotFound,
+	) {
 		t.Errorf("download of what is not there: %v", err)
 	}
-	if err := m.Download(t.Context(), &kiln.Download{Source: m.Dir + "/none/", Tree: true, ContentsOnly: true, Destination: t.TempDir()}); !errors.Is(err, kiln.ErrNotFound) {
+	if err := m.Download(t.Context(), &kiln.Download{Source: m.Dir + "/none/", Tree: true, ContentsOnly: true, Destination: t.TempDir()}); !errors.Is(
+		err,
+		kiln.ErrNotFound,
+	) {
 		t.Errorf("download of a folder that is not there: %v", err)
 	}
-	if err := m.Upload(t.Context(), &kiln.Upload{Source: filepath.Join(t.TempDir(), "none"), Destination: m.Dir + "/x"}); !errors.Is(err, kiln.ErrNotFound) {
+	if err := m.Upload(t.Context(), &kiln.Upload{Source: filepath.Join(t.TempDir(), "none"), Destination: m.Dir + "/x"}); !errors.Is(
+		err,
+		kiln.ErrNotFound,
+	) {
 		t.Errorf("upload of what is not there: %v", err)
 	}
 	if err := m.Upload(t.Context(), &kiln.Upload{Destination: m.Dir + "/no/such/x", Content: strings.NewReader("x"), Size: 1}); err == nil {
@@ -184,7 +197,15 @@ func testMissing(t *testing.T, m machine) {
 func makeTree(t *testing.T, m machine) string {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "tree")
-	files := map[string]os.FileMode{"plain": 0o644, "exec": 0o755, "secret": 0o600, "with blank": 0o644, "it's \"x\" $y `z`": 0o644, "sub/deep/er/file": 0o444, "ünïcode": 0o644}
+	files := map[string]os.FileMode{
+		"plain":             0o644,
+		"exec":              0o755,
+		"secret":            0o600,
+		"with blank":        0o644,
+		"it's \"x\" $y `z`": 0o644,
+		"sub/deep/er/file":  0o444,
+		"ünïcode":           0o644,
+	}
 	if !m.NoNewlines {
 		files["new\nline"] = 0o644
 	}

@@ -92,7 +92,9 @@ func fields(v reflect.Value) (all []reflect.Value) {
 
 // oddValues set a field to something odd, and report whether it can hold that.
 var oddValues = []func(reflect.Value) bool{
-	oddString(""), oddString("<unknown>"), oddString("{{"), oddString("/"), oddString("\x00"), oddString("%s%n%"),
+	oddString(
+		"",
+	), oddString("<unknown>"), oddString("{{"), oddString("/"), oddString("\x00"), oddString("%s%n%"),
 	oddString(":"), oddString("="), oddString("["), oddString(strings.Repeat("x", 1<<16)),
 	oddNumber(0), oddNumber(-1), oddNumber(math.MaxInt64), oddNumber(math.MinInt64),
 	oddBool(true), oddBool(false),

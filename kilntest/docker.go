@@ -29,7 +29,9 @@ func Docker(t testing.TB) {
 }
 
 // applets are the programs of the image.
-var applets = strings.Fields("sh ls cat rm mkdir cp mv chmod chown sed tar id echo dd wc sleep true false dirname basename env printf find sha256sum stat ln test tr head tail touch grep kill ps date")
+var applets = strings.Fields(
+	"sh ls cat rm mkdir cp mv chmod chown sed tar id echo dd wc sleep true false dirname basename env printf find sha256sum stat ln test tr head tail touch grep kill ps date",
+)
 
 func makeBusybox(t testing.TB) error {
 	program, err := os.ReadFile("/bin/busybox")
@@ -57,7 +59,11 @@ func makeBusybox(t testing.TB) error {
 	if err := os.Chmod(filepath.Join(dir, "tmp"), 0o1777); err != nil {
 		return err
 	}
-	pack := exec.Command("sh", "-c", "tar --owner=0 --group=0 -C "+dir+" -c . | docker import --change 'CMD [\"/bin/sh\"]' - "+BusyboxImage)
+	pack := exec.Command(
+		"sh",
+		"-c",
+		"tar --owner=0 --group=0 -C "+dir+" -c . | docker import --change 'CMD [\"/bin/sh\"]' - "+BusyboxImage,
+	)
 	if out, err := pack.CombinedOutput(); err != nil {
 		return fmt.Errorf("make %s: %w: %s", BusyboxImage, err, out)
 	}

@@ -38,7 +38,12 @@ func TestPostProcessor(t *testing.T, o PostProcessorOptions) {
 			if err := kiln.WriteFile(inFile, []byte("content of the image\n"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			return &kiln.Artifact{Builder: "test", ID: "image", Files: []string{inFile}, Data: map[string]any{"ID": "1"}}
+			return &kiln.Artifact{
+				Builder: "test",
+				ID:      "image",
+				Files:   []string{inFile},
+				Data:    map[string]any{"ID": "1"},
+			}
 		}
 	}
 	s := subject{

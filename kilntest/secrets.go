@@ -48,8 +48,20 @@ func StartSecrets(t testing.TB) *Secrets {
 		}
 	}))
 	t.Cleanup(s.Close)
-	secrets.Env = map[string]string{"VAULT_ADDR": s.URL, "VAULT_TOKEN": "token", "VAULT_MAX_RETRIES": "0", "CONSUL_HTTP_ADDR": s.URL, "AWS_ENDPOINT_URL": s.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id",
-		"AWS_SECRET_ACCESS_KEY": "key", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+	secrets.Env = map[string]string{
+		"VAULT_ADDR":                  s.URL,
+		"VAULT_TOKEN":                 "token",
+		"VAULT_MAX_RETRIES":           "0",
+		"CONSUL_HTTP_ADDR":            s.URL,
+		"AWS_ENDPOINT_URL":            s.URL,
+		"AWS_REGION":                  "us-east-1",
+		"AWS_ACCESS_KEY_ID":           "id",
+		"AWS_SECRET_ACCESS_KEY":       "key",
+		"AWS_EC2_METADATA_DISABLED":   "true",
+		"AWS_MAX_ATTEMPTS":            "1",
+		"AWS_CONFIG_FILE":             "/dev/null",
+		"AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+	}
 	return secrets
 }
 
@@ -59,7 +71,8 @@ func answerAWS(t testing.TB, w http.ResponseWriter, r *http.Request, target stri
 	if err == nil {
 		err = json.Unmarshal(body, &in)
 	}
-	if err != nil || target != "secretsmanager.GetSecretValue" || !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=id/") {
+	if err != nil || target != "secretsmanager.GetSecretValue" ||
+		!strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=id/") {
 		t.Errorf("%s %s: %v", target, body, err)
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")

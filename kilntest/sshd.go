@@ -55,9 +55,31 @@ func NewSSHD(t testing.TB, lines ...string) *SSHD {
 		t.Fatal(err)
 	}
 	s.write("authorized", string(pub))
-	s.write("config", strings.Join(append([]string{"Port " + strconv.Itoa(s.Port), "ListenAddress 127.0.0.1", "HostKey " + filepath.Join(dir, "host"),
-		"AuthorizedKeysFile " + filepath.Join(dir, "authorized"), "StrictModes no", "UsePAM no", "PermitRootLogin yes", "PidFile none",
-		"MaxSessions 40", "MaxStartups 200", "UseDNS no", "Subsystem sftp internal-sftp"}, lines...), "\n")+"\n")
+	s.write(
+		"config",
+		strings.Join(
+			append(
+				[]string{
+					"Port " + strconv.Itoa(s.Port),
+					"ListenAddress 127.0.0.1",
+					"HostKey " + filepath.Join(dir, "host"),
+					"AuthorizedKeysFile " + filepath.Join(
+						dir,
+						"authorized",
+					),
+					"StrictModes no",
+					"UsePAM no",
+					"PermitRootLogin yes",
+					"PidFile none",
+					"MaxSessions 40",
+					"MaxStartups 200",
+					"UseDNS no",
+					"Subsystem sftp internal-sftp",
+				},
+				lines...),
+			"\n",
+		)+"\n",
+	)
 	s.args = []string{"-D", "-e", "-f", filepath.Join(dir, "config")}
 	t.Cleanup(s.Stop)
 	return s

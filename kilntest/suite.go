@@ -129,7 +129,13 @@ func (s *subject) whole(t *testing.T) []moment {
 // end ends a build as the engine does, has the artifact destroyed, and looks at what is
 // left. Of a build that succeeded all stays that was released.
 func (s *subject) end(
-	t *testing.T, what string, b *kiln.Build, r *Recorder, artifact *kiln.Artifact, failed error, before []string,
+	t *testing.T,
+	what string,
+	b *kiln.Build,
+	r *Recorder,
+	artifact *kiln.Artifact,
+	failed error,
+	before []string,
 ) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())

@@ -105,7 +105,10 @@ func missing(b *Block, pos Positions, rng hcl.Range) (diags hcl.Diagnostics) {
 		if f.Required && pos != nil {
 			if _, ok := pos[f.Name]; !ok {
 				diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing required argument",
-					Detail: fmt.Sprintf("The argument %q is required, but no definition was found.", f.Name), Subject: &rng})
+					Detail: fmt.Sprintf(
+						"The argument %q is required, but no definition was found.",
+						f.Name,
+					), Subject: &rng})
 			}
 		}
 	}
@@ -268,7 +271,12 @@ func (d *Decoder) attribute(f *Field, r *Record, val cty.Value, rng hcl.Range) h
 	if err == nil {
 		return nil
 	}
-	return wrongType(rng, "Inappropriate value for attribute %q: %s.", f.Name, strings.TrimSuffix(err.Error(), "."))
+	return wrongType(
+		rng,
+		"Inappropriate value for attribute %q: %s.",
+		f.Name,
+		strings.TrimSuffix(err.Error(), "."),
+	)
 }
 
 func wrongType(rng hcl.Range, format string, args ...any) hcl.Diagnostics {

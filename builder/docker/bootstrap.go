@@ -40,8 +40,14 @@ func (m *machine) bootstrap(ctx context.Context) (string, error) {
 	m.b.Say("Building base image from %s", cfg.Path)
 	in := tree.Ahead(ctx, func(w io.Writer) error { return cfg.send(ctx, w) })
 	defer in.Close()
-	o := client.ImageBuildOptions{Tags: []string{name}, Dockerfile: dockerfileName, Remove: true, ForceRemove: true,
-		PullParent: cfg.Pull == nil || *cfg.Pull, BuildArgs: map[string]*string{}}
+	o := client.ImageBuildOptions{
+		Tags:        []string{name},
+		Dockerfile:  dockerfileName,
+		Remove:      true,
+		ForceRemove: true,
+		PullParent:  cfg.Pull == nil || *cfg.Pull,
+		BuildArgs:   map[string]*string{},
+	}
 	for k, v := range cfg.Arguments {
 		o.BuildArgs[k] = &v
 	}

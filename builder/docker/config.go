@@ -82,7 +82,20 @@ type Bootstrap struct {
 }
 
 // instructions are those that changes may have.
-var instructions = []string{"CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "ONBUILD", "USER", "VOLUME", "WORKDIR", "HEALTHCHECK", "STOPSIGNAL", "SHELL"}
+var instructions = []string{
+	"CMD",
+	"ENTRYPOINT",
+	"ENV",
+	"EXPOSE",
+	"LABEL",
+	"ONBUILD",
+	"USER",
+	"VOLUME",
+	"WORKDIR",
+	"HEALTHCHECK",
+	"STOPSIGNAL",
+	"SHELL",
+}
 
 // Validate reports all that is wrong.
 func (c *Builder) Validate() error {
@@ -95,9 +108,18 @@ func (c *Builder) Validate() error {
 	}
 	switch {
 	case results == 0:
-		errs = append(errs, kiln.Invalid("", "no artifact type specified: exactly one of commit, discard and export_path must be set"))
+		errs = append(
+			errs,
+			kiln.Invalid(
+				"",
+				"no artifact type specified: exactly one of commit, discard and export_path must be set",
+			),
+		)
 	case results > 1:
-		errs = append(errs, kiln.Invalid("", "more than one of commit, discard and export_path is set: exactly one must be"))
+		errs = append(
+			errs,
+			kiln.Invalid("", "more than one of commit, discard and export_path is set: exactly one must be"),
+		)
 	}
 	if info, err := os.Stat(c.ExportPath); c.ExportPath != "" && err == nil && info.IsDir() {
 		errs = append(errs, kiln.Invalid("export_path", "export_path must be a file, not a directory"))
@@ -115,13 +137,28 @@ func (c *Builder) Validate() error {
 	}
 	if c.DockerPath != "" && c.DockerPath != "docker" {
 		if _, err := exec.LookPath(c.DockerPath); err != nil || !strings.HasSuffix(c.DockerPath, "/docker") {
-			errs = append(errs, kiln.Invalid("docker_path", "%q cannot be used: Kiln speaks to the engine itself (DOCKER_HOST names it) and runs no other program", c.DockerPath))
+			errs = append(
+				errs,
+				kiln.Invalid(
+					"docker_path",
+					"%q cannot be used: Kiln speaks to the engine itself (DOCKER_HOST names it) and runs no other program",
+					c.DockerPath,
+				),
+			)
 		}
 	}
 	for _, change := range c.Changes {
 		word, _, _ := strings.Cut(strings.TrimSpace(change), " ")
 		if !contains(instructions, strings.ToUpper(word)) {
-			errs = append(errs, kiln.Invalid("changes", "%q is no instruction that a commit can have: they are %s", change, strings.Join(instructions, ", ")))
+			errs = append(
+				errs,
+				kiln.Invalid(
+					"changes",
+					"%q is no instruction that a commit can have: they are %s",
+					change,
+					strings.Join(instructions, ", "),
+				),
+			)
 		}
 	}
 	if len(c.RunCommand) == 0 {
@@ -149,5 +186,8 @@ func contains(list []string, s string) bool {
 
 // Traits: the keys that this builder sets beside the common ones.
 func (c *Builder) Traits() kiln.Traits {
-	return kiln.Traits{ReapsAlone: true, Generates: []string{"ImageSha256", "SourceImageDigest", "SourceImageSha256"}}
+	return kiln.Traits{
+		ReapsAlone: true,
+		Generates:  []string{"ImageSha256", "SourceImageDigest", "SourceImageSha256"},
+	}
 }

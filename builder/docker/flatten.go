@@ -89,7 +89,10 @@ func (m *machine) exported(ctx context.Context, image string, each func(*tar.Hea
 	if err := m.b.Own(r, func(ctx context.Context) error { return m.cfg.Reap(ctx, r) }); err != nil {
 		return err
 	}
-	made, err := m.engine.ContainerCreate(ctx, client.ContainerCreateOptions{Name: r.ID, Config: containerConfig(image)})
+	made, err := m.engine.ContainerCreate(
+		ctx,
+		client.ContainerCreateOptions{Name: r.ID, Config: containerConfig(image)},
+	)
 	if err != nil {
 		return err
 	}
@@ -140,7 +143,13 @@ func fingerprint(h *tar.Header) string {
 
 // writeDifference writes the layer that makes an image of what was before: entries that
 // are new or different, and a mark for each that is gone.
-func (m *machine) writeDifference(ctx context.Context, image string, before map[string]string, w io.Writer, spool *os.File) error {
+func (m *machine) writeDifference(
+	ctx context.Context,
+	image string,
+	before map[string]string,
+	w io.Writer,
+	spool *os.File,
+) error {
 	out := tar.NewWriter(w)
 	folders := map[string]bool{".": true}
 	here, written := map[string]bool{}, map[string]bool{}

@@ -65,7 +65,9 @@ func identity(source image.InspectResponse) string {
 	if len(source.RootFS.Layers) == 0 {
 		return source.ID
 	}
-	text, err := json.Marshal([]any{source.RootFS.Layers, source.Config, source.Os, source.Architecture, source.Variant})
+	text, err := json.Marshal(
+		[]any{source.RootFS.Layers, source.Config, source.Os, source.Architecture, source.Variant},
+	)
 	if err != nil {
 		return source.ID
 	}
@@ -200,7 +202,11 @@ func (m *machine) commitPart(ctx context.Context) (id string, part kiln.Resource
 	}
 	// The container is paused meanwhile, which is also how a clean-up sees that a
 	// commit is under way.
-	res, err := m.engine.ContainerCommit(ctx, m.name, client.ContainerCommitOptions{Reference: part.ID, Comment: comment})
+	res, err := m.engine.ContainerCommit(
+		ctx,
+		m.name,
+		client.ContainerCommitOptions{Reference: part.ID, Comment: comment},
+	)
 	if err != nil {
 		return "", part, fmt.Errorf("commit layer: %w", err)
 	}
@@ -231,7 +237,8 @@ func (m *machine) publish(ctx context.Context, key kiln.LayerKey, id string) err
 	if had {
 		// Where others stand on it, it goes with the last of them.
 		if _, err := m.engine.ImageRemove(ctx, old.ID, client.ImageRemoveOptions{PruneChildren: true}); err != nil &&
-			!errdefs.IsConflict(err) && !docker.Absent(err) {
+			!errdefs.IsConflict(err) &&
+			!docker.Absent(err) {
 			return fmt.Errorf("remove the layer's predecessor: %w", err)
 		}
 	}
@@ -354,7 +361,11 @@ func (m *machine) busy(ctx context.Context) (name string, err error) {
 }
 
 func (m *machine) leftProcess(ctx context.Context) (string, error) {
-	res, err := m.engine.ContainerTop(ctx, m.name, client.ContainerTopOptions{Arguments: []string{"-eo", "pid,stat,args"}})
+	res, err := m.engine.ContainerTop(
+		ctx,
+		m.name,
+		client.ContainerTopOptions{Arguments: []string{"-eo", "pid,stat,args"}},
+	)
 	if err != nil {
 		return "", fmt.Errorf("list the container's processes: %w", err)
 	}
@@ -372,7 +383,11 @@ func (m *machine) remember(ctx context.Context) error {
 	if !m.chain.wanted || m.chain.outside != "" {
 		return nil
 	}
-	res, err := m.engine.ContainerTop(ctx, m.name, client.ContainerTopOptions{Arguments: []string{"-eo", "pid,stat,args"}})
+	res, err := m.engine.ContainerTop(
+		ctx,
+		m.name,
+		client.ContainerTopOptions{Arguments: []string{"-eo", "pid,stat,args"}},
+	)
 	if err != nil {
 		return fmt.Errorf("list the container's processes: %w", err)
 	}
@@ -424,7 +439,10 @@ func (c *Builder) KeptLayers(ctx context.Context) ([]kiln.Layer, error) {
 		return nil, err
 	}
 	defer engine.Close()
-	list, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("reference", layerRepository)})
+	list, err := engine.ImageList(
+		ctx,
+		client.ImageListOptions{Filters: client.Filters{}.Add("reference", layerRepository)},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("list images: %w", err)
 	}
@@ -439,7 +457,10 @@ func (c *Builder) KeptLayers(ctx context.Context) ([]kiln.Layer, error) {
 			if parent, err := engine.ImageInspect(ctx, item.ParentID); item.ParentID != "" && err == nil {
 				size -= parent.Size
 			}
-			out = append(out, kiln.Layer{Key: kiln.LayerKey(key), Size: max(0, size), Created: time.Unix(item.Created, 0)})
+			out = append(
+				out,
+				kiln.Layer{Key: kiln.LayerKey(key), Size: max(0, size), Created: time.Unix(item.Created, 0)},
+			)
 		}
 	}
 	return out, nil

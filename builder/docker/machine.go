@@ -96,7 +96,11 @@ func (m *machine) commit(ctx context.Context) (*kiln.Artifact, error) {
 		return nil, err
 	}
 	config, changes := m.changes()
-	res, err := m.engine.ContainerCommit(ctx, m.name, client.ContainerCommitOptions{Comment: message, Author: m.cfg.Author, Config: config, Changes: changes})
+	res, err := m.engine.ContainerCommit(
+		ctx,
+		m.name,
+		client.ContainerCommitOptions{Comment: message, Author: m.cfg.Author, Config: config, Changes: changes},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("commit the container: %w", err)
 	}
@@ -115,8 +119,15 @@ func (m *machine) commit(ctx context.Context) (*kiln.Artifact, error) {
 	res.ID = made.ID
 	m.b.Say("Image ID: %s", res.ID)
 	m.b.Set("ImageSha256", res.ID)
-	return &kiln.Artifact{Builder: "packer.post-processor.docker-import", ID: res.ID, Text: "Imported Docker image: " + res.ID,
-		Resources: []kiln.Resource{made}, Data: m.b.Data()}, m.b.Release(made)
+	return &kiln.Artifact{
+			Builder:   "packer.post-processor.docker-import",
+			ID:        res.ID,
+			Text:      "Imported Docker image: " + res.ID,
+			Resources: []kiln.Resource{made},
+			Data:      m.b.Data(),
+		}, m.b.Release(
+			made,
+		)
 }
 
 // single replaces an image by one that does not hold what was removed on the way.
@@ -126,7 +137,10 @@ func (m *machine) single(ctx context.Context, image kiln.Resource) (kiln.Resourc
 		if ctx.Err() != nil {
 			return image, err
 		}
-		m.b.Warn("Warning: the image still holds what later steps removed, below what it shows: %v. A build with -no-cache makes one without.", err)
+		m.b.Warn(
+			"Warning: the image still holds what later steps removed, below what it shows: %v. A build with -no-cache makes one without.",
+			err,
+		)
 		return image, nil
 	}
 	made := m.resource("image", flat.id)
@@ -176,7 +190,12 @@ func list(words []string) string {
 // export writes the container's files.
 func (m *machine) export(ctx context.Context) (*kiln.Artifact, error) {
 	m.b.Say("Exporting the container")
-	made, err := m.b.WriteFile(ctx, m.cfg.ExportPath, 0o666, func(w io.Writer) error { return m.exportTo(ctx, w) })
+	made, err := m.b.WriteFile(
+		ctx,
+		m.cfg.ExportPath,
+		0o666,
+		func(w io.Writer) error { return m.exportTo(ctx, w) },
+	)
 	if err != nil {
 		return nil, fmt.Errorf("export the container: %w", err)
 	}

@@ -56,7 +56,8 @@ func appear(ctx context.Context, engine *docker.Engine, container string, there 
 	idle := time.Now()
 	for pause := 5 * time.Millisecond; !there(); pause = min(2*pause, 100*time.Millisecond) {
 		if container != "" {
-			if info, err := engine.ContainerInspect(ctx, container, client.ContainerInspectOptions{}); err == nil && info.Container.State.Paused {
+			if info, err := engine.ContainerInspect(ctx, container, client.ContainerInspectOptions{}); err == nil &&
+				info.Container.State.Paused {
 				idle = time.Now()
 			}
 		}
@@ -87,7 +88,10 @@ func (c *Builder) Owned(ctx context.Context, run string, example kiln.Resource) 
 	}
 	defer engine.Close()
 	prefix := "kiln-" + run + "-"
-	res, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("name", prefix)})
+	res, err := engine.ContainerList(
+		ctx,
+		client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("name", prefix)},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
@@ -95,7 +99,15 @@ func (c *Builder) Owned(ctx context.Context, run string, example kiln.Resource) 
 	for _, c := range res.Items {
 		for _, name := range c.Names {
 			if name = strings.TrimPrefix(name, "/"); strings.HasPrefix(name, prefix) {
-				found = append(found, kiln.Resource{Owner: owner, Kind: "container", ID: name, Attrs: map[string]string{"host": example.Attrs["host"]}})
+				found = append(
+					found,
+					kiln.Resource{
+						Owner: owner,
+						Kind:  "container",
+						ID:    name,
+						Attrs: map[string]string{"host": example.Attrs["host"]},
+					},
+				)
 			}
 		}
 	}
@@ -107,7 +119,11 @@ func (c *Builder) Owned(ctx context.Context, run string, example kiln.Resource) 
 func removeContainer(ctx context.Context, engine *docker.Engine, name string) error {
 	pause := 20 * time.Millisecond
 	for {
-		_, err := engine.ContainerRemove(ctx, name, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		_, err := engine.ContainerRemove(
+			ctx,
+			name,
+			client.ContainerRemoveOptions{Force: true, RemoveVolumes: true},
+		)
 		if err == nil || docker.Absent(err) {
 			return nil
 		}
@@ -160,7 +176,10 @@ func reapCommit(ctx context.Context, engine *docker.Engine, r kiln.Resource) err
 
 // orphans lists images without a name that were made of a container.
 func orphans(ctx context.Context, engine *docker.Engine, id, hostname, comment string) (found []string) {
-	list, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("dangling", "true")})
+	list, err := engine.ImageList(
+		ctx,
+		client.ImageListOptions{Filters: client.Filters{}.Add("dangling", "true")},
+	)
 	if err != nil {
 		return nil
 	}
@@ -180,7 +199,8 @@ func orphans(ctx context.Context, engine *docker.Engine, id, hostname, comment s
 			continue
 		}
 		// Which of these an engine remembers depends on its version.
-		if id != "" && from.Container == id || hostname != "" && from.ContainerConfig.Hostname == hostname || comment != "" && from.Comment == comment {
+		if id != "" && from.Container == id || hostname != "" && from.ContainerConfig.Hostname == hostname ||
+			comment != "" && from.Comment == comment {
 			found = append(found, item.ID)
 		}
 	}

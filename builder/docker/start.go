@@ -248,7 +248,11 @@ func (m *machine) ready(ctx context.Context) error {
 	}
 	m.ip = address(info.Container)
 	if !info.Container.State.Running {
-		return fmt.Errorf("the container ended at once (exit code %d): the image must keep running under run_command %s", info.Container.State.ExitCode, strings.Join(m.cfg.RunCommand, " "))
+		return fmt.Errorf(
+			"the container ended at once (exit code %d): the image must keep running under run_command %s",
+			info.Container.State.ExitCode,
+			strings.Join(m.cfg.RunCommand, " "),
+		)
 	}
 	return m.remember(ctx)
 }

@@ -90,7 +90,9 @@ func (m *machine) Capture(context.Context) (*kiln.Artifact, error) {
 // nowhere is the way into a machine that does not exist.
 type nowhere struct{}
 
-var errNowhere = errors.New("the file builder makes no machine: only provisioners that run locally can be used with it")
+var errNowhere = errors.New(
+	"the file builder makes no machine: only provisioners that run locally can be used with it",
+)
 
 func (nowhere) Run(context.Context, *kiln.Cmd) error           { return errNowhere }
 func (nowhere) Upload(context.Context, *kiln.Upload) error     { return errNowhere }

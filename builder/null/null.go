@@ -35,5 +35,9 @@ func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
 
 // Capture makes nothing.
 func (m *machine) Capture(context.Context) (*kiln.Artifact, error) {
-	return &kiln.Artifact{Builder: "fnoeding.null", ID: "Null", Text: "Did not export anything. This is the null builder"}, nil
+	return &kiln.Artifact{
+		Builder: "fnoeding.null",
+		ID:      "Null",
+		Text:    "Did not export anything. This is the null builder",
+	}, nil
 }

@@ -69,11 +69,20 @@ func (f *buildFlags) define(fs *flag.FlagSet) {
 	fs.IntVar(&f.parallel, "parallel-builds", 0, "at most `N` builds side by side; 0: no limit")
 	fs.BoolVar(&f.timestamp, "timestamp-ui", false, "begin each message with its time")
 	fs.BoolVar(&f.machine, "machine-readable", false, "machine-readable output; only with a single dash")
-	fs.BoolVar(&f.warnUndeclared, "warn-on-undeclared-var", false, "warn of names in var-files that no variable declares")
+	fs.BoolVar(
+		&f.warnUndeclared,
+		"warn-on-undeclared-var",
+		false,
+		"warn of names in var-files that no variable declares",
+	)
 	fs.BoolVar(&f.skipEnforce, "skip-enforcement", false, "no provisioners that a registry enforces")
 	fs.BoolVar(&f.noCache, "no-cache", false, "neither use nor keep layers")
 	f.cacheMaxAge.Duration = engine.DefaultMaxAge
-	fs.Var(&f.cacheMaxAge, "cache-max-age", "use no layer with a step that ran longer ago than this `DURATION` (default 24h)")
+	fs.Var(
+		&f.cacheMaxAge,
+		"cache-max-age",
+		"use no layer with a step that ran longer ago than this `DURATION` (default 24h)",
+	)
 	fs.Var(&f.output, "output", "`auto, live, plain or json`: how the run is shown; auto is live on a terminal")
 	fs.StringVar(&f.junit, "junit", "", "write the steps as JUnit XML to `FILE`")
 	fs.StringVar(&f.properties, "properties", "", "write the artifacts' ids as a properties `FILE`")
@@ -173,7 +182,13 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) error {
 }
 
 // runPlan runs a plan with all its sinks. A build that failed is errReported.
-func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.Template, plan *engine.Plan, dir string) error {
+func (p *program) runPlan(
+	ctx, hard context.Context,
+	f *buildFlags,
+	t *template.Template,
+	plan *engine.Plan,
+	dir string,
+) error {
 	run := runID(p.start)
 	os.Setenv("PACKER_RUN_UUID", runUUID(p.start))
 	record := p.newRecord(run, t, plan)
@@ -188,13 +203,18 @@ func (p *program) runPlan(ctx, hard context.Context, f *buildFlags, t *template.
 	o := engine.Options{
 		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Parallel: f.parallel, OnError: f.onError.value,
 		Debug: f.debug, Force: f.force, Version: kilnVersion, Journal: j, Hide: p.redactor.Add, Sink: sinks.Event,
-		Ask: p.asker(sinks, f), Reaper: reaper, Hard: hard, Fetch: download.New(filepath.Join(dir, "downloads")).Fetch,
+		Ask: p.asker(
+			sinks,
+			f,
+		), Reaper: reaper, Hard: hard, Fetch: download.New(filepath.Join(dir, "downloads")).Fetch,
 	}
 	if p.asPacker() {
 		o.Version = packerVersion
 	}
 	if !f.debug && f.onError.value == "cleanup" {
-		o.Hint = []string{p.name + " build -on-error=ask " + shellQuote(f.path) + "   # stops at the failing step and asks"}
+		o.Hint = []string{
+			p.name + " build -on-error=ask " + shellQuote(f.path) + "   # stops at the failing step and asks",
+		}
 	}
 	if o.Layers, err = openLayers(f.layers); err != nil {
 		p.say("Warning: layers are not used: %v", err)
@@ -248,7 +268,9 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 					p.announce("Cancelling build after receiving " + sig.String())
 					cancelSoft()
 				case 1:
-					p.announce("Second signal: cleaning up is stopped. What is left is in the journal; `kiln cleanup` removes it.")
+					p.announce(
+						"Second signal: cleaning up is stopped. What is left is in the journal; `kiln cleanup` removes it.",
+					)
 					cancelHard()
 				}
 			}

@@ -26,12 +26,25 @@ type cacheFlags struct {
 }
 
 func (f *cacheFlags) define(fs *flag.FlagSet) {
-	fs.Var(&f.vars, "var", "a secret variable of a template whose layers need it, `'name=value'`; may be repeated")
+	fs.Var(
+		&f.vars,
+		"var",
+		"a secret variable of a template whose layers need it, `'name=value'`; may be repeated",
+	)
 	fs.Var(&f.varFiles, "var-file", "read secret variables from `FILE`; may be repeated")
 	fs.BoolVar(&f.all, "all", false, "prune: remove every layer")
 	fs.BoolVar(&f.everyone, "everyone", false, "also the layers of other users and other KILN_HOMEs")
-	fs.Var(&f.maxSize, "max-size", "prune: remove the oldest layers until the rest fit into `SIZE`, such as 10G")
-	fs.DurationVar(&f.olderThan, "older-than", 0, "prune: remove layers that were made longer ago than this `DURATION`, such as 168h")
+	fs.Var(
+		&f.maxSize,
+		"max-size",
+		"prune: remove the oldest layers until the rest fit into `SIZE`, such as 10G",
+	)
+	fs.DurationVar(
+		&f.olderThan,
+		"older-than",
+		0,
+		"prune: remove layers that were made longer ago than this `DURATION`, such as 168h",
+	)
 }
 
 // defaultCacheSize bounds the layers where KILN_CACHE_SIZE says nothing.
@@ -122,9 +135,20 @@ func (p *program) listLayers(ctx context.Context, f *cacheFlags) error {
 		total += l.Size
 		note := ""
 		if l.record != nil {
-			note = fmt.Sprintf("  %s, oldest step %s ago", l.record.Build, engine.ShowAge(time.Since(l.record.Oldest())))
+			note = fmt.Sprintf(
+				"  %s, oldest step %s ago",
+				l.record.Build,
+				engine.ShowAge(time.Since(l.record.Oldest())),
+			)
 		}
-		p.say("%s  %-8s %8s  %s%s", l.Key[:min(24, len(l.Key))], l.builder, showSize(l.Size), l.Created.Local().Format(time.DateTime), note)
+		p.say(
+			"%s  %-8s %8s  %s%s",
+			l.Key[:min(24, len(l.Key))],
+			l.builder,
+			showSize(l.Size),
+			l.Created.Local().Format(time.DateTime),
+			note,
+		)
 	}
 	p.say("%d layer(s), %s", len(all), showSize(total))
 	return nil
@@ -143,7 +167,8 @@ func (p *program) pruneLayers(ctx context.Context, f *cacheFlags) error {
 		f.maxSize.set = true
 	}
 	removed, freed, err := prune(ctx, mine, all, func(l storedLayer, rest int64) bool {
-		return f.all || f.olderThan > 0 && time.Since(l.Created) > f.olderThan || f.maxSize.set && (rest > limit || limit == 0)
+		return f.all || f.olderThan > 0 && time.Since(l.Created) > f.olderThan ||
+			f.maxSize.set && (rest > limit || limit == 0)
 	})
 	p.report(err)
 	p.say("Removed %d layer(s), %s", removed, showSize(freed))

@@ -123,7 +123,12 @@ func ownRun(runs []journal.Run, word string, err error) (string, error) {
 	for _, run := range runs {
 		all = append(all, run.ID)
 	}
-	return "", fmt.Errorf("run %s owns nothing; these do: %s: %w", word, strings.Join(all, ", "), kiln.ErrNotFound)
+	return "", fmt.Errorf(
+		"run %s owns nothing; these do: %s: %w",
+		word,
+		strings.Join(all, ", "),
+		kiln.ErrNotFound,
+	)
 }
 
 func (p *program) listOpen(runs []journal.Run, only string) error {

@@ -66,7 +66,11 @@ func (p *program) layers(ctx context.Context, f *cacheFlags) (*engine.Layers, []
 
 // stores are where a builder keeps layers: one place for a builder that needs no
 // configuration for that; else, for each build that kept some, what it had configured.
-func (r *reapers) stores(name string, builder kiln.Builder, records map[kiln.LayerKey]*engine.Record) ([]kiln.LayerStore, error) {
+func (r *reapers) stores(
+	name string,
+	builder kiln.Builder,
+	records map[kiln.LayerKey]*engine.Record,
+) ([]kiln.LayerStore, error) {
 	store, ok := builder.(kiln.LayerStore)
 	if !ok {
 		return nil, nil

@@ -97,14 +97,21 @@ func onTemplate(path string, t *template.Template, bundle *template.Bundle) erro
 
 // loadPlan loads what a plan file holds, and goes to the folder that it was made in:
 // relative paths of files that steps use begin there.
-func (p *program) loadPlan(ctx context.Context, f *engine.PlanFile, o template.Options) (*template.Template, error) {
+func (p *program) loadPlan(
+	ctx context.Context,
+	f *engine.PlanFile,
+	o template.Options,
+) (*template.Template, error) {
 	if len(o.Only) > 0 || len(o.Except) > 0 {
 		return nil, errors.New("a plan says which builds run: -only and -except go with `kiln plan -out`")
 	}
 	for _, pair := range o.Vars {
 		name, _, _ := strings.Cut(pair, "=")
 		if _, secret := f.Bundle.Secrets[name]; !secret {
-			return nil, fmt.Errorf("-var %s: the plan has its value already, or knows no such variable: only what was secret is given again", name)
+			return nil, fmt.Errorf(
+				"-var %s: the plan has its value already, or knows no such variable: only what was secret is given again",
+				name,
+			)
 		}
 	}
 	if err := os.Chdir(f.Bundle.Outside.Cwd); err != nil {
@@ -120,7 +127,10 @@ func (p *program) loadPlan(ctx context.Context, f *engine.PlanFile, o template.O
 // notAPlan refuses a plan where a template is wanted.
 func notAPlan(path string) error {
 	if plan, err := readPlan(path); plan != nil || err != nil {
-		return fmt.Errorf("%s is a plan that `kiln plan -out` wrote: `kiln build` runs it, and shows what it does", path)
+		return fmt.Errorf(
+			"%s is a plan that `kiln plan -out` wrote: `kiln build` runs it, and shows what it does",
+			path,
+		)
 	}
 	return nil
 }

@@ -68,7 +68,11 @@ func (r *reapers) reaper(run, build, owner string) (kiln.Reaper, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("%s needs its configuration to do that, and the run has no such component in %s", owner, build)
+	return nil, fmt.Errorf(
+		"%s needs its configuration to do that, and the run has no such component in %s",
+		owner,
+		build,
+	)
 }
 
 // read loads a run's own copy of its template, with the secrets that were given again.

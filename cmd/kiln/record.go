@@ -19,11 +19,17 @@ func (p *program) newRecord(run string, t *template.Template, plan *engine.Plan)
 	for _, planned := range plan.Describe() {
 		b := &history.Build{Name: planned.Name, Type: planned.Builder.Type, Settings: planned.Builder.Settings}
 		for _, s := range planned.Steps {
-			b.Steps = append(b.Steps, &history.Step{Component: "provisioner." + s.Type, Name: s.Name, Settings: s.Settings})
+			b.Steps = append(
+				b.Steps,
+				&history.Step{Component: "provisioner." + s.Type, Name: s.Name, Settings: s.Settings},
+			)
 		}
 		for _, chain := range planned.Chains {
 			for _, s := range chain {
-				b.Steps = append(b.Steps, &history.Step{Component: "post-processor." + s.Type, Name: ownName(s), Settings: s.Settings})
+				b.Steps = append(
+					b.Steps,
+					&history.Step{Component: "post-processor." + s.Type, Name: ownName(s), Settings: s.Settings},
+				)
 			}
 		}
 		r.Builds = append(r.Builds, b)

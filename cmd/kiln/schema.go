@@ -11,7 +11,12 @@ import (
 type schemaFlags struct{ json bool }
 
 func (f *schemaFlags) define(fs *flag.FlagSet) {
-	fs.BoolVar(&f.json, "json-schema", false, "a JSON Schema for legacy JSON templates, which editors know how to use")
+	fs.BoolVar(
+		&f.json,
+		"json-schema",
+		false,
+		"a JSON Schema for legacy JSON templates, which editors know how to use",
+	)
 }
 
 var schemaCommand = &command{

@@ -120,7 +120,11 @@ func (c *Communicator) notStarted(ctx context.Context, err error) error {
 	}
 	state, stateErr := c.engine.ContainerInspect(ctx, c.container, client.ContainerInspectOptions{})
 	if stateErr == nil && !state.Container.State.Running {
-		return fmt.Errorf("%w: the container is not running (%s)", kiln.ErrConnectionLost, state.Container.State.Status)
+		return fmt.Errorf(
+			"%w: the container is not running (%s)",
+			kiln.ErrConnectionLost,
+			state.Container.State.Status,
+		)
 	}
 	return &kiln.StartError{Err: err, Final: true}
 }

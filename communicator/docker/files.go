@@ -121,7 +121,15 @@ func (c *Communicator) absolute(ctx context.Context, name string) (string, error
 	return path.Join("/", info.Container.Config.WorkingDir, name), nil
 }
 
-func (c *Communicator) uploadFile(ctx context.Context, up *kiln.Upload, content io.Reader, size int64, mode fs.FileMode, mtime time.Time, uid, gid int) error {
+func (c *Communicator) uploadFile(
+	ctx context.Context,
+	up *kiln.Upload,
+	content io.Reader,
+	size int64,
+	mode fs.FileMode,
+	mtime time.Time,
+	uid, gid int,
+) error {
 	dst, err := c.absolute(ctx, up.Destination)
 	if err != nil {
 		return err
@@ -149,7 +157,11 @@ func (c *Communicator) uploadFile(ctx context.Context, up *kiln.Upload, content 
 // put sends a tar stream. An error of its source wins over what it leads to.
 func (c *Communicator) put(ctx context.Context, dir string, in io.Reader) error {
 	src := &tree.Watched{R: in}
-	_, err := c.engine.CopyToContainer(ctx, c.container, client.CopyToContainerOptions{DestinationPath: dir, Content: src, CopyUIDGID: true})
+	_, err := c.engine.CopyToContainer(
+		ctx,
+		c.container,
+		client.CopyToContainerOptions{DestinationPath: dir, Content: src, CopyUIDGID: true},
+	)
 	if src.Err() != nil {
 		return src.Err()
 	}
@@ -206,7 +218,18 @@ func (c *Communicator) Download(ctx context.Context, down *kiln.Download) error 
 		return c.downloadTree(ctx, src, down, down.ContentsOnly)
 	}
 	var out bytes.Buffer
-	err := c.run(ctx, &kiln.Cmd{Command: fmt.Sprintf(`for f in %s; do if [ -e "$f" ] || [ -L "$f" ]; then printf '%%s\0' "$f"; fi; done`, guest.QuotePattern(src)), Stdout: &out}, "0", false)
+	err := c.run(
+		ctx,
+		&kiln.Cmd{
+			Command: fmt.Sprintf(
+				`for f in %s; do if [ -e "$f" ] || [ -L "$f" ]; then printf '%%s\0' "$f"; fi; done`,
+				guest.QuotePattern(src),
+			),
+			Stdout: &out,
+		},
+		"0",
+		false,
+	)
 	if err != nil {
 		return err
 	}
@@ -222,7 +245,12 @@ func (c *Communicator) Download(ctx context.Context, down *kiln.Download) error 
 	return nil
 }
 
-func (c *Communicator) downloadTree(ctx context.Context, src string, down *kiln.Download, contents bool) error {
+func (c *Communicator) downloadTree(
+	ctx context.Context,
+	src string,
+	down *kiln.Download,
+	contents bool,
+) error {
 	abs, err := c.absolute(ctx, src)
 	if err != nil {
 		return err
@@ -263,7 +291,11 @@ func (c *Communicator) downloadFile(ctx context.Context, down *kiln.Download) er
 	if mode.IsDir() {
 		return fmt.Errorf("%s is a folder: write it with a trailing slash to download what is in it", down.Source)
 	}
-	res, err := c.engine.CopyFromContainer(ctx, c.container, client.CopyFromContainerOptions{SourcePath: resolved})
+	res, err := c.engine.CopyFromContainer(
+		ctx,
+		c.container,
+		client.CopyFromContainerOptions{SourcePath: resolved},
+	)
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,12 @@ func (d *dialer) reach(ctx context.Context, addr string, l *link) (net.Conn, err
 	return conn, err
 }
 
-func (d *dialer) throughBastion(ctx context.Context, plain *net.Dialer, addr string, l *link) (net.Conn, error) {
+func (d *dialer) throughBastion(
+	ctx context.Context,
+	plain *net.Dialer,
+	addr string,
+	l *link,
+) (net.Conn, error) {
 	bastion := net.JoinHostPort(d.cfg.BastionHost, strconv.Itoa(d.cfg.BastionPort))
 	conn, err := plain.DialContext(ctx, "tcp", bastion)
 	if err != nil {
@@ -188,14 +193,17 @@ func (d *dialer) throughHTTP(ctx context.Context, plain *net.Dialer, addr string
 	defer stop()
 	req := "CONNECT " + addr + " HTTP/1.1\r\nHost: " + addr + "\r\n"
 	if d.cfg.ProxyUsername != "" {
-		req += "Proxy-Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(d.cfg.ProxyUsername+":"+d.cfg.ProxyPassword)) + "\r\n"
+		req += "Proxy-Authorization: Basic " + base64.StdEncoding.EncodeToString(
+			[]byte(d.cfg.ProxyUsername+":"+d.cfg.ProxyPassword),
+		) + "\r\n"
 	}
 	if _, err = conn.Write([]byte(req + "\r\n")); err == nil {
 		// The server speaks first in SSH, and only after the tunnel stands: what
 		// the reader may hold beyond the answer is kept.
 		in := bufio.NewReader(conn)
 		var resp *http.Response
-		if resp, err = http.ReadResponse(in, &http.Request{Method: "CONNECT"}); err == nil && resp.StatusCode/100 != 2 {
+		if resp, err = http.ReadResponse(in, &http.Request{Method: "CONNECT"}); err == nil &&
+			resp.StatusCode/100 != 2 {
 			err = fmt.Errorf("it answered %s", resp.Status)
 		}
 		if err == nil {
@@ -239,7 +247,11 @@ type permanentError struct{ error }
 func (e *permanentError) Unwrap() error { return e.error }
 
 func (d *dialer) clientConfig(user string) *ssh.ClientConfig {
-	cfg := &ssh.ClientConfig{User: user, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: handshakeTimeout}
+	cfg := &ssh.ClientConfig{
+		User:            user,
+		HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+		Timeout:         handshakeTimeout,
+	}
 	cfg.Ciphers, cfg.KeyExchanges = d.cfg.Ciphers, d.cfg.KeyExchange
 	return cfg
 }
@@ -310,13 +322,16 @@ func (d *dialer) auth() ([]ssh.AuthMethod, error) {
 }
 
 func passwordAuth(password string) []ssh.AuthMethod {
-	return []ssh.AuthMethod{ssh.Password(password), ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
-		answers := make([]string, len(questions))
-		for i := range answers {
-			answers[i] = password
-		}
-		return answers, nil
-	})}
+	return []ssh.AuthMethod{
+		ssh.Password(password),
+		ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
+			answers := make([]string, len(questions))
+			for i := range answers {
+				answers[i] = password
+			}
+			return answers, nil
+		}),
+	}
 }
 
 func (d *dialer) bastionAuth(ctx context.Context) ([]ssh.AuthMethod, error) {
@@ -345,17 +360,20 @@ func (d *dialer) bastionAuth(ctx context.Context) ([]ssh.AuthMethod, error) {
 		methods = append(methods, passwordAuth(d.cfg.BastionPassword)...)
 	}
 	if d.cfg.BastionInteractive {
-		methods = append(methods, ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
-			var answers []string
-			for _, q := range questions {
-				a, err := d.b.Ask(ctx, q)
-				if err != nil {
-					return nil, err
+		methods = append(
+			methods,
+			ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
+				var answers []string
+				for _, q := range questions {
+					a, err := d.b.Ask(ctx, q)
+					if err != nil {
+						return nil, err
+					}
+					answers = append(answers, a)
 				}
-				answers = append(answers, a)
-			}
-			return answers, nil
-		}))
+				return answers, nil
+			}),
+		)
 	}
 	return methods, nil
 }

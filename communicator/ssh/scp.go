@@ -71,7 +71,11 @@ func (c *client) scpTree(ctx context.Context, up *kiln.Upload) error {
 	if !up.ContentsOnly {
 		// Into a folder that exists goes the tree's own folder; otherwise it gets
 		// this name.
-		command = fmt.Sprintf(`d=%s; if [ -d "$d" ]; then d="$d"/%s; fi; mkdir -p -- "$d" && exec scp -rt "$d"`, dst, guest.Quote(filepath.Base(source)))
+		command = fmt.Sprintf(
+			`d=%s; if [ -d "$d" ]; then d="$d"/%s; fi; mkdir -p -- "$d" && exec scp -rt "$d"`,
+			dst,
+			guest.Quote(filepath.Base(source)),
+		)
 	}
 	var links []string
 	err = c.scp(ctx, command, func(w *bufio.Writer) error { return scpDir(ctx, w, source, "", &links) })
@@ -169,7 +173,10 @@ func (c *client) scp(ctx context.Context, command string, send func(*bufio.Write
 	case src.Err() != nil:
 		return src.Err()
 	case missing(err):
-		return fmt.Errorf("SCP failed to start. This usually means that SCP is not properly installed on the remote system: %w", err)
+		return fmt.Errorf(
+			"SCP failed to start. This usually means that SCP is not properly installed on the remote system: %w",
+			err,
+		)
 	case said != nil:
 		return said
 	}
@@ -205,7 +212,14 @@ func (c *client) scpDownload(ctx context.Context, down *kiln.Download) error {
 	}()
 	var stderr limitedBuffer
 	src := guest.Quote(down.Source)
-	command := fmt.Sprintf(`[ -e %s ] || exit %d; [ -d %s ] && exit %d; scp -f %s`, src, codeAbsent, src, codeIsDir, src)
+	command := fmt.Sprintf(
+		`[ -e %s ] || exit %d; [ -d %s ] && exit %d; scp -f %s`,
+		src,
+		codeAbsent,
+		src,
+		codeIsDir,
+		src,
+	)
 	err := c.run(ctx, &kiln.Cmd{Command: command, Stdin: toRemote, Stdout: toHere, Stderr: &stderr}, false)
 	toHere.Close()
 	toRemote.Close()

@@ -127,7 +127,11 @@ func (c *client) catUpload(ctx context.Context, up *kiln.Upload) error {
 	defer file.Close()
 	var content io.Reader = file
 	in := tree.Ahead(ctx, func(w io.Writer) error {
-		n, err := io.CopyBuffer(struct{ io.Writer }{w}, tree.Reported(content, up.Progress), make([]byte, copySize))
+		n, err := io.CopyBuffer(
+			struct{ io.Writer }{w},
+			tree.Reported(content, up.Progress),
+			make([]byte, copySize),
+		)
 		if err == nil && size >= 0 && n != size {
 			err = fmt.Errorf("read %d bytes where %d were expected", n, size)
 		}
@@ -163,7 +167,12 @@ func (c *client) tarUpload(ctx context.Context, up *kiln.Upload) error {
 		return tree.Pack(ctx, w, source, tree.PackOptions{Name: name, Progress: up.Progress})
 	})
 	defer in.Close()
-	command := fmt.Sprintf(`command -v tar >/dev/null || exit %d; d=%s; %smkdir -p -- "$d" && exec tar -xpof - -C "$d"`, codeNotFound, guest.Quote(up.Destination), into)
+	command := fmt.Sprintf(
+		`command -v tar >/dev/null || exit %d; d=%s; %smkdir -p -- "$d" && exec tar -xpof - -C "$d"`,
+		codeNotFound,
+		guest.Quote(up.Destination),
+		into,
+	)
 	return c.stream(ctx, command, in)
 }
 
@@ -180,7 +189,12 @@ func (c *client) Download(ctx context.Context, down *kiln.Download) error {
 	src := guest.Quote(down.Source)
 	var stderr limitedBuffer
 	out := &counting{w: down.Writer, f: down.Progress}
-	command := fmt.Sprintf(`f=%s; [ -e "$f" ] || exit %d; [ -d "$f" ] && exit %d; cat "$f"`, src, codeAbsent, codeIsDir)
+	command := fmt.Sprintf(
+		`f=%s; [ -e "$f" ] || exit %d; [ -d "$f" ] && exit %d; cat "$f"`,
+		src,
+		codeAbsent,
+		codeIsDir,
+	)
 	err := c.run(ctx, &kiln.Cmd{Command: command, Stdout: out, Stderr: &stderr}, false)
 	if out.err != nil {
 		return out.err
@@ -234,9 +248,19 @@ func (c *client) tarDownload(ctx context.Context, down *kiln.Download) error {
 		command = fmt.Sprintf(`n=0; for f in %s; do [ -e "$f" ] || [ -L "$f" ] || continue; n=1; `+
 			`d=$(dirname -- "$f"; echo .); b=$(basename -- "$f"; echo .); tar -cf - -C "${d%%??}" -- "./${b%%??}" || exit 1; done; [ $n = 1 ] || exit %d`, guest.QuotePattern(src), codeAbsent)
 	case down.ContentsOnly:
-		command = fmt.Sprintf(`d=%s; [ -d "$d" ] || exit %d; exec tar -cf - -C "$d" .`, guest.Quote(src+"/"), codeAbsent)
+		command = fmt.Sprintf(
+			`d=%s; [ -d "$d" ] || exit %d; exec tar -cf - -C "$d" .`,
+			guest.Quote(src+"/"),
+			codeAbsent,
+		)
 	default:
-		command = fmt.Sprintf(`d=%s; [ -e "$d" ] || exit %d; exec tar -cf - -C %s -- %s`, guest.Quote(src), codeAbsent, guest.Quote(path.Dir(src)), guest.Quote("./"+path.Base(src)))
+		command = fmt.Sprintf(
+			`d=%s; [ -e "$d" ] || exit %d; exec tar -cf - -C %s -- %s`,
+			guest.Quote(src),
+			codeAbsent,
+			guest.Quote(path.Dir(src)),
+			guest.Quote("./"+path.Base(src)),
+		)
 	}
 	unpacked := make(chan error, 1)
 	go func() {

@@ -46,7 +46,10 @@ func (d *DataSource) Validate() error {
 		errs = append(errs, kiln.Invalid("url", "%q is no http or https address", d.URL))
 	}
 	if !slices.Contains(methods, d.Method) {
-		errs = append(errs, kiln.Invalid("method", "the method is one of %s, not %q", strings.Join(methods, ", "), d.Method))
+		errs = append(
+			errs,
+			kiln.Invalid("method", "the method is one of %s, not %q", strings.Join(methods, ", "), d.Method),
+		)
 	}
 	return errors.Join(errs...)
 }

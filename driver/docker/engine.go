@@ -37,7 +37,11 @@ func Open(ctx context.Context, host string) (*Engine, error) {
 	if host == "" {
 		host = client.DefaultDockerHost
 	}
-	c, err := client.New(client.WithTLSClientConfigFromEnv(), client.WithHost(host), client.WithAPIVersionFromEnv())
+	c, err := client.New(
+		client.WithTLSClientConfigFromEnv(),
+		client.WithHost(host),
+		client.WithAPIVersionFromEnv(),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("docker engine: %w", err)
 	}

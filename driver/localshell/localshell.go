@@ -61,9 +61,18 @@ func (c *Config) Validate() error {
 	}
 	switch {
 	case given == 0:
-		errs = append(errs, kiln.Invalid("inline", "Command, Inline, Script and Scripts options cannot all be empty."))
+		errs = append(
+			errs,
+			kiln.Invalid("inline", "Command, Inline, Script and Scripts options cannot all be empty."),
+		)
 	case given > 1:
-		errs = append(errs, kiln.Invalid("inline", "You may only specify one of the following options: Command, Inline, Script or Scripts. Please consolidate these options in your config."))
+		errs = append(
+			errs,
+			kiln.Invalid(
+				"inline",
+				"You may only specify one of the following options: Command, Inline, Script or Scripts. Please consolidate these options in your config.",
+			),
+		)
 	}
 	for _, s := range c.files() {
 		if err := readable(s); err != nil {
@@ -76,7 +85,10 @@ func (c *Config) Validate() error {
 	}
 	for _, v := range c.EnvironmentVars {
 		if name, _, ok := strings.Cut(v, "="); !ok || name == "" {
-			errs = append(errs, kiln.Invalid("environment_vars", "Environment variable not in format 'key=value': %s", v))
+			errs = append(
+				errs,
+				kiln.Invalid("environment_vars", "Environment variable not in format 'key=value': %s", v),
+			)
 		}
 	}
 	if c.EnvVarFormat == "" {
@@ -129,7 +141,10 @@ func (c *Config) temporary(ctx context.Context, b *kiln.Build, lines []string) (
 	if c.InlineShebang != "" {
 		text = "#!" + c.InlineShebang + "\n" + text
 	}
-	path := filepath.Join(os.TempDir(), "packer-shell"+strconv.FormatInt(time.Now().UnixNano(), 36)+kiln.RandomName(6))
+	path := filepath.Join(
+		os.TempDir(),
+		"packer-shell"+strconv.FormatInt(time.Now().UnixNano(), 36)+kiln.RandomName(6),
+	)
 	if c.TempfileExtension != "" {
 		path += "." + c.TempfileExtension
 	}

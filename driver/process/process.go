@@ -36,7 +36,12 @@ func Start(ctx context.Context, b *kiln.Build, cmd *exec.Cmd) (*Process, error) 
 		return nil, err
 	}
 	token := kiln.RandomName(20)
-	p := &Process{Resource: kiln.Resource{Kind: kiln.KindProcess, ID: token}, ctx: ctx, b: b, done: make(chan struct{})}
+	p := &Process{
+		Resource: kiln.Resource{Kind: kiln.KindProcess, ID: token},
+		ctx:      ctx,
+		b:        b,
+		done:     make(chan struct{}),
+	}
 	err := b.Own(p.Resource, func(ctx context.Context) error { return Kill(ctx, token) })
 	if err != nil {
 		return nil, err

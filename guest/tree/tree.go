@@ -111,7 +111,15 @@ func (p *packer) add(file, name string, root bool) error {
 
 // Header is the tar header of an entry, in GNU's format.
 func Header(name string, mode fs.FileMode, size int64, mtime time.Time, uid, gid int) *tar.Header {
-	h := &tar.Header{Name: name, Mode: int64(mode.Perm()), ModTime: mtime.Truncate(time.Second), Uid: uid, Gid: gid, Format: tar.FormatGNU, Typeflag: tar.TypeReg}
+	h := &tar.Header{
+		Name:     name,
+		Mode:     int64(mode.Perm()),
+		ModTime:  mtime.Truncate(time.Second),
+		Uid:      uid,
+		Gid:      gid,
+		Format:   tar.FormatGNU,
+		Typeflag: tar.TypeReg,
+	}
 	for bit, val := range map[fs.FileMode]int64{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
 		if mode&bit != 0 {
 			h.Mode |= val
@@ -186,7 +194,10 @@ type unpacker struct {
 }
 
 func (u *unpacker) add(h *tar.Header, content io.Reader) error {
-	name := strings.TrimPrefix(path.Clean("/"+strings.TrimPrefix(path.Clean("/"+h.Name), path.Clean("/"+u.strip))), "/")
+	name := strings.TrimPrefix(
+		path.Clean("/"+strings.TrimPrefix(path.Clean("/"+h.Name), path.Clean("/"+u.strip))),
+		"/",
+	)
 	if name == "" {
 		return nil
 	}
@@ -222,7 +233,10 @@ func (u *unpacker) clear(name string) error {
 }
 
 func (u *unpacker) link(h *tar.Header, name string) error {
-	target := strings.TrimPrefix(path.Clean("/"+strings.TrimPrefix(path.Clean("/"+h.Linkname), path.Clean("/"+u.strip))), "/")
+	target := strings.TrimPrefix(
+		path.Clean("/"+strings.TrimPrefix(path.Clean("/"+h.Linkname), path.Clean("/"+u.strip))),
+		"/",
+	)
 	if err := u.clear(name); err != nil {
 		return err
 	}

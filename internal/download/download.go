@@ -95,7 +95,11 @@ func source(text string) (*url.URL, string, error) {
 		path, err := localPath(u)
 		return nil, path, err
 	case scheme != "http" && scheme != "https":
-		return nil, "", kiln.Invalid("url", "downloads by %s are not in this version: use http, https or a file", scheme)
+		return nil, "", kiln.Invalid(
+			"url",
+			"downloads by %s are not in this version: use http, https or a file",
+			scheme,
+		)
 	case u.Host == "":
 		return nil, "", kiln.Invalid("url", "%q names no host", shown(u))
 	}

@@ -41,7 +41,9 @@ func redirect(r *http.Request, via []*http.Request) error {
 	case r.URL.Scheme != "http" && r.URL.Scheme != "https":
 		return &redirectError{fmt.Sprintf("redirected to a %s address", r.URL.Scheme)}
 	case r.URL.Scheme == "http" && via[0].URL.Scheme == "https":
-		return &redirectError{"redirected from https to " + shown(r.URL) + ", which anybody could change on its way"}
+		return &redirectError{
+			"redirected from https to " + shown(r.URL) + ", which anybody could change on its way",
+		}
 	}
 	return nil
 }
@@ -187,7 +189,8 @@ func (l *load) accept(resp *http.Response) (again bool, err error) {
 		ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"),
 	}
 	status := resp.StatusCode
-	if l.size == 0 && (status == http.StatusPartialContent || status == http.StatusRequestedRangeNotSatisfiable) {
+	if l.size == 0 &&
+		(status == http.StatusPartialContent || status == http.StatusRequestedRangeNotSatisfiable) {
 		return false, &statusError{status: status} // no range was asked for
 	}
 	switch status {

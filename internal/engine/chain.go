@@ -151,7 +151,12 @@ func (w *work) tooOld(n int) string {
 	for i, ran := range r.Ran {
 		most := w.maxAge(w.job.Template.Provisioners[i])
 		if age := time.Since(ran); !ran.IsZero() && age > most {
-			return fmt.Sprintf("step %d of its layer ran %s ago, which may be %s at most", i+1, ShowAge(age), ShowAge(most))
+			return fmt.Sprintf(
+				"step %d of its layer ran %s ago, which may be %s at most",
+				i+1,
+				ShowAge(age),
+				ShowAge(most),
+			)
 		}
 	}
 	return ""
@@ -206,7 +211,8 @@ func (w *work) stopKeeping(b *kiln.Build, format string, args ...any) {
 // asks for needs no words.
 func (w *work) sayEnd(b *kiln.Build, i int) {
 	c := w.chain
-	if c == nil || w.checkpointer == nil || c.cut != "" || i != len(c.keys)-1 || c.end == "" || c.end == notCached {
+	if c == nil || w.checkpointer == nil || c.cut != "" || i != len(c.keys)-1 || c.end == "" ||
+		c.end == notCached {
 		return
 	}
 	c.cut = c.end
@@ -228,8 +234,11 @@ func (w *work) beforeStep(b *kiln.Build, i int) error {
 		return err
 	}
 	if i < w.doneTo() {
-		return fmt.Errorf("step %d has to run again, and what it depends on has changed since it ran first (%s): build with -no-cache",
-			i+1, in.diff(c.inputs[i])+why)
+		return fmt.Errorf(
+			"step %d has to run again, and what it depends on has changed since it ran first (%s): build with -no-cache",
+			i+1,
+			in.diff(c.inputs[i])+why,
+		)
 	}
 	return w.extend(b, i)
 }
@@ -320,10 +329,15 @@ func (w *work) outdated(ctx context.Context, b *kiln.Build, i, resumed int) (aga
 		return resumed >= len(c.keys) || c.keys[resumed] != before[resumed], nil
 	}
 	store, ok := w.builder.(kiln.LayerStore)
-	if !ok || c.cut != "" || len(c.keys) <= i+2 || len(before) == len(c.keys) && before[len(before)-1] == c.keys[len(c.keys)-1] {
+	if !ok || c.cut != "" || len(c.keys) <= i+2 ||
+		len(before) == len(c.keys) && before[len(before)-1] == c.keys[len(c.keys)-1] {
 		return false, nil
 	}
-	host := kiln.Host{Emit: func(kiln.Event) {}, Render: w.render, Layers: func(*kiln.Build, string) []kiln.LayerKey { return w.offer() }}
+	host := kiln.Host{
+		Emit:   func(kiln.Event) {},
+		Render: w.render,
+		Layers: func(*kiln.Build, string) []kiln.LayerKey { return w.offer() },
+	}
 	deepest, err := store.FindLayer(ctx, kiln.NewBuild(*b, host))
 	return err == nil && deepest > i+1, nil
 }

@@ -43,7 +43,13 @@ func Foresee(ctx context.Context, plan *Plan, layers *Layers, dir string) ([]For
 	return all, nil
 }
 
-func foresee(ctx context.Context, job *Job, layers *Layers, dir string, done map[string]*Forecast) (*Forecast, error) {
+func foresee(
+	ctx context.Context,
+	job *Job,
+	layers *Layers,
+	dir string,
+	done map[string]*Forecast,
+) (*Forecast, error) {
 	t := job.Template
 	f := &Forecast{PlannedBuild: job.describe()}
 	// What the needed builds made last is what they would make again, if nothing of
@@ -91,7 +97,15 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 		return -1, nil
 	}
 	host := kiln.Host{Emit: func(kiln.Event) {}, Layers: w.layerKeys, Render: w.render}
-	w.b = kiln.NewBuild(kiln.Build{Name: w.job.Template.Name, Source: w.job.Template.Source, Type: w.job.Template.Builder.Type, Dir: w.Dir}, host)
+	w.b = kiln.NewBuild(
+		kiln.Build{
+			Name:   w.job.Template.Name,
+			Source: w.job.Template.Source,
+			Type:   w.job.Template.Builder.Type,
+			Dir:    w.Dir,
+		},
+		host,
+	)
 	resumed, err := store.FindLayer(ctx, w.b)
 	if err != nil {
 		if ctx.Err() != nil {

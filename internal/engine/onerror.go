@@ -70,7 +70,10 @@ func (w *work) askAfter(ctx context.Context, step string, err error) (again, abo
 	w.b.Error("%v", err)
 	w.b.Error("Step %q failed", step)
 	for {
-		answer, askErr := w.b.Ask(ctx, "[c] Clean up and exit, [a] abort without cleanup, or [r] retry step (build may fail even if retry succeeds)?")
+		answer, askErr := w.b.Ask(
+			ctx,
+			"[c] Clean up and exit, [a] abort without cleanup, or [r] retry step (build may fail even if retry succeeds)?",
+		)
 		if askErr != nil || ctx.Err() != nil {
 			return false, false
 		}

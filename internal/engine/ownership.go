@@ -21,7 +21,8 @@ func (w *work) settle(ok bool, kept []*kiln.Artifact) error {
 		w.report(w.b.Close(ctx))
 	}
 	stays := func(r kiln.Resource) bool {
-		return ok || r.Kind == kiln.KindLayer || slices.ContainsFunc(kept, func(a *kiln.Artifact) bool { return a.Holds(r) })
+		return ok || r.Kind == kiln.KindLayer ||
+			slices.ContainsFunc(kept, func(a *kiln.Artifact) bool { return a.Holds(r) })
 	}
 	if !clean && !ok {
 		// Nothing is destroyed: what belongs to no artifact stays in the journal.

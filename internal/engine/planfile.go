@@ -44,7 +44,13 @@ const absent = "absent"
 type Marshal func(v any) ([]byte, error)
 
 // NewPlanFile makes the file of a plan. Version is Kiln's own.
-func NewPlanFile(plan *Plan, bundle *template.Bundle, version string, now time.Time, marshal Marshal) (*PlanFile, error) {
+func NewPlanFile(
+	plan *Plan,
+	bundle *template.Bundle,
+	version string,
+	now time.Time,
+	marshal Marshal,
+) (*PlanFile, error) {
 	f := &PlanFile{Version: planFileVersion, Kiln: version, Time: now, Bundle: bundle}
 	var err error
 	if f.Builds, err = marshal(plan.Describe()); err != nil {
@@ -64,7 +70,12 @@ func ReadPlanFile(text []byte) (*PlanFile, error) {
 		return nil, fmt.Errorf("the plan is damaged (%w): %s", err, anew)
 	}
 	if head.Version != planFileVersion {
-		return nil, fmt.Errorf("the plan has version %d, and this version of Kiln runs version %d: %s", head.Version, planFileVersion, anew)
+		return nil, fmt.Errorf(
+			"the plan has version %d, and this version of Kiln runs version %d: %s",
+			head.Version,
+			planFileVersion,
+			anew,
+		)
 	}
 	f := new(PlanFile)
 	if err := json.Unmarshal(text, f); err != nil {
@@ -96,7 +107,10 @@ func (f *PlanFile) CheckFiles() error {
 		case now == absent:
 			what = "no longer exists"
 		}
-		errs = append(errs, fmt.Errorf("%s %s since the plan was made: make it anew with `kiln plan -out`", was.Path, what))
+		errs = append(
+			errs,
+			fmt.Errorf("%s %s since the plan was made: make it anew with `kiln plan -out`", was.Path, what),
+		)
 	}
 	return errors.Join(errs...)
 }
@@ -113,7 +127,10 @@ func (f *PlanFile) Check(plan *Plan, marshal Marshal) error {
 		return err
 	}
 	if at := differs("builds", planned, is); at != "" {
-		return fmt.Errorf("the plan no longer says what would be done: %s is different. Make it anew with `kiln plan -out`", at)
+		return fmt.Errorf(
+			"the plan no longer says what would be done: %s is different. Make it anew with `kiln plan -out`",
+			at,
+		)
 	}
 	return nil
 }
@@ -239,7 +256,13 @@ func (p *Plan) Describe() []PlannedBuild {
 
 func (j *Job) describe() PlannedBuild {
 	t := j.Template
-	b := PlannedBuild{Name: t.Name, Needs: t.Needs, Builder: planned(t.Builder), Steps: []Planned{}, Chains: [][]Planned{}}
+	b := PlannedBuild{
+		Name:    t.Name,
+		Needs:   t.Needs,
+		Builder: planned(t.Builder),
+		Steps:   []Planned{},
+		Chains:  [][]Planned{},
+	}
 	for _, p := range t.Provisioners {
 		b.Steps = append(b.Steps, plannedStep(p))
 	}

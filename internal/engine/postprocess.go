@@ -61,7 +61,9 @@ func (w *work) postProcess(ctx context.Context, built *kiln.Artifact) ([]*kiln.A
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	results = unique(results)
 	if keepBuilt {
-		results = append([]*kiln.Artifact{built}, slices.DeleteFunc(results, func(a *kiln.Artifact) bool { return a == built })...)
+		results = append(
+			[]*kiln.Artifact{built},
+			slices.DeleteFunc(results, func(a *kiln.Artifact) bool { return a == built })...)
 	} else if err := w.discard(built, results...); err != nil {
 		errs = append(errs, err)
 	}
@@ -89,7 +91,12 @@ func (e *joined) Error() string   { return e.text }
 func (e *joined) Unwrap() []error { return e.errs }
 
 // process runs one post-processor and reports whether its input is to be kept.
-func (w *work) process(ctx context.Context, p *template.PostProcessor, step int, in *kiln.Artifact) (*kiln.Artifact, bool, error) {
+func (w *work) process(
+	ctx context.Context,
+	p *template.PostProcessor,
+	step int,
+	in *kiln.Artifact,
+) (*kiln.Artifact, bool, error) {
 	b := w.b.For("post-processor."+p.Type, step)
 	running := p.Type
 	switch {
@@ -108,7 +115,12 @@ func (w *work) process(ctx context.Context, p *template.PostProcessor, step int,
 	return artifact, keep, err
 }
 
-func (w *work) processed(ctx context.Context, b *kiln.Build, p *template.PostProcessor, in *kiln.Artifact) (*kiln.Artifact, bool, error) {
+func (w *work) processed(
+	ctx context.Context,
+	b *kiln.Build,
+	p *template.PostProcessor,
+	in *kiln.Artifact,
+) (*kiln.Artifact, bool, error) {
 	component, diags := p.Decode(in.Data)
 	if err := diagError(diags); err != nil {
 		return nil, false, err

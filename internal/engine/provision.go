@@ -121,14 +121,21 @@ func (w *work) provisioner(p *template.Provisioner) (kiln.Provisioner, error) {
 }
 
 // step runs one provisioner with what the template says around it.
-func (w *work) step(ctx context.Context, b *kiln.Build, p *template.Provisioner, component kiln.Provisioner) error {
+func (w *work) step(
+	ctx context.Context,
+	b *kiln.Build,
+	p *template.Provisioner,
+	component kiln.Provisioner,
+) error {
 	if w.Debug {
 		if err := w.pause(ctx, "before the next provisioner "); err != nil {
 			return err
 		}
 	}
 	begin := time.Now()
-	b.Emit(kiln.Event{Kind: kiln.EventStepStart, Text: title(p), Total: int64(len(w.job.Template.Provisioners))})
+	b.Emit(
+		kiln.Event{Kind: kiln.EventStepStart, Text: title(p), Total: int64(len(w.job.Template.Provisioners))},
+	)
 	err := w.wrap(p, component).Provision(ctx, b, w.c)
 	end := kiln.Event{Kind: kiln.EventStepEnd, Text: title(p), Seconds: time.Since(begin).Seconds()}
 	if err != nil {
@@ -136,7 +143,10 @@ func (w *work) step(ctx context.Context, b *kiln.Build, p *template.Provisioner,
 	}
 	b.Emit(end)
 	if err != nil && p.ContinueOnError && ctx.Err() == nil {
-		b.Warn("Warning: Provisioner failed with %q, but continue_on_error is set; continuing the build.", err.Error())
+		b.Warn(
+			"Warning: Provisioner failed with %q, but continue_on_error is set; continuing the build.",
+			err.Error(),
+		)
 		w.stopKeeping(b, "step %d failed and was allowed to", b.Step)
 		return nil
 	}
@@ -156,7 +166,12 @@ func (w *work) cleanupProvisioner(ctx context.Context, failure error) error {
 	}
 	provisioner, err := w.provisioner(p)
 	if err == nil {
-		err = w.step(ctx, w.b.For("error-cleanup-provisioner."+p.Type, len(w.job.Template.Provisioners)+1), p, provisioner)
+		err = w.step(
+			ctx,
+			w.b.For("error-cleanup-provisioner."+p.Type, len(w.job.Template.Provisioners)+1),
+			p,
+			provisioner,
+		)
 	}
 	if err != nil {
 		return fmt.Errorf("Cleanup failed: %w. Original Provisioning error: %w", err, failure)

@@ -26,7 +26,12 @@ func (p *positions) Pop() any {
 }
 
 func newQueue(plan *Plan) *queue {
-	q := &queue{jobs: plan.Builds, waiting: make([]int, len(plan.Builds)), after: make([][]int, len(plan.Builds)), byName: map[string]int{}}
+	q := &queue{
+		jobs:    plan.Builds,
+		waiting: make([]int, len(plan.Builds)),
+		after:   make([][]int, len(plan.Builds)),
+		byName:  map[string]int{},
+	}
 	for i, job := range plan.Builds {
 		if _, ok := q.byName[job.Template.Name]; !ok {
 			q.byName[job.Template.Name] = i

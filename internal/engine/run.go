@@ -155,11 +155,16 @@ func (q *queue) missing(job *Job, results []*Result) (why string) {
 
 // skip ends a build that cannot begin.
 func (r *runner) skip(job *Job, why string) *Result {
-	b := kiln.NewBuild(kiln.Build{Run: r.Run, Name: job.Template.Name, Type: job.Template.Builder.Type}, kiln.Host{Emit: r.Sink})
+	b := kiln.NewBuild(
+		kiln.Build{Run: r.Run, Name: job.Template.Name, Type: job.Template.Builder.Type},
+		kiln.Host{Emit: r.Sink},
+	)
 	b.Emit(kiln.Event{Kind: kiln.EventBuildStart, Index: job.Index})
 	err := fmt.Errorf("not started: it needs the artifact of %s", why)
 	b.Emit(kiln.Event{Kind: kiln.EventPhase, Text: "wait"})
-	b.Emit(kiln.Event{Kind: kiln.EventBuildEnd, Index: job.Index, Error: err.Error(), Result: kiln.OutcomeFailed})
+	b.Emit(
+		kiln.Event{Kind: kiln.EventBuildEnd, Index: job.Index, Error: err.Error(), Result: kiln.OutcomeFailed},
+	)
 	return &Result{Name: job.Template.Name, Err: err}
 }
 
@@ -168,12 +173,31 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	begin := time.Now()
 	t := job.Template
 	w := &work{runner: r, job: job}
-	host := kiln.Host{Emit: r.Sink, Journal: r.Journal, Ask: w.ask, Hide: r.Hide, Render: w.render, Fetch: r.Fetch}
+	host := kiln.Host{
+		Emit:    r.Sink,
+		Journal: r.Journal,
+		Ask:     w.ask,
+		Hide:    r.Hide,
+		Render:  w.render,
+		Fetch:   r.Fetch,
+	}
 	if r.Layers != nil {
 		host.Layers = w.layerKeys
 	}
-	w.b = kiln.NewBuild(kiln.Build{Run: r.Run, Name: t.Name, Source: t.Source, Type: t.Builder.Type, Component: "builder." + t.Builder.Type,
-		Dir: r.Dir, Debug: r.Debug, Force: r.Force, OnError: r.OnError}, host)
+	w.b = kiln.NewBuild(
+		kiln.Build{
+			Run:       r.Run,
+			Name:      t.Name,
+			Source:    t.Source,
+			Type:      t.Builder.Type,
+			Component: "builder." + t.Builder.Type,
+			Dir:       r.Dir,
+			Debug:     r.Debug,
+			Force:     r.Force,
+			OnError:   r.OnError,
+		},
+		host,
+	)
 	w.setDefaults()
 	w.b.Emit(kiln.Event{Kind: kiln.EventBuildStart, Index: job.Index})
 
@@ -193,7 +217,12 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 			w.made(res.Artifacts[0])
 		}
 	}
-	end := kiln.Event{Kind: kiln.EventBuildEnd, Index: job.Index, Seconds: res.Took.Seconds(), Result: kiln.OutcomeSuccess}
+	end := kiln.Event{
+		Kind:    kiln.EventBuildEnd,
+		Index:   job.Index,
+		Seconds: res.Took.Seconds(),
+		Result:  kiln.OutcomeSuccess,
+	}
 	if res.Err != nil {
 		end.Error, end.Result = res.Err.Error(), kiln.OutcomeFailed
 		if ctx.Err() != nil {

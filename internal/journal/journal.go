@@ -296,7 +296,8 @@ func (run *Run) apply(rec record) {
 		}
 		run.Open = append(run.Open, Entry{rec.Build, *rec.Resource, rec.Time})
 		for _, s := range run.Seen {
-			if s.Build == rec.Build && s.Resource.Owner == rec.Resource.Owner && maps.Equal(s.Resource.Attrs, rec.Resource.Attrs) {
+			if s.Build == rec.Build && s.Resource.Owner == rec.Resource.Owner &&
+				maps.Equal(s.Resource.Attrs, rec.Resource.Attrs) {
 				return
 			}
 		}

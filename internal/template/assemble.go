@@ -204,9 +204,16 @@ func (a *assembler) build(spec *BuildSpec) (*Build, hcl.Diagnostics) {
 }
 
 func (m *maker) provisioner(s *Step) *Provisioner {
-	p := &Provisioner{Component: m.component(s), PauseBefore: s.PauseBefore, Timeout: s.Timeout, MaxRetries: s.MaxRetries.N,
-		ContinueOnError: s.ContinueOnError != nil && *s.ContinueOnError, NoCache: s.Cache != nil && !*s.Cache,
-		AlwaysCache: s.Cache != nil && *s.Cache, CacheMaxAge: s.CacheMaxAge}
+	p := &Provisioner{
+		Component:       m.component(s),
+		PauseBefore:     s.PauseBefore,
+		Timeout:         s.Timeout,
+		MaxRetries:      s.MaxRetries.N,
+		ContinueOnError: s.ContinueOnError != nil && *s.ContinueOnError,
+		NoCache:         s.Cache != nil && !*s.Cache,
+		AlwaysCache:     s.Cache != nil && *s.Cache,
+		CacheMaxAge:     s.CacheMaxAge,
+	}
 	if s.MaxRetries.Text == "" {
 		return p
 	}

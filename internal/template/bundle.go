@@ -76,7 +76,9 @@ func (t *Template) Bundle() (*Bundle, error) {
 	o := t.options
 	b := &Bundle{Version: bundleVersion, Path: t.Path, Name: o.Name, Dir: t.Dir, Format: t.Format,
 		ConfigType: o.ConfigType,
-		Outside:    o.World.Notes(o.Secret), Start: o.Start, Only: o.Only, Except: o.Except, Sequential: o.Sequential,
+		Outside: o.World.Notes(
+			o.Secret,
+		), Start: o.Start, Only: o.Only, Except: o.Except, Sequential: o.Sequential,
 		EvaluateData: o.EvaluateData, PackerVersion: o.PackerVersion, KilnVersion: o.KilnVersion,
 		Variables: map[string]Value{}, Secrets: map[string]string{}, Data: map[string]Value{}, secret: o.Secret}
 	t.lang.Bundle(b)

@@ -34,7 +34,11 @@ func (p *PostProcessor) Validate() error {
 func (p *PostProcessor) Traits() kiln.Traits { return kiln.Traits{Keep: kiln.Keep{Default: true}} }
 
 // Process finds the files.
-func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, _ *kiln.Artifact) (*kiln.Artifact, error) {
+func (p *PostProcessor) Process(
+	ctx context.Context,
+	b *kiln.Build,
+	_ *kiln.Artifact,
+) (*kiln.Artifact, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}

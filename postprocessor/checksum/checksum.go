@@ -28,14 +28,28 @@ type PostProcessor struct {
 	Output string `kiln:"output,default=packer_{{.BuildName}}_{{.BuilderType}}_{{.ChecksumType}}.checksum,render=run"`
 }
 
-var hashes = map[string]func() hash.Hash{"md5": md5.New, "sha1": sha1.New, "sha224": sha256.New224, "sha256": sha256.New, "sha384": sha512.New384, "sha512": sha512.New}
+var hashes = map[string]func() hash.Hash{
+	"md5":    md5.New,
+	"sha1":   sha1.New,
+	"sha224": sha256.New224,
+	"sha256": sha256.New,
+	"sha384": sha512.New384,
+	"sha512": sha512.New,
+}
 
 // Validate checks the types.
 func (p *PostProcessor) Validate() error {
 	var errs []error
 	for _, t := range p.ChecksumTypes {
 		if hashes[t] == nil {
-			errs = append(errs, kiln.Invalid("checksum_types", "Unrecognized checksum type: %s (known are md5, sha1, sha224, sha256, sha384, sha512)", t))
+			errs = append(
+				errs,
+				kiln.Invalid(
+					"checksum_types",
+					"Unrecognized checksum type: %s (known are md5, sha1, sha224, sha256, sha384, sha512)",
+					t,
+				),
+			)
 		}
 	}
 	return errors.Join(errs...)
@@ -47,8 +61,16 @@ func (p *PostProcessor) Traits() kiln.Traits {
 }
 
 // Process reads each file once for all types.
-func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
-	out := &kiln.Artifact{Builder: "packer.post-processor.checksum", Files: slices.Clone(in.Files), Text: "Created artifact from files: "}
+func (p *PostProcessor) Process(
+	ctx context.Context,
+	b *kiln.Build,
+	in *kiln.Artifact,
+) (*kiln.Artifact, error) {
+	out := &kiln.Artifact{
+		Builder: "packer.post-processor.checksum",
+		Files:   slices.Clone(in.Files),
+		Text:    "Created artifact from files: ",
+	}
 	sums := make([][]string, len(in.Files))
 	for i, f := range in.Files {
 		var err error

@@ -28,7 +28,11 @@ type PostProcessor struct {
 // Validate checks the level.
 func (p *PostProcessor) Validate() error {
 	if p.CompressionLevel < -1 {
-		return kiln.Invalid("compression_level", "compression_level is from 1 to 9, or -1 for the default, not %d", p.CompressionLevel)
+		return kiln.Invalid(
+			"compression_level",
+			"compression_level is from 1 to 9, or -1 for the default, not %d",
+			p.CompressionLevel,
+		)
 	}
 	p.CompressionLevel = min(p.CompressionLevel, 9)
 	if p.CompressionLevel == 0 {
@@ -69,7 +73,11 @@ func (p *PostProcessor) form() (archive, algorithm string) {
 }
 
 // Process packs the files.
-func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
+func (p *PostProcessor) Process(
+	ctx context.Context,
+	b *kiln.Build,
+	in *kiln.Artifact,
+) (*kiln.Artifact, error) {
 	vars := map[string]any{"BuildName": b.Source, "BuilderType": b.Type}
 	for k, v := range in.Data {
 		if _, ok := vars[k]; !ok {
@@ -82,7 +90,11 @@ func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Art
 	}
 	form, algorithm := p.form()
 	if form == "" && len(in.Files) != 1 {
-		return nil, fmt.Errorf("Can only have 1 input file when not using tar/zip. Found %d files: %v", len(in.Files), in.Files)
+		return nil, fmt.Errorf(
+			"Can only have 1 input file when not using tar/zip. Found %d files: %v",
+			len(in.Files),
+			in.Files,
+		)
 	}
 	if form == "tar" {
 		if err := distinct(in.Files); err != nil {
@@ -107,14 +119,24 @@ func distinct(files []string) error {
 	seen := map[string]string{}
 	for _, f := range files {
 		if other, ok := seen[filepath.Base(f)]; ok {
-			return fmt.Errorf("%s and %s would have the same name in the archive: use zip, which keeps paths", other, f)
+			return fmt.Errorf(
+				"%s and %s would have the same name in the archive: use zip, which keeps paths",
+				other,
+				f,
+			)
 		}
 		seen[filepath.Base(f)] = f
 	}
 	return nil
 }
 
-func (p *PostProcessor) stream(ctx context.Context, b *kiln.Build, out io.Writer, form, algorithm string, files []string) error {
+func (p *PostProcessor) stream(
+	ctx context.Context,
+	b *kiln.Build,
+	out io.Writer,
+	form, algorithm string,
+	files []string,
+) error {
 	w, err := archive.Compressor(out, algorithm, p.CompressionLevel)
 	if err != nil {
 		return err

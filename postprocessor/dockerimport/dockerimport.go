@@ -43,7 +43,11 @@ func (p *PostProcessor) Validate() error {
 }
 
 // Process imports the first file.
-func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
+func (p *PostProcessor) Process(
+	ctx context.Context,
+	b *kiln.Build,
+	in *kiln.Artifact,
+) (*kiln.Artifact, error) {
 	if err := docker.Accept(in, "docker-import", docker.ExportID, artificeID); err != nil {
 		return nil, err
 	}

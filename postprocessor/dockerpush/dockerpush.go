@@ -30,7 +30,11 @@ func (p *PostProcessor) Validate() error { return p.Check() }
 func (p *PostProcessor) Traits() kiln.Traits { return kiln.Traits{Keep: kiln.Keep{Default: true}} }
 
 // Process pushes every name of the image, each once.
-func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
+func (p *PostProcessor) Process(
+	ctx context.Context,
+	b *kiln.Build,
+	in *kiln.Artifact,
+) (*kiln.Artifact, error) {
 	if err := docker.Accept(in, "docker-push", docker.ImportID, docker.TagID); err != nil {
 		return nil, err
 	}
@@ -44,7 +48,10 @@ func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Art
 		names = append([]string{in.ID}, names...)
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("the image %s has no name to push it under: put docker-tag before docker-push", in.ID)
+		return nil, fmt.Errorf(
+			"the image %s has no name to push it under: put docker-tag before docker-push",
+			in.ID,
+		)
 	}
 	for _, name := range names {
 		b.Say("Pushing: %s", name)

@@ -31,7 +31,11 @@ func (p *PostProcessor) Validate() error {
 func (p *PostProcessor) Traits() kiln.Traits { return kiln.Traits{Keep: kiln.Keep{Default: true}} }
 
 // Process saves the image beside its target and moves it there when complete.
-func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
+func (p *PostProcessor) Process(
+	ctx context.Context,
+	b *kiln.Build,
+	in *kiln.Artifact,
+) (*kiln.Artifact, error) {
 	if err := docker.Accept(in, "docker-save", docker.ImportID, docker.TagID); err != nil {
 		return nil, err
 	}

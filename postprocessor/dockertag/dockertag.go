@@ -39,7 +39,11 @@ func (p *PostProcessor) Traits() kiln.Traits {
 }
 
 // Process tags the image.
-func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
+func (p *PostProcessor) Process(
+	ctx context.Context,
+	b *kiln.Build,
+	in *kiln.Artifact,
+) (*kiln.Artifact, error) {
 	if err := docker.Accept(in, "docker-tag", docker.ImportID, docker.TagID); err != nil {
 		return nil, err
 	}

@@ -56,7 +56,11 @@ type artifactFile struct {
 }
 
 // Process adds the artifact. Builds that do so at one time wait for each other.
-func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
+func (p *PostProcessor) Process(
+	ctx context.Context,
+	b *kiln.Build,
+	in *kiln.Artifact,
+) (*kiln.Artifact, error) {
 	run, _ := b.Data()["PackerRunUUID"].(string)
 	if run == "" {
 		run = b.Run

@@ -28,6 +28,10 @@ func (p *PostProcessor) Traits() kiln.Traits {
 }
 
 // Process runs the scripts.
-func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
+func (p *PostProcessor) Process(
+	ctx context.Context,
+	b *kiln.Build,
+	in *kiln.Artifact,
+) (*kiln.Artifact, error) {
 	return in, p.Run(ctx, b, in.Data)
 }

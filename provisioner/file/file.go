@@ -45,7 +45,10 @@ func (p *Provisioner) Validate() error {
 	case p.Content != "" && p.Direction == "download":
 		errs = append(errs, kiln.Invalid("content", "content can only be uploaded"))
 	case p.Content != "" && strings.HasSuffix(p.Destination, "/"):
-		errs = append(errs, kiln.Invalid("destination", "content needs a file name: %q is a folder", p.Destination))
+		errs = append(
+			errs,
+			kiln.Invalid("destination", "content needs a file name: %q is a folder", p.Destination),
+		)
 	}
 	for _, s := range sources {
 		if p.Direction != "upload" || p.Generated {
@@ -80,7 +83,15 @@ func (p *Provisioner) Traits() kiln.Traits {
 func (p *Provisioner) Provision(ctx context.Context, b *kiln.Build, c kiln.Communicator) error {
 	if p.Content != "" {
 		b.Say("Uploading content => %s", p.Destination)
-		err := c.Upload(ctx, &kiln.Upload{Destination: p.Destination, Content: strings.NewReader(p.Content), Size: int64(len(p.Content)), Mode: 0o600})
+		err := c.Upload(
+			ctx,
+			&kiln.Upload{
+				Destination: p.Destination,
+				Content:     strings.NewReader(p.Content),
+				Size:        int64(len(p.Content)),
+				Mode:        0o600,
+			},
+		)
 		if err != nil {
 			return fmt.Errorf("upload content to %s: %w", p.Destination, err)
 		}
@@ -160,7 +171,13 @@ func (p *Provisioner) download(ctx context.Context, b *kiln.Build, c kiln.Commun
 }
 
 // fetch brings one file.
-func fetch(ctx context.Context, b *kiln.Build, c kiln.Communicator, down *kiln.Download, target string) error {
+func fetch(
+	ctx context.Context,
+	b *kiln.Build,
+	c kiln.Communicator,
+	down *kiln.Download,
+	target string,
+) error {
 	made, err := b.WriteFile(ctx, target, 0o666, func(w io.Writer) error {
 		down.Writer = w
 		return c.Download(ctx, down)

@@ -60,7 +60,10 @@ func (p *Provisioner) Validate() error {
 	case p.Script == "" && len(p.Scripts) == 0 && len(p.Inline) == 0:
 		errs = append(errs, kiln.Invalid("inline", "Either a script file or inline script must be specified."))
 	case len(p.Inline) > 0 && len(p.files()) > 0:
-		errs = append(errs, kiln.Invalid("inline", "Only a script file or an inline script can be specified, not both."))
+		errs = append(
+			errs,
+			kiln.Invalid("inline", "Only a script file or an inline script can be specified, not both."),
+		)
 	}
 	for _, path := range p.files() {
 		field := "scripts"
@@ -73,11 +76,21 @@ func (p *Provisioner) Validate() error {
 	}
 	for _, v := range p.EnvironmentVars {
 		if name, _, ok := strings.Cut(v, "="); !ok || name == "" {
-			errs = append(errs, kiln.Invalid("environment_vars", "Environment variable not in format 'key=value': %s", v))
+			errs = append(
+				errs,
+				kiln.Invalid("environment_vars", "Environment variable not in format 'key=value': %s", v),
+			)
 		}
 	}
 	if p.EnvVarFormat != "" && strings.Count(strings.ReplaceAll(p.EnvVarFormat, "%%", ""), "%") != 2 {
-		errs = append(errs, kiln.Invalid("env_var_format", "%q needs exactly two places, for name and value, such as \"%%s='%%s' \"", p.EnvVarFormat))
+		errs = append(
+			errs,
+			kiln.Invalid(
+				"env_var_format",
+				"%q needs exactly two places, for name and value, such as \"%%s='%%s' \"",
+				p.EnvVarFormat,
+			),
+		)
 	}
 	return errors.Join(errs...)
 }

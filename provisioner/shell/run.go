@@ -15,7 +15,16 @@ import (
 
 // Provision runs the scripts, one after another.
 func (p *Provisioner) Provision(ctx context.Context, b *kiln.Build, c kiln.Communicator) error {
-	r := runner{p, &guest.Script{Build: b, Machine: c, Path: p.remotePath(), RetryFor: p.StartRetryTimeout, Keep: p.SkipClean}}
+	r := runner{
+		p,
+		&guest.Script{
+			Build:    b,
+			Machine:  c,
+			Path:     p.remotePath(),
+			RetryFor: p.StartRetryTimeout,
+			Keep:     p.SkipClean,
+		},
+	}
 	if p.UseEnvVarFile {
 		r.VarPath = strings.TrimSuffix(p.RemoteFolder, "/") + "/varfile_" + kiln.RandomName(6) + ".sh"
 	}
@@ -75,7 +84,10 @@ func (r *runner) vars() string {
 func (r *runner) script(ctx context.Context, title string, text []byte) error {
 	r.Build.Say("Provisioning with %s", title)
 	vars := r.vars()
-	command, err := r.Build.Render(r.p.command(), map[string]any{"Path": r.Path, "Vars": vars, "EnvVarFile": r.VarPath})
+	command, err := r.Build.Render(
+		r.p.command(),
+		map[string]any{"Path": r.Path, "Vars": vars, "EnvVarFile": r.VarPath},
+	)
 	if err != nil {
 		return fmt.Errorf("execute_command: %w", err)
 	}
@@ -94,7 +106,10 @@ func (r *runner) outcome(ctx context.Context, err error) error {
 		return err
 	case errors.Is(err, kiln.ErrConnectionLost):
 		if !r.p.ExpectDisconnect {
-			return fmt.Errorf("Script disconnected unexpectedly. If the script is meant to end the connection, for example by restarting the machine, set expect_disconnect = true: %w", err)
+			return fmt.Errorf(
+				"Script disconnected unexpectedly. If the script is meant to end the connection, for example by restarting the machine, set expect_disconnect = true: %w",
+				err,
+			)
 		}
 		r.Build.Say("The connection ended, as expect_disconnect says.")
 		return r.RemoveAfterRestart(ctx)
@@ -104,7 +119,11 @@ func (r *runner) outcome(ctx context.Context, err error) error {
 		return err
 	}
 	if !slices.Contains(r.p.ValidExitCodes, code) && !(len(r.p.ValidExitCodes) == 0 && code == 0) {
-		return fmt.Errorf("Script exited with non-zero exit status: %d. Allowed exit codes are: %v", code, r.p.ValidExitCodes)
+		return fmt.Errorf(
+			"Script exited with non-zero exit status: %d. Allowed exit codes are: %v",
+			code,
+			r.p.ValidExitCodes,
+		)
 	}
 	return nil
 }

@@ -23,7 +23,9 @@ func JSONSchema(all []Component) (map[string]any, error) {
 		"only": names, "except": names, "override": object{"type": "object"}, "pause_before": text, "timeout": text,
 		"max_retries": object{"type": []string{"string", "number"}}, "cache": flag, "cache_max_age": text,
 	}
-	pp := object{"anyOf": []any{object{"type": "string", "enum": namesOf(all, PostProcessor)}, ref(PostProcessor)}}
+	pp := object{
+		"anyOf": []any{object{"type": "string", "enum": namesOf(all, PostProcessor)}, ref(PostProcessor)},
+	}
 	chain := object{"anyOf": []any{pp, object{"type": "array", "items": pp}}}
 	return object{
 		"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Packer template (legacy JSON)",

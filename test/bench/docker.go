@@ -20,11 +20,22 @@ func (b *bench) docker() error {
 	template := func(last string) error {
 		var steps []string
 		for i := range 4 {
-			steps = append(steps, fmt.Sprintf(`{"type":"shell","inline":["dd if=/dev/zero of=/f%d bs=1M count=4 2>/dev/null; sleep 0.3"]}`, i))
+			steps = append(
+				steps,
+				fmt.Sprintf(
+					`{"type":"shell","inline":["dd if=/dev/zero of=/f%d bs=1M count=4 2>/dev/null; sleep 0.3"]}`,
+					i,
+				),
+			)
 		}
 		steps = append(steps, fmt.Sprintf(`{"type":"shell","inline":["echo %s"]}`, last))
-		return b.write("docker.json",
-			`{"builders":[{"type":"docker","image":"kiln-bench:1","pull":false,"discard":true}],"provisioners":[`+strings.Join(steps, ",")+`]}`)
+		return b.write(
+			"docker.json",
+			`{"builders":[{"type":"docker","image":"kiln-bench:1","pull":false,"discard":true}],"provisioners":[`+strings.Join(
+				steps,
+				",",
+			)+`]}`,
+		)
 	}
 	if err := template("one"); err != nil {
 		return err

@@ -22,9 +22,12 @@ func (b *bench) layers() error {
 	for i := range 10 {
 		steps = append(steps, fmt.Sprintf(`{"type":"shell","inline":["echo %d >/f%d"]}`, i, i))
 	}
-	err = b.write("layers.json", `{"builders":[{"type":"docker","image":"kiln-bench:1","pull":false,"commit":true}],
+	err = b.write(
+		"layers.json",
+		`{"builders":[{"type":"docker","image":"kiln-bench:1","pull":false,"commit":true}],
 		"provisioners":[`+strings.Join(steps, ",")+`],
-		"post-processors":[{"type":"docker-tag","repository":"kiln-bench/layers"}]}`)
+		"post-processors":[{"type":"docker-tag","repository":"kiln-bench/layers"}]}`,
+	)
 	if err != nil {
 		return err
 	}
@@ -33,7 +36,11 @@ func (b *bench) layers() error {
 		_, err := b.once(*kiln, "cache", "prune", "-all")
 		return err
 	}
-	with, without, err := b.pair(prune, []string{*kiln, "build", "layers.json"}, []string{*kiln, "build", "-no-cache", "layers.json"})
+	with, without, err := b.pair(
+		prune,
+		[]string{*kiln, "build", "layers.json"},
+		[]string{*kiln, "build", "-no-cache", "layers.json"},
+	)
 	if err != nil {
 		return err
 	}
@@ -49,15 +56,23 @@ func (b *bench) layers() error {
 		return err
 	}
 	// As times, so that the row shows a ratio of sizes.
-	row("all its layers on disk, beside what it changed (MiB as s)", time.Duration(kept>>20)*time.Second, 100*time.Second, "<= 2")
+	row(
+		"all its layers on disk, beside what it changed (MiB as s)",
+		time.Duration(kept>>20)*time.Second,
+		100*time.Second,
+		"<= 2",
+	)
 	return prune()
 }
 
 // layerBytes is the size of all that the layers on the engine hold above their images,
 // each layer of the engine counted once.
 func layerBytes() (int64, error) {
-	out, err := exec.Command("sh", "-c",
-		`for i in $(docker images -q kiln-layer); do docker history --no-trunc --human=false --format '{{.ID}} {{.Size}} {{.Comment}}' $i; done | sort -u`).Output()
+	out, err := exec.Command(
+		"sh",
+		"-c",
+		`for i in $(docker images -q kiln-layer); do docker history --no-trunc --human=false --format '{{.ID}} {{.Size}} {{.Comment}}' $i; done | sort -u`,
+	).Output()
 	if err != nil {
 		return 0, err
 	}

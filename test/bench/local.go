@@ -110,7 +110,13 @@ func (b *bench) folder() error {
 		if err != nil {
 			return err
 		}
-		withMemory(fmt.Sprintf("validate %d builds; baseline: %d of them", aim.builds, aim.builds/10), x, y, aim.time, aim.rss)
+		withMemory(
+			fmt.Sprintf("validate %d builds; baseline: %d of them", aim.builds, aim.builds/10),
+			x,
+			y,
+			aim.time,
+			aim.rss,
+		)
 	}
 	return nil
 }
@@ -118,5 +124,12 @@ func (b *bench) folder() error {
 // withMemory prints the row of a command's time and that of its memory.
 func withMemory(name string, x, y sample, time, rss string) {
 	row(name, x.wall, y.wall, time)
-	fmt.Printf("%-58s %9dM %9dM %8.3f   %s\n", "  peak memory", x.rss>>20, y.rss>>20, float64(x.rss)/float64(y.rss), rss)
+	fmt.Printf(
+		"%-58s %9dM %9dM %8.3f   %s\n",
+		"  peak memory",
+		x.rss>>20,
+		y.rss>>20,
+		float64(x.rss)/float64(y.rss),
+		rss,
+	)
 }

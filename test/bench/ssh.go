@@ -79,7 +79,12 @@ func (s *server) wait() error {
 
 // template is one that both programs run.
 func (s *server) template(port int, provisioners string) string {
-	return fmt.Sprintf(`{"builders":[{"type":"null","ssh_host":"127.0.0.1","ssh_port":%d,"ssh_username":"root","ssh_private_key_file":%q}],"provisioners":[%s]}`, port, s.key, provisioners)
+	return fmt.Sprintf(
+		`{"builders":[{"type":"null","ssh_host":"127.0.0.1","ssh_port":%d,"ssh_username":"root","ssh_private_key_file":%q}],"provisioners":[%s]}`,
+		port,
+		s.key,
+		provisioners,
+	)
 }
 
 // sshCommand is the plain tool for the same connection.

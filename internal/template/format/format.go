@@ -90,7 +90,8 @@ func ours(path string) bool {
 
 // ignored names are those of editors and hidden files.
 func ignored(name string) bool {
-	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#")
+	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") ||
+		strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#")
 }
 
 func (o Options) file(path string) (int, error) {
@@ -140,7 +141,12 @@ func replace(path string, text []byte) error {
 
 // Diff is a unified diff of a file's old and new text.
 func Diff(path string, before, after []byte) []byte {
-	out := diff.Diff(filepath.ToSlash(filepath.Join("old", path)), before, filepath.ToSlash(filepath.Join("new", path)), after)
+	out := diff.Diff(
+		filepath.ToSlash(filepath.Join("old", path)),
+		before,
+		filepath.ToSlash(filepath.Join("new", path)),
+		after,
+	)
 	_, rest, _ := bytes.Cut(out, []byte("\n")) // a line that only names the two
 	return rest
 }

@@ -45,7 +45,9 @@ var buildSchema = &hcl.BodySchema{
 		{Type: "error-cleanup-provisioner", LabelNames: []string{"type"}}, {Type: "post-processor",
 			LabelNames: []string{"type"}},
 		{Type: "post-processors"}, {Type: "steps",
-			LabelNames: []string{"reference"}}, {Type: "hcp_packer_registry"}, {Type: "from", LabelNames: []string{"x"}}},
+			LabelNames: []string{
+				"reference",
+			}}, {Type: "hcp_packer_registry"}, {Type: "from", LabelNames: []string{"x"}}},
 }
 
 var buildNames = []string{"name", "description", "sources", "source", "provisioner",
@@ -82,7 +84,9 @@ func (sc *scope) readBuilds(blk *hcl.Block, prefix string) (all []*build, diags 
 func (sc *scope) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix string) (*build,
 	hcl.Diagnostics) {
 	b := &build{blk: blk, instance: i}
-	ctx := sc.context(i.with(map[string]cty.Value{"build": cty.ObjectVal(map[string]cty.Value{"name": cty.DynamicVal})}))
+	ctx := sc.context(
+		i.with(map[string]cty.Value{"build": cty.ObjectVal(map[string]cty.Value{"name": cty.DynamicVal})}),
+	)
 	content, diags := expand(body, ctx).Content(buildSchema)
 	for _, d := range diags {
 		if name := quotedName(d.Detail); name != "" && !strings.Contains(d.Detail, "Did you mean") {
@@ -118,8 +122,11 @@ func (sc *scope) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix str
 			diags = append(diags, b.addShared(sc, sub, ctx)...)
 		case "error-cleanup-provisioner":
 			if b.cleanup != nil {
-				diags = append(diags, template.ErrorAt(sub.DefRange,
-					"Only one error-cleanup-provisioner is allowed", "A build has at most one error-cleanup-provisioner."))
+				diags = append(diags, template.ErrorAt(
+					sub.DefRange,
+					"Only one error-cleanup-provisioner is allowed",
+					"A build has at most one error-cleanup-provisioner.",
+				))
 				continue
 			}
 			s, more := sc.readStep(sub, ctx, template.OnProvisioner)
@@ -147,7 +154,9 @@ func (sc *scope) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix str
 
 func (sc *scope) readChain(blk *hcl.Block, ctx *hcl.EvalContext) (chain []*template.Step,
 	diags hcl.Diagnostics) {
-	content, diags := blk.Body.Content(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "post-processor", LabelNames: []string{"type"}}}})
+	content, diags := blk.Body.Content(
+		&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "post-processor", LabelNames: []string{"type"}}}},
+	)
 	for _, sub := range content.Blocks {
 		s, more := sc.readStep(sub, ctx, template.OnPostProcessor)
 		diags = append(diags, more...)
@@ -175,7 +184,14 @@ func (sc *scope) readUses(b *build, content *hcl.BodyContent, ctx *hcl.EvalConte
 		if !more.HasErrors() {
 			list, err := convert.Convert(v, cty.List(cty.String))
 			if err != nil || !list.IsWhollyKnown() || list.IsNull() {
-				diags = append(diags, template.ErrorAt(attr.Expr.Range(), "Invalid source reference", `sources is a list of strings such as "source.docker.example".`))
+				diags = append(
+					diags,
+					template.ErrorAt(
+						attr.Expr.Range(),
+						"Invalid source reference",
+						`sources is a list of strings such as "source.docker.example".`,
+					),
+				)
 			} else {
 				exprs, _ := hcl.ExprList(attr.Expr)
 				for i, item := range list.AsValueSlice() {
@@ -197,7 +213,9 @@ func (sc *scope) readUses(b *build, content *hcl.BodyContent, ctx *hcl.EvalConte
 		}
 		uses, more := sc.use(blk.Labels[0], blk.LabelRanges[0])
 		diags = append(diags, more...)
-		inner, rest, more := blk.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "name"}}})
+		inner, rest, more := blk.Body.PartialContent(
+			&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "name"}}},
+		)
 		diags = append(diags, more...)
 		alias := ""
 		if attr := inner.Attributes["name"]; attr != nil {
@@ -223,8 +241,11 @@ func (sc *scope) readUses(b *build, content *hcl.BodyContent, ctx *hcl.EvalConte
 		b.show(blk.Labels[0], b.uses[len(b.uses)-len(uses):])
 	}
 	if len(b.uses) == 0 && !diags.HasErrors() {
-		diags = append(diags, template.ErrorAt(b.blk.DefRange, "missing source reference",
-			`a build block must reference at least one source to be built, such as sources = ["source.docker.example"].`))
+		diags = append(diags, template.ErrorAt(
+			b.blk.DefRange,
+			"missing source reference",
+			`a build block must reference at least one source to be built, such as sources = ["source.docker.example"].`,
+		))
 	}
 	return diags
 }
@@ -244,8 +265,12 @@ func (b *build) show(ref string, uses []use) {
 func (sc *scope) use(ref string, rng hcl.Range) ([]use, hcl.Diagnostics) {
 	m := sourceRef.FindStringSubmatch(ref)
 	if m == nil {
-		return nil, hcl.Diagnostics{template.ErrorfAt(rng, "Invalid source reference",
-			"A source type is made of three parts that are split by a dot `.`; each part must start with a letter and may contain only letters, digits, underscores, and dashes. A valid source reference looks like: `source.type.name`. Got %q.", ref)}
+		return nil, hcl.Diagnostics{template.ErrorfAt(
+			rng,
+			"Invalid source reference",
+			"A source type is made of three parts that are split by a dot `.`; each part must start with a letter and may contain only letters, digits, underscores, and dashes. A valid source reference looks like: `source.type.name`. Got %q.",
+			ref,
+		)}
 	}
 	owner, prefix := sc, ""
 	if m[1] != "" {

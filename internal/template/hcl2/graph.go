@@ -67,8 +67,12 @@ func (p *parsed) readLocal(blk *hcl.Block) {
 func (p *parsed) readData(blk *hcl.Block) {
 	key := [2]string{blk.Labels[0], blk.Labels[1]}
 	if old := p.data[key]; old != nil {
-		p.problems = append(p.problems, template.ErrorfAt(blk.DefRange, "Duplicate data block",
-			"This data block has the same type and name as a previous block declared at %s. Each data must have a unique name per type.", old.blk.DefRange))
+		p.problems = append(p.problems, template.ErrorfAt(
+			blk.DefRange,
+			"Duplicate data block",
+			"This data block has the same type and name as a previous block declared at %s. Each data must have a unique name per type.",
+			old.blk.DefRange,
+		))
 		return
 	}
 	p.data[key] = &dataBlock{typ: key[0], name: key[1], blk: blk}

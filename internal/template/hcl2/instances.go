@@ -70,7 +70,11 @@ func eachInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) (all []instance, d
 	v, _ = v.UnmarkDeep()
 	if !v.IsKnown() {
 		return []instance{{key: "unknown",
-				vars: map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"key": cty.UnknownVal(cty.String), "value": cty.DynamicVal})}}},
+				vars: map[string]cty.Value{
+					"each": cty.ObjectVal(
+						map[string]cty.Value{"key": cty.UnknownVal(cty.String), "value": cty.DynamicVal},
+					),
+				}}},
 			hcl.Diagnostics{unknownInstances(attr)}
 	}
 	ty := v.Type()
@@ -241,8 +245,12 @@ func checkInstances(attr *hcl.Attribute, all []instance) (diags hcl.Diagnostics)
 	seen := map[string]bool{}
 	for _, i := range all {
 		if i.key == "" || seen[i.key] {
-			diags = append(diags, template.ErrorfAt(attr.Expr.Range(), "Duplicate instance",
-				"Two instances would have the name %q: names keep letters, digits, dots, dashes and underscores.", i.key))
+			diags = append(diags, template.ErrorfAt(
+				attr.Expr.Range(),
+				"Duplicate instance",
+				"Two instances would have the name %q: names keep letters, digits, dots, dashes and underscores.",
+				i.key,
+			))
 		}
 		seen[i.key] = true
 	}
@@ -287,8 +295,14 @@ func (sc *scope) expandSources() (diags hcl.Diagnostics) {
 			}
 			own := [2]string{s.typ, s.name}
 			if sc.sources[own] != nil {
-				diags = append(diags, template.ErrorfAt(blk.DefRange, "Duplicate source block",
-					"The instance %s.%s has the name of a source block at %s.", s.typ, s.name, sc.sources[own].DefRange))
+				diags = append(diags, template.ErrorfAt(
+					blk.DefRange,
+					"Duplicate source block",
+					"The instance %s.%s has the name of a source block at %s.",
+					s.typ,
+					s.name,
+					sc.sources[own].DefRange,
+				))
 				continue
 			}
 			sc.expanded[own] = append(sc.expanded[own], s)

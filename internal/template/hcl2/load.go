@@ -187,8 +187,12 @@ func quotedName(s string) string {
 func (p *parsed) readBlock(blk *hcl.Block) {
 	for i, label := range blk.Labels {
 		if !hclsyntax.ValidIdentifier(label) {
-			p.problems = append(p.problems, template.ErrorfAt(blk.LabelRanges[i], "Invalid "+blk.Type+" name",
-				"%q is no valid name: a name begins with a letter or underscore and has letters, digits, underscores and dashes.", label))
+			p.problems = append(p.problems, template.ErrorfAt(
+				blk.LabelRanges[i],
+				"Invalid "+blk.Type+" name",
+				"%q is no valid name: a name begins with a letter or underscore and has letters, digits, underscores and dashes.",
+				label,
+			))
 			return
 		}
 	}
@@ -210,8 +214,12 @@ func (p *parsed) readBlock(blk *hcl.Block) {
 	case "source":
 		key := [2]string{blk.Labels[0], blk.Labels[1]}
 		if old := p.sources[key]; old != nil {
-			p.late = append(p.late, template.ErrorfAt(blk.DefRange, "Duplicate source block",
-				"This source block has the same type and name as a previous block declared at %s. Each source must have a unique name per builder type.", old.DefRange))
+			p.late = append(p.late, template.ErrorfAt(
+				blk.DefRange,
+				"Duplicate source block",
+				"This source block has the same type and name as a previous block declared at %s. Each source must have a unique name per builder type.",
+				old.DefRange,
+			))
 			return
 		}
 		p.sources[key] = blk
@@ -256,9 +264,13 @@ func (p *parsed) readPacker(blk *hcl.Block, have, what string) {
 			p.problems = append(p.problems, template.ErrorfAt(attr.Expr.Range(), "Invalid version constraint",
 				"This string does not use correct version constraint syntax: %v.", err))
 		case !ok:
-			p.problems = append(p.problems, template.ErrorfAt(attr.Expr.Range(),
+			p.problems = append(p.problems, template.ErrorfAt(
+				attr.Expr.Range(),
 				"Unsupported "+what+" version",
-				"This configuration does not support %s version %s. To proceed, either choose another supported version or update this version constraint.", what, have))
+				"This configuration does not support %s version %s. To proceed, either choose another supported version or update this version constraint.",
+				what,
+				have,
+			))
 		}
 	}
 	for _, b := range content.Blocks {
@@ -288,8 +300,14 @@ func (p *parsed) readPlugins(blk *hcl.Block) {
 			continue
 		}
 		if !v.Type().IsObjectType() {
-			p.problems = append(p.problems, template.ErrorfAt(attr.Expr.Range(), "Invalid plugin requirement",
-				"'%s' plugin requirement calls are possible only using an object: %s = { version = \">= 1.0.0\", source = \"github.com/hashicorp/%s\" }.", name, name, name))
+			p.problems = append(p.problems, template.ErrorfAt(
+				attr.Expr.Range(),
+				"Invalid plugin requirement",
+				"'%s' plugin requirement calls are possible only using an object: %s = { version = \">= 1.0.0\", source = \"github.com/hashicorp/%s\" }.",
+				name,
+				name,
+				name,
+			))
 			continue
 		}
 		for key := range v.Type().AttributeTypes() {

@@ -37,7 +37,14 @@ func (p *parsed) readModule(blk *hcl.Block) {
 	p.problems = append(p.problems, diags...)
 	attr := attrs["source"]
 	if attr == nil {
-		p.problems = append(p.problems, template.ErrorAt(blk.DefRange, "Missing source of module", `A module needs a source: the folder of its .pkr.hcl files, such as source = "./modules/base".`))
+		p.problems = append(
+			p.problems,
+			template.ErrorAt(
+				blk.DefRange,
+				"Missing source of module",
+				`A module needs a source: the folder of its .pkr.hcl files, such as source = "./modules/base".`,
+			),
+		)
 		return
 	}
 	delete(attrs, "source")

@@ -54,7 +54,9 @@ func (sc *scope) checkRegistry(blk *hcl.Block, ctx *hcl.EvalContext, inside bool
 	if content.Attributes["labels"] != nil {
 		warn("Deprecated option labels", "It is called bucket_labels now.")
 	}
-	warn("Builds are not sent to HCP Packer",
-		"This version of Kiln has no connection to HCP Packer. The images are made, and nothing is registered there.")
+	warn(
+		"Builds are not sent to HCP Packer",
+		"This version of Kiln has no connection to HCP Packer. The images are made, and nothing is registered there.",
+	)
 	return diags
 }

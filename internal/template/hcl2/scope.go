@@ -225,7 +225,10 @@ func (sc *scope) resolve(typ string) string {
 func (sc *scope) unknownType(typ string, known []string) string {
 	for _, p := range sc.plugins {
 		if typ == p.Accessor || strings.HasPrefix(typ, p.Accessor+"-") {
-			return fmt.Sprintf("Kiln. It belongs to the plugin %s, which is required here; this version of Kiln cannot run plugins.", p.Source)
+			return fmt.Sprintf(
+				"Kiln. It belongs to the plugin %s, which is required here; this version of Kiln cannot run plugins.",
+				p.Source,
+			)
 		}
 	}
 	return template.UnknownHint(typ, known)
@@ -234,7 +237,8 @@ func (sc *scope) unknownType(typ string, known []string) string {
 // hints adds what to do to messages that hcl gives.
 func (sc *scope) hints(diags hcl.Diagnostics) hcl.Diagnostics {
 	for _, d := range diags {
-		if d.Summary == "Call to unknown function" && !strings.Contains(d.Detail, "Did you mean") && strings.HasSuffix(d.Detail, `named "env".`) {
+		if d.Summary == "Call to unknown function" && !strings.Contains(d.Detail, "Did you mean") &&
+			strings.HasSuffix(d.Detail, `named "env".`) {
 			d.Detail += " The function env can only be used in the default of a variable."
 		}
 		if d.Summary == "Unsupported attribute" && d.Expression != nil &&

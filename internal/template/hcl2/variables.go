@@ -67,10 +67,12 @@ func (p *parsed) declare(v *variable) bool {
 
 // defaultContext is what a variable's default may use: the function env.
 func (p *parsed) defaultContext(v *variable) *hcl.EvalContext {
-	return &hcl.EvalContext{Functions: map[string]ctyfunction.Function{"env": function.Env(func(name string) string {
-		v.env = append(v.env, name)
-		return p.World.Env(name, p.Environ)
-	})}}
+	return &hcl.EvalContext{
+		Functions: map[string]ctyfunction.Function{"env": function.Env(func(name string) string {
+			v.env = append(v.env, name)
+			return p.World.Env(name, p.Environ)
+		})},
+	}
 }
 
 func (p *parsed) readVariables(blk *hcl.Block) {
@@ -199,8 +201,11 @@ func (p *parsed) readRule(v *variable, blk *hcl.Block) {
 	first := []rune(text + " ")[0]
 	if text == "" || unicode.IsLetter(first) && !unicode.IsUpper(first) ||
 		!strings.ContainsAny(text[len(text)-1:], ".?!") {
-		p.problems = append(p.problems, template.ErrorAt(msg.Expr.Range(), "Invalid validation error message",
-			"The message must be at least one full English sentence starting with an uppercase letter and ending with a period or question mark."))
+		p.problems = append(p.problems, template.ErrorAt(
+			msg.Expr.Range(),
+			"Invalid validation error message",
+			"The message must be at least one full English sentence starting with an uppercase letter and ending with a period or question mark.",
+		))
 		return
 	}
 	v.rules = append(v.rules, variableRule{cond.Expr, text, blk.DefRange})
@@ -302,8 +307,12 @@ func (sc *scope) readValues(folder bool) {
 		if v == nil {
 			sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError,
 				Summary: "Undefined -var variable",
-				Detail: fmt.Sprintf("A %q variable was passed in the command line but was not found in known variables. To declare variable %q, place a block in one of your .pkr files, such as variables.pkr.hcl.%s",
-					name, name, sc.nearVariable(name))})
+				Detail: fmt.Sprintf(
+					"A %q variable was passed in the command line but was not found in known variables. To declare variable %q, place a block in one of your .pkr files, such as variables.pkr.hcl.%s",
+					name,
+					name,
+					sc.nearVariable(name),
+				)})
 			continue
 		}
 		sc.fromText(v, text, "cmd", "Invalid argument value for -var variable", "-var "+name)
@@ -351,10 +360,12 @@ func (sc *scope) readVarBody(body hcl.Body) {
 	content, rest, _ := body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "variable",
 		LabelNames: []string{"name"}}}})
 	if len(content.Blocks) > 0 {
-		sc.problems = append(sc.problems, template.ErrorfAt(content.Blocks[0].DefRange,
+		sc.problems = append(sc.problems, template.ErrorfAt(
+			content.Blocks[0].DefRange,
 			"Variable declaration in a .pkrvar file",
 			"A .pkrvar file is used to assign values to variables that have already been declared in .pkr files, not to declare new variables. To declare variable %q, place this block in one of your .pkr files.",
-			content.Blocks[0].Labels[0]))
+			content.Blocks[0].Labels[0],
+		))
 		return
 	}
 	attrs, diags := rest.JustAttributes()
@@ -365,7 +376,11 @@ func (sc *scope) readVarBody(body hcl.Body) {
 			if sc.WarnUndeclared {
 				sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagWarning,
 					Summary: "Undefined variable", Subject: attr.Range.Ptr(),
-					Detail: fmt.Sprintf("The variable %q was set but was not declared as an input variable.%s", attr.Name, sc.nearVariable(attr.Name))})
+					Detail: fmt.Sprintf(
+						"The variable %q was set but was not declared as an input variable.%s",
+						attr.Name,
+						sc.nearVariable(attr.Name),
+					)})
 			}
 			continue
 		}
@@ -382,8 +397,13 @@ func (sc *scope) checkVariables() (diags hcl.Diagnostics) {
 	for _, name := range sc.order {
 		v, g := sc.variables[name], sc.vars[name]
 		if g.value == cty.NilVal {
-			diags = append(diags, template.ErrorfAt(v.rng, fmt.Sprintf("Unset variable %q", name),
-				"A used variable must be set or have a default value; see https://packer.io/docs/templates/hcl_templates/syntax for details. Give it one with -var '%s=...', a -var-file or PKR_VAR_%s.", name, name))
+			diags = append(diags, template.ErrorfAt(
+				v.rng,
+				fmt.Sprintf("Unset variable %q", name),
+				"A used variable must be set or have a default value; see https://packer.io/docs/templates/hcl_templates/syntax for details. Give it one with -var '%s=...', a -var-file or PKR_VAR_%s.",
+				name,
+				name,
+			))
 			continue
 		}
 		if v.sensitive {
@@ -419,8 +439,14 @@ func (v *variable) check(g given, rule variableRule, ctx *hcl.EvalContext) hcl.D
 	if g.at.Filename != "" {
 		at = g.at
 	}
-	return hcl.Diagnostics{template.ErrorfAt(at, fmt.Sprintf("Invalid value for %s variable", g.from),
-		"%s\n\nThis was checked by the validation rule at %s:%d.", rule.message, rule.rng.Filename, rule.rng.Start.Line)}
+	return hcl.Diagnostics{template.ErrorfAt(
+		at,
+		fmt.Sprintf("Invalid value for %s variable", g.from),
+		"%s\n\nThis was checked by the validation rule at %s:%d.",
+		rule.message,
+		rule.rng.Filename,
+		rule.rng.Start.Line,
+	)}
 }
 
 // hideAll hides every string inside a value.

@@ -48,15 +48,30 @@ type builder struct {
 }
 
 // rootKeys are the keys a template may have, see docs/compat/templates.md 2.2.
-var rootKeys = []string{"description", "min_packer_version", "variables", "sensitive-variables", "builders", "provisioners",
-	"error-cleanup-provisioner", "post-processors", "push", "comments"}
+var rootKeys = []string{
+	"description",
+	"min_packer_version",
+	"variables",
+	"sensitive-variables",
+	"builders",
+	"provisioners",
+	"error-cleanup-provisioner",
+	"post-processors",
+	"push",
+	"comments",
+}
 
 func (j *parsed) errorf(rng hcl.Range, format string, args ...any) {
 	j.problems = append(j.problems, template.ErrorAt(rng, "", fmt.Sprintf(format, args...)))
 }
 
 // Load reads a legacy template: docs/compat/templates.md 2.
-func Load(ctx context.Context, o template.Options, path string, text []byte) (*template.Template, template.Diagnostics) {
+func Load(
+	ctx context.Context,
+	o template.Options,
+	path string,
+	text []byte,
+) (*template.Template, template.Diagnostics) {
 	j := &parsed{Options: o, texts: template.NewTexts(), path: template.Display(path)}
 	dir := "."
 	if path != "" && o.Path != "-" {
@@ -73,7 +88,11 @@ func Load(ctx context.Context, o template.Options, path string, text []byte) (*t
 	}
 	j.problems = append(j.problems, diags...)
 	if root.kind != '{' {
-		j.errorf(root.rng, "json: cannot unmarshal %s into the template: it is one object with the key builders", root.kindName())
+		j.errorf(
+			root.rng,
+			"json: cannot unmarshal %s into the template: it is one object with the key builders",
+			root.kindName(),
+		)
 	} else {
 		j.root(root)
 	}

@@ -95,7 +95,12 @@ func (j *scope) readVarFile(path string) {
 			j.supplied[f.name] = ""
 		default:
 			kind := map[byte]string{'n': "number", 'b': "bool", '[': "array", '{': "object"}[f.val.kind]
-			j.errorf(f.val.rng, "json: cannot unmarshal %s into Go value of type string: variable %q of a JSON template is a string", kind, f.name)
+			j.errorf(
+				f.val.rng,
+				"json: cannot unmarshal %s into Go value of type string: variable %q of a JSON template is a string",
+				kind,
+				f.name,
+			)
 		}
 	}
 }
@@ -104,8 +109,13 @@ func (j *scope) readVarFile(path string) {
 func (j *scope) required() (diags hcl.Diagnostics) {
 	for _, v := range j.variables {
 		if _, ok := j.supplied[v.name]; v.required && !ok {
-			diags = append(diags, template.ErrorfAt(v.rng, "",
-				"required variable not set: %s. Give it a value with -var '%s=...' or in a -var-file.", v.name, v.name))
+			diags = append(diags, template.ErrorfAt(
+				v.rng,
+				"",
+				"required variable not set: %s. Give it a value with -var '%s=...' or in a -var-file.",
+				v.name,
+				v.name,
+			))
 		}
 	}
 	return diags

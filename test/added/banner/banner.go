@@ -33,7 +33,12 @@ func (p *Provisioner) Traits() kiln.Traits { return kiln.Traits{NoScript: true} 
 func (p *Provisioner) Provision(ctx context.Context, b *kiln.Build, c kiln.Communicator) error {
 	b.Say("Writing the banner %s", p.Path)
 	text := p.Text + "\n"
-	up := &kiln.Upload{Destination: p.Path, Content: strings.NewReader(text), Size: int64(len(text)), Mode: 0o644}
+	up := &kiln.Upload{
+		Destination: p.Path,
+		Content:     strings.NewReader(text),
+		Size:        int64(len(text)),
+		Mode:        0o644,
+	}
 	if err := c.Upload(ctx, up); err != nil {
 		return fmt.Errorf("upload banner: %w", err)
 	}
