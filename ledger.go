@@ -149,7 +149,10 @@ func (b *Build) Owns(r Resource) bool { return b.state.ledger.find(r) != nil }
 // Release gives r to an artifact: closing the build does not destroy it. What is not
 // owned is left alone.
 func (b *Build) Release(r Resource) error {
-	if e := b.state.ledger.find(r); e != nil {
+	l := &b.state.ledger
+	if e := l.find(r); e != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		e.released = true
 	}
 	return nil
