@@ -125,7 +125,7 @@ build { sources = ["safe.x"] }
 	if out, err = kilnAs("cleanup", "-var", "token=another-word"); err == nil || things() != 1 || !strings.Contains(out, "wrong token") {
 		t.Errorf("with a wrong token: %v, %d things are left: %s", err, things(), out)
 	}
-	if out, err = kilnAs("cleanup", "-var", "token="+secret); err != nil || things() != 0 {
+	if out, err = kilnAs("cleanup", "last", "-var", "token="+secret); err != nil || things() != 0 {
 		t.Errorf("with the token: %v, %d things are left: %s", err, things(), out)
 	}
 	if out, err = kilnAs("cleanup"); err != nil || !strings.Contains(out, "Nothing to clean up.") {
