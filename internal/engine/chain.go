@@ -283,11 +283,11 @@ const (
 )
 
 // worthKeeping reports whether the state after step i is kept: always after the last
-// step that can have a layer, and where the template asks for it; else as long as that
-// costs little beside the build itself.
+// step that can have a layer and before it, as that one is edited most, and where the
+// template asks for it; else as long as that costs little beside the build itself.
 func (w *work) worthKeeping(i int) bool {
 	c := w.chain
-	if w.Layers.All || w.job.Template.Provisioners[i].AlwaysCache || i+2 == len(c.keys) {
+	if w.Layers.All || w.job.Template.Provisioners[i].AlwaysCache || i+3 >= len(c.keys) {
 		return true
 	}
 	return c.spent+c.lastKeep <= keepCredit+(time.Since(c.begin)-c.spent)/keepShare

@@ -51,7 +51,7 @@ func (b *bench) layers() error {
 	if _, err := b.once(*kiln, "build", "layers.json"); err != nil {
 		return err
 	}
-	kept, err := layerBytes()
+	kept, err := b.layerBytes()
 	if err != nil {
 		return err
 	}
@@ -65,14 +65,19 @@ func (b *bench) layers() error {
 	return prune()
 }
 
-// layerBytes is the size of all that the layers on the engine hold above their images,
+// layerBytes is the size of all that this benchmark's layers on the engine hold above their images,
 // each layer of the engine counted once.
-func layerBytes() (int64, error) {
-	out, err := exec.Command(
-		"sh",
-		"-c",
-		`for i in $(docker images -q kiln-layer); do docker history --no-trunc --human=false --format '{{.ID}} {{.Size}} {{.Comment}}' $i; done | sort -u`,
-	).Output()
+func (b *bench) layerBytes() (int64, error) {
+	ls := exec.Command(*kiln, "cache", "ls")
+	ls.Env = b.env
+	listed, err := ls.Output()
+	if err != nil {
+		return 0, err
+	}
+	home, _, _ := strings.Cut(string(listed), "-") // how the keys of this home begin
+	const script = `docker images --format "{{.ID}} {{.Tag}}" kiln-layer | grep " $1-" | cut -d" " -f1 |
+		xargs -r -n1 docker history --no-trunc --human=false --format '{{.ID}} {{.Size}} {{.Comment}}' | sort -u`
+	out, err := exec.Command("sh", "-c", script, "sh", home).Output()
 	if err != nil {
 		return 0, err
 	}
