@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -69,7 +70,7 @@ func (b *Build) WriteFile(
 		target = led
 	}
 	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
-		return Resource{Kind: KindFile, ID: target, Mark: foreign}, writeInto(target, info, write)
+		return Resource{Kind: KindFile, ID: target, Mark: foreign}, writeInto(ctx, target, info, write)
 	}
 	part := Resource{Kind: KindFile, ID: target + ".kiln-" + RandomName(8)}
 	if err := b.Own(part, RemoveFile(part)); err != nil {
@@ -117,16 +118,28 @@ func (b *Build) writePart(
 const foreign = "not made by a build"
 
 // writeInto writes to what is no file, such as a device or a pipe: it stays what it is.
-func writeInto(path string, info fs.FileInfo, write func(w io.Writer) error) error {
+func writeInto(ctx context.Context, path string, info fs.FileInfo, write func(w io.Writer) error) error {
 	if info.IsDir() {
 		return fmt.Errorf("%s is a folder", path)
 	}
-	out, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
+	pipe := info.Mode()&fs.ModeNamedPipe != 0
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		// Opening a pipe would wait for its reader, and hear no signal meanwhile.
+		out, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err == nil {
+			return errors.Join(write(out), out.Close())
+		}
+		if !pipe || !errors.Is(err, syscall.ENXIO) {
+			return err
+		}
+		if ctxErr := Sleep(ctx, pause); ctxErr != nil {
+			return fmt.Errorf("nobody reads from %s: %w", path, ctxErr)
+		}
 	}
-	return errors.Join(write(out), out.Close())
 }
+
+// readerTime is how long a file of Kiln's own waits for the reader of a pipe.
+const readerTime = 5 * time.Second
 
 // WriteFile writes a file of Kiln's own whole or not at all, whatever happens
 // meanwhile: readers see the old content or the new, never a part.
@@ -135,7 +148,9 @@ func WriteFile(path string, text []byte, mode fs.FileMode) error {
 		path = led
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return writeInto(path, info, func(w io.Writer) error {
+		ctx, cancel := context.WithTimeout(context.Background(), readerTime)
+		defer cancel()
+		return writeInto(ctx, path, info, func(w io.Writer) error {
 			_, err := w.Write(text)
 			return err
 		})

@@ -162,7 +162,9 @@ func (m *machine) writeDifference(
 		if ofEngine[name] {
 			return nil
 		}
-		if looks := fingerprint(h); strings.HasPrefix(before[name], looks) {
+		// Of a link, what it leads to decides: an entry for it has no content of its own.
+		led := h.Typeflag == tar.TypeLink && written[path.Clean(h.Linkname)]
+		if looks := fingerprint(h); !led && strings.HasPrefix(before[name], looks) {
 			// It looks the same: the content decides, which is read only once.
 			sum, err := spooled(spool, content)
 			if err != nil || before[name] == looks+sum {

@@ -230,7 +230,8 @@ func (m *machine) publish(ctx context.Context, key kiln.LayerKey, id string) err
 	if err != nil && !docker.Absent(err) {
 		return fmt.Errorf("look for layers: %w", err)
 	}
-	had := err == nil && old.ID != id
+	// One that somebody has given another name is theirs, too.
+	had := err == nil && old.ID != id && len(old.RepoTags) <= 1
 	if _, err := m.engine.ImageTag(ctx, client.ImageTagOptions{Source: id, Target: layerName(key)}); err != nil {
 		return fmt.Errorf("name layer: %w", err)
 	}
@@ -268,7 +269,8 @@ func (m *machine) swap(ctx context.Context, id string) error {
 	if err != nil {
 		// The old container is as it was: the build goes on in it.
 		failed := m.container
-		*c, m.name, m.id, m.container = before, name, id, made
+		*c, m.name, m.id = before, name, id
+		m.setContainer(made)
 		m.setRunning(true)
 		m.b.Set("ID", id)
 		if failed.Same(made) {

@@ -135,12 +135,12 @@ func (m *machine) create(ctx context.Context) error {
 	m.name = "kiln-" + m.b.Run + "-" + kiln.RandomName(8)
 	r := m.resource("container", m.name)
 	id := ""
-	m.container = r
+	m.setContainer(r)
 	if err := m.b.Own(r, func(ctx context.Context) error {
 		if id == "" {
 			return m.cfg.Reap(ctx, r) // creation may still be in flight
 		}
-		if r.Same(m.container) {
+		if m.isContainer(r) {
 			m.b.Say("Killing the container: %s", m.short())
 		}
 		return removeContainer(ctx, m.engine, r.ID)
@@ -223,6 +223,20 @@ func (m *machine) args(image string) (*runArgs, error) {
 		r.host.NetworkMode = container.NetworkMode(r.network)
 	}
 	return r, nil
+}
+
+// setContainer says which container is worked on now: one that another has replaced is
+// removed beside the next steps.
+func (m *machine) setContainer(r kiln.Resource) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.container = r
+}
+
+func (m *machine) isContainer(r kiln.Resource) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.container.Same(r)
 }
 
 func (m *machine) setRunning(is bool) {
