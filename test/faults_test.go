@@ -177,7 +177,13 @@ func TestSecondSignal(t *testing.T) {
  "provisioners":[{"type":"shell-local","inline":["trap '' TERM; echo begun; while :; do sleep 1; done"]}]}`)
 	out, code := runUntil(t, dir, nil, "docker: begun", func(cmd *exec.Cmd) {
 		cmd.Process.Signal(syscall.SIGINT)
-		time.Sleep(300 * time.Millisecond)
+		for range 500 {
+			said, _ := os.ReadFile(filepath.Join(dir, "out.txt"))
+			if strings.Contains(string(said), "Cancelling build after receiving interrupt") {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
 		cmd.Process.Signal(syscall.SIGINT)
 	}, "build", "t.json")
 	contains(t, out, "Cancelling build after receiving interrupt", "Second signal", "kiln cleanup")

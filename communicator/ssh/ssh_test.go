@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -148,8 +149,12 @@ func TestReconnect(t *testing.T) {
 	s := kilntest.StartSSHD(t)
 	way := connect(t, config(s))
 	lost := make(chan error, 1)
-	go func() { lost <- way.Run(t.Context(), &kiln.Cmd{Command: "sleep 20"}) }()
-	time.Sleep(300 * time.Millisecond)
+	said, out := io.Pipe()
+	go func() { lost <- way.Run(t.Context(), &kiln.Cmd{Command: "echo begun; sleep 60", Stdout: out}) }()
+	if _, err := said.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	go io.Copy(io.Discard, said)
 	s.Stop()
 	if err := <-lost; !errors.Is(err, kiln.ErrConnectionLost) {
 		t.Errorf("a command whose connection was lost: %v", err)

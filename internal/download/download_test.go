@@ -417,7 +417,7 @@ func TestCancelled(t *testing.T) {
 	}()
 	<-reached
 	// Somebody who waits for it can be cancelled too.
-	waiting, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	waiting, stop := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer stop()
 	if _, err := store.Fetch(waiting, b, remote); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the one that waits: %v", err)
