@@ -25,8 +25,12 @@ type Checkpointer interface {
 	// Resumed is the number of leading provisioners whose effect the machine
 	// already holds, found among the keys of [Build.Layers] at Start.
 	Resumed() int
-	// Checkpoint keeps the present state under a key of [Build.Layers].
-	Checkpoint(ctx context.Context, key LayerKey) error
+	// Checkpoint keeps the present state under a key of [Build.Layers]. Last: no
+	// provisioner comes after it.
+	Checkpoint(ctx context.Context, key LayerKey, last bool) error
+	// Overhead is about how long a Checkpoint takes, beyond what it saves Capture. By
+	// it the states are chosen that are worth keeping.
+	Overhead() time.Duration
 }
 
 // A Communicator runs commands and moves files on a machine. Its methods may be

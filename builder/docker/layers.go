@@ -168,8 +168,16 @@ func (c *Builder) FindLayer(ctx context.Context, b *kiln.Build) (int, error) {
 // Resumed is the number of steps that the layer stands for.
 func (m *machine) Resumed() int { return m.chain.resumed }
 
+// Overhead is that of the looks at the container, of a commit and mostly of a container
+// that takes another one's place, which the first one told. What a layer holds is not
+// written again when the container is committed.
+func (m *machine) Overhead() time.Duration { return usualOverhead/4 + max(m.made, usualOverhead*3/4) }
+
+// usualOverhead is that of an engine with nothing else to do.
+const usualOverhead = 400 * time.Millisecond
+
 // Checkpoint keeps the container's state as a layer.
-func (m *machine) Checkpoint(ctx context.Context, key kiln.LayerKey) error {
+func (m *machine) Checkpoint(ctx context.Context, key kiln.LayerKey, last bool) error {
 	if err := m.holdable(ctx); err != nil {
 		return err
 	}
@@ -184,7 +192,7 @@ func (m *machine) Checkpoint(ctx context.Context, key kiln.LayerKey) error {
 		return err
 	}
 	// The part's name holds the layer until a container may stand on it, whoever prunes.
-	err = m.swap(ctx, id)
+	err = m.swap(ctx, id, last)
 	return errors.Join(err, m.b.Destroy(context.WithoutCancel(ctx), part))
 }
 
@@ -248,8 +256,9 @@ func (m *machine) publish(ctx context.Context, key kiln.LayerKey, id string) err
 
 // swap goes on in a new container made of the layer, where the next layers would hold
 // again much of what this one holds. It is as if the build had been started from the
-// layer, which a later one may be. Its name, id and address are new.
-func (m *machine) swap(ctx context.Context, id string) error {
+// layer, which a later one may be. Its name, id and address are new. After the last step
+// it is not started unless something has to run in it all the same.
+func (m *machine) swap(ctx context.Context, id string, last bool) error {
 	info, err := m.engine.ImageInspect(ctx, id)
 	if err != nil {
 		return fmt.Errorf("look at layer: %w", err)
@@ -263,7 +272,7 @@ func (m *machine) swap(ctx context.Context, id string) error {
 	before, name, id, made := *c, m.name, m.id, m.container
 	c.from, c.size, c.depth, c.kept = info.ID, info.Size, len(info.RootFS.Layers), 0
 	m.setRunning(false)
-	if err = m.create(ctx); err == nil {
+	if err = m.create(ctx); err == nil && !last {
 		err = m.ready(ctx)
 	}
 	if err != nil {
@@ -385,11 +394,18 @@ func (m *machine) remember(ctx context.Context) error {
 	if !m.chain.wanted || m.chain.outside != "" {
 		return nil
 	}
+	looked := make(chan error, 1)
+	go func() { // beside the list of processes, which takes as long and may name it
+		var err error
+		m.chain.baseline, err = m.state(ctx)
+		looked <- err
+	}()
 	res, err := m.engine.ContainerTop(
 		ctx,
 		m.name,
 		client.ContainerTopOptions{Arguments: []string{"-eo", "pid,stat,args"}},
 	)
+	unseen := <-looked
 	if err != nil {
 		return fmt.Errorf("list the container's processes: %w", err)
 	}
@@ -399,10 +415,10 @@ func (m *machine) remember(ctx context.Context) error {
 			m.first[p[0]] = true
 		}
 	}
-	if m.chain.baseline, err = m.state(ctx); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if unseen != nil {
 		m.chain.outside = "the container has no shell to look at its mounts with"
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/image"
@@ -34,6 +35,7 @@ type machine struct {
 	name, id  string
 	hostname  string
 	ip        string
+	made      time.Duration     // how long making and starting the container took
 	first     map[string]bool   // processes that the fresh container has
 	docker    *way.Communicator // the way in, where it is the engine's
 

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -60,7 +61,16 @@ func (c *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 	if err := m.findLayer(ctx); err != nil {
 		return nil, err
 	}
-	return m, m.create(ctx)
+	begin := time.Now()
+	if err := m.create(ctx); err != nil {
+		return m, err
+	}
+	if m.chain.resumed > 0 && m.chain.resumed == m.chain.steps && c.Communicator == "docker" {
+		return m, nil // nothing may have to run in it
+	}
+	err = m.ready(ctx)
+	m.made = time.Since(begin)
+	return m, err
 }
 
 // share makes the folder that host and container share.
@@ -171,10 +181,7 @@ func (m *machine) create(ctx context.Context) error {
 	}
 	m.b.Say("Container ID: %s", m.id)
 	m.b.Set("ID", m.id)
-	if m.chain.resumed > 0 && m.chain.resumed == m.chain.steps && m.cfg.Communicator == "docker" {
-		return nil // nothing may have to run in it
-	}
-	return m.ready(ctx)
+	return nil
 }
 
 // args are the settings of docker run with what the fields add, for a container of an
