@@ -131,9 +131,10 @@ type Layer struct {
 // A LayerStore is a builder whose machines are Checkpointers.
 type LayerStore interface {
 	// FindLayer asks b for the layer keys of the start state, as Start does, and
-	// returns how many provisioners a kept layer stands for. It makes and changes
-	// nothing. An error says why that is not known.
-	FindLayer(ctx context.Context, b *Build) (resumed int, err error)
+	// returns how many provisioners a kept layer stands for, and what [Build.Last] says
+	// if that is still there and would not be made again. It makes and changes nothing.
+	// An error says why that is not known.
+	FindLayer(ctx context.Context, b *Build) (resumed int, last *Artifact, err error)
 	// KeptLayers lists all layers. Configuration counts only as far as it says where
 	// layers are.
 	KeptLayers(ctx context.Context) ([]Layer, error)

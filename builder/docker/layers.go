@@ -139,30 +139,31 @@ func (m *machine) findLayer(ctx context.Context) error {
 }
 
 // FindLayer looks for the deepest kept layer of an image that is on the engine.
-func (c *Builder) FindLayer(ctx context.Context, b *kiln.Build) (int, error) {
+func (c *Builder) FindLayer(ctx context.Context, b *kiln.Build) (int, *kiln.Artifact, error) {
 	if c.Build != nil {
-		return 0, errors.New("the image is built from a Dockerfile first")
+		return 0, nil, errors.New("the image is built from a Dockerfile first")
 	}
 	engine, err := docker.Open(ctx, "")
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer engine.Close()
 	source, err := engine.ImageInspect(ctx, c.Image)
 	if docker.Absent(err) {
-		return 0, fmt.Errorf("the image %s is not on the engine", c.Image)
+		return 0, nil, fmt.Errorf("the image %s is not on the engine", c.Image)
 	}
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	m := &machine{cfg: c, b: b, engine: engine, source: source.InspectResponse}
 	if err := m.findLayer(ctx); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	if m.chain.outside != "" {
-		return 0, errors.New(m.chain.outside)
+		return 0, nil, errors.New(m.chain.outside)
 	}
-	return m.chain.resumed, nil
+	last, err := m.lastThere(ctx)
+	return m.chain.resumed, last, err
 }
 
 // Resumed is the number of steps that the layer stands for.

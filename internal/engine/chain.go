@@ -353,30 +353,8 @@ func (w *work) outdated(ctx context.Context, b *kiln.Build, i, resumed int) (aga
 		Render: w.render,
 		Layers: func(*kiln.Build, string) []kiln.LayerKey { return w.offer() },
 	}
-	deepest, err := store.FindLayer(ctx, kiln.NewBuild(*b, host))
+	deepest, _, err := store.FindLayer(ctx, kiln.NewBuild(*b, host))
 	return err == nil && deepest > i+1, nil
-}
-
-// rememberRun keeps for the next run what this one was made from.
-func (w *work) rememberRun() {
-	c := w.chain
-	if c == nil || w.checkpointer == nil {
-		return
-	}
-	last := w.Layers.recall(w)
-	m := &memory{Identity: c.identity, Builder: c.builder, Steps: c.inputs, Kept: c.kept}
-	if last != nil {
-		m.Artifact = last.Artifact
-	}
-	w.Layers.remember(w, m)
-}
-
-// made keeps with the memory of a run what it made.
-func (w *work) made(a *kiln.Artifact) {
-	if last := w.Layers.recall(w); last != nil {
-		last.Artifact = a.Public()
-		w.Layers.remember(w, last)
-	}
 }
 
 // change says what of step i itself is not as it was; "": nothing is known to be.
