@@ -138,7 +138,7 @@ func (x *index) dumpBegins(text string) int {
 		return len(text)
 	}
 	for i, d := range digits {
-		if x.beginsDump(digits[i:]) {
+		if len(digits)-i <= 2*x.longest && x.beginsDump(digits[i:]) {
 			return d.at
 		}
 	}

@@ -8,7 +8,6 @@
 package redact
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -76,33 +75,6 @@ func (r *Redactor) add(secret string) {
 			r.addForms(strings.TrimSpace(line))
 		}
 	}
-	r.addDocument(secret)
-}
-
-// addDocument adds the texts in a secret that is a JSON document: programs take it apart.
-func (r *Redactor) addDocument(secret string) {
-	var doc any
-	if !strings.ContainsAny(strings.TrimSpace(secret)[:1], "{[") || json.Unmarshal([]byte(secret), &doc) != nil {
-		return
-	}
-	var walk func(v any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case string:
-			if strings.TrimSpace(v) != "" && !Short(v) {
-				r.add(v)
-			}
-		case []any:
-			for _, item := range v {
-				walk(item)
-			}
-		case map[string]any:
-			for _, item := range v {
-				walk(item)
-			}
-		}
-	}
-	walk(doc)
 }
 
 // addForms adds a text in all its forms.

@@ -70,7 +70,7 @@ func TestForms(t *testing.T) {
 		{"sensitive", "<sensitive> sensitive", "<sensitive> <sensitive>"},
 	} {
 		var r Redactor
-		r.Add(c.secret)
+		Given(c.secret, r.Add)
 		if got := r.mask(c.text); got != c.want || r.mask(got) != got {
 			t.Errorf("%q in %q: got %q, want %q", c.secret, c.text, got, c.want)
 		}
@@ -88,6 +88,25 @@ func TestForms(t *testing.T) {
 		}
 		if digits := strings.Count(strings.ReplaceAll(shown, "2e", ""), " "); digits > 18 {
 			t.Errorf("shift %d shows %q", shift, shown)
+		}
+	}
+}
+
+// What is made of secrets is told where it says more than these.
+func TestMade(t *testing.T) {
+	for _, c := range []struct {
+		text, want     string
+		secrets, clear []string
+	}{
+		{"x s3cr3t!", "", []string{"s3cr3t"}, []string{"x ", "%s!"}},
+		{"S3CR3T", "S3CR3T", []string{"s3cr3t"}, nil},
+		{"s3cr3t-Word", "s3cr3t-Word", []string{"Word"}, nil},
+		{"a-word", "", []string{"s3cr3t"}, []string{"an a-word"}},
+		{"key\nfi\nKEY-two\na-word", "KEY-two", []string{"key"}, []string{"a-word"}},
+		{"one\nTWO-", "TWO-", []string{"one\ntwo-"}, nil},
+	} {
+		if got := strings.Join(Made(c.text, c.secrets, c.clear), "|"); got != c.want {
+			t.Errorf("%q: got %q", c.text, got)
 		}
 	}
 }
