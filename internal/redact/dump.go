@@ -52,7 +52,9 @@ func (x *index) inDump(all []span, digits []digit) []span {
 	for i := 0; i+minLength <= len(text); i++ {
 		n := 0
 		if x.begun(text[i], text[i+1]) {
-			n = x.match(text, i, 'x')
+			if n = x.match(text, i, 'x'); n < minLength {
+				n = 0 // a short secret is no word among bytes
+			}
 		}
 		if n < window && i+window <= len(text) {
 			if _, ok := x.windows[[window]byte(bytes[i:])]; ok {

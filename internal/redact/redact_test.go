@@ -61,6 +61,7 @@ func TestForms(t *testing.T) {
 		{"1", "11 of 1, 1.5", "11 of <sensitive>, <sensitive>.5"},
 		{"äöü", "äöü äöüß", "<sensitive> äöüß"},
 		{"p", "cA== xxcA==", "<sensitive> xxcA=="},
+		{"p", "2e702e70 61 70 2e", "2e702e70 61 70 2e"},
 		// The lines of a long one that are in every text stay.
 		{"{\n a: secret-a\n}\nfi\n", "fi } a: secret-a", "fi }<sensitive>"},
 		// A document is taken apart.
