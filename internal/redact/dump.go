@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"encoding/base64"
 	"slices"
 	"strings"
 )
@@ -39,14 +40,22 @@ func (x *index) inDump(all []span, digits []digit) []span {
 	for i := range bytes {
 		bytes[i] = digits[2*i].value<<4 | digits[2*i+1].value
 	}
+	return x.inBytes(all, bytes, true, func(from, to int) span {
+		return span{digits[2*from].at, digits[2*to-1].at + 1}
+	})
+}
+
+// inBytes adds the places of secrets in bytes that were read back from a text. Place is
+// where some of them stand in it. Cut says that they may be cut off from more of them.
+func (x *index) inBytes(all []span, bytes []byte, cut bool, place func(from, to int) span) []span {
 	text := string(bytes)
-	for n := min(window-1, len(text)); n >= minEdge; n-- {
+	for n := min(window-1, len(text)); cut && n >= minEdge; n-- {
 		// What was cut off at the end of a line, and begins the next one.
 		if _, ok := x.edges["<"+text[len(text)-n:]]; ok {
-			all = append(all, span{digits[2*(len(text)-n)].at, digits[2*len(text)-1].at + 1})
+			all = append(all, place(len(text)-n, len(text)))
 		}
 		if _, ok := x.edges[">"+text[:n]]; ok {
-			all = append(all, span{digits[0].at, digits[2*n-1].at + 1})
+			all = append(all, place(0, n))
 		}
 	}
 	for i := 0; i+minLength <= len(text); i++ {
@@ -62,10 +71,52 @@ func (x *index) inDump(all []span, digits []digit) []span {
 			}
 		}
 		if n > 0 {
-			all = append(all, span{digits[2*i].at, digits[2*(i+n)-1].at + 1})
+			all = append(all, place(i, i+n))
 		}
 	}
 	return all
+}
+
+// minWrapped is the least length of base64 that is read back. Whole secrets in it are
+// known by their forms; this is for longer text that holds one and is wrapped, at a
+// multiple of four characters as all programs do.
+const minWrapped = 16
+
+// wrapped adds the places of secrets in the base64 of a text.
+func (x *index) wrapped(all []span, text string) []span {
+	if len(x.windows) == 0 {
+		return all
+	}
+	for from := 0; from < len(text); {
+		to := from
+		for to < len(text) && inBase64(text[to]) {
+			to++
+		}
+		if to-from >= minWrapped {
+			run := []byte(text[from:to])
+			for i, c := range run {
+				switch c {
+				case '-':
+					run[i] = '+'
+				case '_':
+					run[i] = '/'
+				}
+			}
+			bytes := make([]byte, base64.RawStdEncoding.DecodedLen(len(run)))
+			n, _ := base64.RawStdEncoding.Decode(bytes, run) // as far as it goes
+			const line = 60
+			all = x.inBytes(all, bytes[:n], len(run) >= line, func(a, b int) span {
+				return span{from + a*8/6, min(to, from+(b*8+5)/6)}
+			})
+		}
+		from = to + 1
+	}
+	return all
+}
+
+func inBase64(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/' ||
+		c == '-' || c == '_'
 }
 
 // dump reads the digits of the next dump of a text from i on, and where it ends.

@@ -108,7 +108,7 @@ func (x *index) spans(text string, before byte) []span {
 			all = append(all, span{i, i + n})
 		}
 	}
-	all = x.dumped(all, text)
+	all = x.wrapped(x.dumped(all, text), text)
 	return join(all)
 }
 

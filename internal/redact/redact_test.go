@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,6 +90,36 @@ func TestForms(t *testing.T) {
 		}
 		if digits := strings.Count(strings.ReplaceAll(shown, "2e", ""), " "); digits > 18 {
 			t.Errorf("shift %d shows %q", shift, shown)
+		}
+	}
+}
+
+// TestWrapped wraps the base64 of texts with a secret anywhere in them.
+func TestWrapped(t *testing.T) {
+	const secret = "correct-horse-battery-staple-0123456789"
+	var r Redactor
+	r.Add(secret)
+	for shift := range 90 {
+		text := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("~", shift) + secret + strings.Repeat("~", 40)))
+		for _, width := range []int{64, 76} {
+			hidden := make([]bool, len(text))
+			for at := 0; at < len(text); at += width {
+				for _, s := range r.known.spans(text[at:min(len(text), at+width)], edge) {
+					for i := s.from; i < s.to; i++ {
+						hidden[at+i] = true
+					}
+				}
+			}
+			shown := ""
+			for i := range len(secret) {
+				from, to := (shift+i)*8/6, ((shift+i+1)*8+5)/6
+				if !slices.Contains(hidden[from:to], true) {
+					shown += secret[i : i+1]
+				}
+			}
+			if len(shown) > 4 {
+				t.Errorf("shift %d, width %d shows %q", shift, width, shown)
+			}
 		}
 	}
 }
