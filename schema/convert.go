@@ -23,9 +23,8 @@ func isBlank(val cty.Value) bool { return isText(val) && val.AsString() == "" }
 func isText(val cty.Value) bool { return val.Type() == cty.String && !val.IsNull() }
 
 // known replaces what is not known yet by placeholders: "<unknown>", 0, false and
-// empty collections.
+// empty collections. Marks stay.
 func known(val cty.Value) cty.Value {
-	val, _ = val.UnmarkDeep()
 	if val.IsWhollyKnown() {
 		return val
 	}
@@ -33,24 +32,30 @@ func known(val cty.Value) cty.Value {
 		if v.IsKnown() {
 			return v, nil
 		}
-		switch ty := v.Type(); {
-		case ty == cty.Number:
-			return cty.Zero, nil
-		case ty == cty.Bool:
-			return cty.False, nil
-		case ty.IsListType():
-			return cty.ListValEmpty(ty.ElementType()), nil
-		case ty.IsSetType():
-			return cty.SetValEmpty(ty.ElementType()), nil
-		case ty.IsMapType():
-			return cty.MapValEmpty(ty.ElementType()), nil
-		}
-		return cty.StringVal(Placeholder), nil
+		_, marks := v.Unmark()
+		return placeholder(v.Type()).WithMarks(marks), nil
 	})
 	if err != nil {
 		return cty.StringVal(Placeholder)
 	}
 	return out
+}
+
+// placeholder stands for a value that is not known yet.
+func placeholder(ty cty.Type) cty.Value {
+	switch {
+	case ty == cty.Number:
+		return cty.Zero
+	case ty == cty.Bool:
+		return cty.False
+	case ty.IsListType():
+		return cty.ListValEmpty(ty.ElementType())
+	case ty.IsSetType():
+		return cty.SetValEmpty(ty.ElementType())
+	case ty.IsMapType():
+		return cty.MapValEmpty(ty.ElementType())
+	}
+	return cty.StringVal(Placeholder)
 }
 
 // convert makes a known value one of the field's type. Old is what the field holds,

@@ -61,6 +61,9 @@ func toCty(v reflect.Value) cty.Value {
 		b := bind(v)
 		for _, f := range b.Fields {
 			items[f.Name] = toCty(b.places[f].in(v, f))
+			if f.Sensitive {
+				items[f.Name] = Sensitive(items[f.Name])
+			}
 		}
 		return cty.ObjectVal(items)
 	}

@@ -19,8 +19,9 @@ type Decoder struct {
 	// strings are literal.
 	Eval *hcl.EvalContext
 	// Render renders the {{ }} text of a string. It is called for every string
-	// value, whatever the field's mode. Nil leaves strings alone.
-	Render func(f *Field, text string) (string, error)
+	// value, whatever the field's mode, and says whether a secret went into it. Nil
+	// leaves strings alone.
+	Render func(f *Field, text string) (out string, secret bool, err error)
 	// Skip tells names on the top level that are not the component's own.
 	Skip func(name string) bool
 	// Unknown, if set, is called for each option whose value is not wholly known yet.
@@ -28,11 +29,16 @@ type Decoder struct {
 	Unknown func(option string, expr hcl.Expression, rng hcl.Range)
 	// Option, if set, is called before each option of the top level is decoded.
 	Option func(name string)
+	// Secret, if set, is called for each text in an option that is a secret or made of
+	// one, with its place, such as list[1] or block.option. The text is empty where only
+	// that is known.
+	Secret func(at, text string)
 	// Only, if set, names the options of the top level that are decoded. The others
 	// stay as they are, and nothing is said about names or about what is missing.
 	Only map[string]bool
 
-	overlay bool // lists are laid over those that are there
+	overlay bool   // lists are laid over those that are there
+	at      string // place of the block that is decoded, with a dot behind it
 }
 
 // Positions tells where each field was set, by its present name.
@@ -71,12 +77,16 @@ func (d *Decoder) wants(f *Field, top bool) bool {
 	return true
 }
 
-// within is the decoder of a nested block.
-func (d *Decoder) within(block *Field) *Decoder {
-	if d.Unknown == nil {
-		return d
-	}
+// within is the decoder of the nth nested block of a field.
+func (d *Decoder) within(block *Field, n int) *Decoder {
 	sub := *d
+	sub.at = d.at + block.Name + "."
+	if block.Kind == Repeated {
+		sub.at = fmt.Sprintf("%s%s[%d].", d.at, block.Name, n)
+	}
+	if d.Unknown == nil {
+		return &sub
+	}
 	sub.Unknown = func(option string, expr hcl.Expression, rng hcl.Range) {
 		d.Unknown(block.Name+"."+option, expr, rng)
 	}
@@ -168,7 +178,7 @@ func (d *Decoder) strictBody(body hcl.Body, r *Record, pos Positions, top bool) 
 		inner := Positions{}
 		target := r.nested(f, -1)
 		target.defaults(nil)
-		diags = append(diags, d.within(f).strictBody(blk.Body, target, inner, false)...)
+		diags = append(diags, d.within(f, len(r.blocks[f.Name])-1).strictBody(blk.Body, target, inner, false)...)
 		diags = append(diags, missing(f.Block, inner, blk.Body.MissingItemRange())...)
 	}
 	return diags
@@ -256,6 +266,7 @@ func (d *Decoder) attribute(f *Field, r *Record, val cty.Value, rng hcl.Range) h
 	// The old name of a field may stand beside the new one: the later wins.
 	val, err := d.render(f, known(val))
 	if err == nil {
+		val = d.unmark(f, val)
 		old := cty.NilVal // a default goes as a whole
 		if d.overlay {
 			if have, ok := r.values[f.Name]; ok {
@@ -297,9 +308,30 @@ func oneOf(f *Field, val cty.Value) error {
 	return nil
 }
 
+// unmark tells which parts of an option are secrets, and takes the marks off.
+func (d *Decoder) unmark(f *Field, val cty.Value) cty.Value {
+	if !IsSensitive(val) {
+		return Bare(val)
+	}
+	if d.Secret != nil {
+		at := d.at + f.Name
+		if f.Kind == Map && val.Type().IsTupleType() {
+			// Objects that are merged: each name may be in any of them.
+			at, val = d.at+f.Name, Sensitive(Bare(val))
+			d.Secret(at, "")
+		}
+		Leaves(val, at, func(at, text string, secret bool) {
+			if secret {
+				d.Secret(at, text)
+			}
+		})
+	}
+	return Bare(val)
+}
+
 // blocks sets a nested block, or a list of them, from an object value or a list.
 func (d *Decoder) blocks(f *Field, r *Record, val cty.Value, rng hcl.Range) (diags hcl.Diagnostics) {
-	val = known(val)
+	val, marks := known(val).Unmark()
 	items := []cty.Value{val}
 	if ty := val.Type(); ty.IsTupleType() || ty.IsListType() || ty.IsSetType() {
 		items = val.AsValueSlice()
@@ -311,7 +343,7 @@ func (d *Decoder) blocks(f *Field, r *Record, val cty.Value, rng hcl.Range) (dia
 		target := r.nested(f, i)
 		target.defaults(nil)
 		inner := Positions{}
-		more := d.object(item, rng, target, inner, false)
+		more := d.within(f, i).object(item.WithMarks(marks), rng, target, inner, false)
 		if !more.HasErrors() {
 			more = append(more, missing(f.Block, inner, rng)...)
 		}
@@ -325,6 +357,7 @@ func (d *Decoder) object(
 	val cty.Value, rng hcl.Range, r *Record, pos Positions, top bool,
 ) (diags hcl.Diagnostics) {
 	b := r.Block
+	val, marks := val.Unmark()
 	if !val.Type().IsObjectType() && !val.Type().IsMapType() {
 		return wrongType(rng, "An object is required.")
 	}
@@ -361,7 +394,7 @@ func (d *Decoder) object(
 			if top && d.Unknown != nil && !item.IsWhollyKnown() {
 				d.Unknown(f.Name, nil, rng)
 			}
-			diags = append(diags, d.attribute(f, r, item, rng)...)
+			diags = append(diags, d.attribute(f, r, item.WithMarks(marks), rng)...)
 		}
 	}
 	return diags
@@ -391,19 +424,27 @@ func quoted(s string) string {
 	return name
 }
 
-// render renders every string of a value, and the keys of maps.
+// render renders every string of a value, and the keys of maps. Marks stay.
 func (d *Decoder) render(f *Field, val cty.Value) (cty.Value, error) {
 	if d.Render == nil || f.Render == RenderNone || val.IsNull() {
 		return val, nil
 	}
-	ty := val.Type()
-	switch {
+	val, marks := val.Unmark()
+	out, err := d.renderAll(f, val)
+	return out.WithMarks(marks), err
+}
+
+func (d *Decoder) renderAll(f *Field, val cty.Value) (cty.Value, error) {
+	switch ty := val.Type(); {
 	case ty == cty.String:
 		text := val.AsString()
 		if !strings.Contains(text, "{{") {
 			return val, nil
 		}
-		out, err := d.Render(f, text)
+		out, secret, err := d.Render(f, text)
+		if secret {
+			return Sensitive(cty.StringVal(out)), err
+		}
 		return cty.StringVal(out), err
 	case ty.IsTupleType() || ty.IsListType() || ty.IsSetType():
 		var items []cty.Value
@@ -424,9 +465,12 @@ func (d *Decoder) render(f *Field, val cty.Value) (cty.Value, error) {
 			if err != nil {
 				return val, err
 			}
-			if items[key.AsString()], err = d.render(f, item); err != nil {
+			name, marks := key.Unmark()
+			out, err := d.render(f, item)
+			if err != nil {
 				return val, err
 			}
+			items[name.AsString()] = out.WithMarks(marks)
 		}
 		return cty.ObjectVal(items), nil
 	}

@@ -55,7 +55,7 @@ type outcome struct {
 }
 
 func outcomeOf(component any, pos Positions, diags hcl.Diagnostics) outcome {
-	o := outcome{Settings: Settings(component), Secrets: Secrets(component), Pos: pos}
+	o := outcome{Settings: Settings(component, nil), Secrets: Secrets(component), Pos: pos}
 	for _, v := range Values(component) {
 		o.Values = append(o.Values, v.Field.Name+"="+v.Text+" "+strings.Join(v.Files, ","))
 	}

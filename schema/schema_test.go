@@ -165,7 +165,7 @@ func TestOffered(t *testing.T) {
 	if got := strings.Join(names, " "); got != "/kind a/a_host a/a_port b/b_gone /last" {
 		t.Errorf("fields are %s", got)
 	}
-	if diff := cmp.Diff(map[string]any{"kind": "a", "a_host": "h", "a_port": 5, "last": "z"}, Settings(c)); diff != "" {
+	if diff := cmp.Diff(map[string]any{"kind": "a", "a_host": "h", "a_port": 5, "last": "z"}, Settings(c, nil)); diff != "" {
 		t.Error(diff)
 	}
 	for text, want := range map[string]string{`a_hots = "x"`: `Did you mean "a_host"?`, `b_gone = "x"`: "it is away"} {

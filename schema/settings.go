@@ -11,33 +11,40 @@ import (
 )
 
 // Settings are the options of a component that have a value, by name, in a form
-// that JSON can show. Sensitive ones are "<sensitive>".
-func Settings(component any) map[string]any { return recordOf(component).settings() }
+// that JSON can show. Sensitive ones are "<sensitive>", as is what stands at one of the
+// places that are secret: those that a [Decoder] told.
+func Settings(component any, secret map[string]bool) map[string]any {
+	return recordOf(component).settings("", secret)
+}
 
-func (r *Record) settings() map[string]any {
+func (r *Record) settings(at string, secret map[string]bool) map[string]any {
 	all := map[string]any{}
 	for _, f := range r.Block.Fields {
+		here := at + f.Name
 		switch {
 		case r.isZero(f):
-		case f.Sensitive:
-			all[f.Name] = "<sensitive>"
+		case f.Sensitive || secret[here]:
+			all[f.Name] = mask
 		case f.Kind == Single:
-			all[f.Name] = r.blocks[f.Name][0].settings()
+			all[f.Name] = r.blocks[f.Name][0].settings(here+".", secret)
 		case f.Kind == Repeated:
 			var list []any
-			for _, b := range r.blocks[f.Name] {
-				list = append(list, b.settings())
+			for i, b := range r.blocks[f.Name] {
+				list = append(list, b.settings(fmt.Sprintf("%s[%d].", here, i), secret))
 			}
 			all[f.Name] = list
 		default:
-			all[f.Name] = f.plain(r.values[f.Name])
+			all[f.Name] = f.plain(r.values[f.Name], here, secret)
 		}
 	}
 	return all
 }
 
 // plain is a value as Go's own types have it.
-func (t *Type) plain(val cty.Value) any {
+func (t *Type) plain(val cty.Value, at string, secret map[string]bool) any {
+	if secret[at] {
+		return mask
+	}
 	switch t.Kind {
 	case String:
 		return val.AsString()
@@ -48,14 +55,14 @@ func (t *Type) plain(val cty.Value) any {
 		return n
 	case List:
 		items := []any{}
-		for _, item := range val.AsValueSlice() {
-			items = append(items, t.Item.plain(item))
+		for i, item := range val.AsValueSlice() {
+			items = append(items, t.Item.plain(item, itemPlace(at, i, secret), secret))
 		}
 		return items
 	case Map:
 		items := map[string]any{}
 		for k, item := range val.AsValueMap() {
-			items[k] = t.Item.plain(item)
+			items[k] = t.Item.plain(item, at+"."+k, secret)
 		}
 		return items
 	case Duration:
@@ -64,6 +71,14 @@ func (t *Type) plain(val cty.Value) any {
 	}
 	n, _ := val.AsBigFloat().Int64()
 	return int(n)
+}
+
+// itemPlace is that of an item of a list. It matters only where there are secrets.
+func itemPlace(at string, i int, secret map[string]bool) string {
+	if len(secret) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s[%d]", at, i)
 }
 
 // Secrets are the texts of a component that are not to be shown.

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 
+	"kiln/internal/redact"
 	"kiln/internal/secrets"
 	"kiln/internal/template"
 	"kiln/internal/template/load"
@@ -93,7 +95,16 @@ func (f *templateFlags) options(ctx context.Context, p *program, path string) te
 		Only: f.only, Except: f.except, Environ: os.Environ(), Sequential: f.sequential,
 		Components: components(), PackerVersion: packerVersion, KilnVersion: kilnVersion, Start: p.start,
 		Hide: p.redactor.Add, Secret: p.redactor.Holds,
-		Secrets: &secrets.Services{Context: ctx, Hide: p.redactor.Add},
+		Secrets: &secrets.Services{Context: ctx, Hide: p.hideAsked},
+	}
+}
+
+// hideAsked hides a secret of a service. One that cannot be hidden well is told.
+func (p *program) hideAsked(secret string) {
+	p.redactor.Add(secret)
+	if redact.Short(secret) {
+		p.warn(errors.New("a secret of Vault or AWS has fewer than four characters: " +
+			"it is only masked where it stands as a word of its own"))
 	}
 }
 

@@ -165,9 +165,9 @@ func TestShortSecretsLeaveSyntax(t *testing.T) {
 	for _, s := range []string{"1", "ui", "say", ",", `"`, "version"} {
 		p.redactor.Add(s)
 	}
-	p.say("at 1, say")
+	p.say("at 1 , say")
 	if fields := strings.Split(out.String(), ","); len(fields) != 5 || fields[2] != "ui" || fields[3] != "say" ||
-		!strings.HasPrefix(fields[4], "at <sensitive><sensitive> <sensitive>") {
+		!strings.HasPrefix(fields[4], "at <sensitive> <sensitive> <sensitive>") {
 		t.Errorf("%q", &out)
 	}
 	out.Reset()

@@ -283,8 +283,7 @@ func (j *Job) describe() PlannedBuild {
 }
 
 func planned(c *template.Component) Planned {
-	component, _ := c.Decode(nil)
-	return Planned{Type: c.Type, Name: c.Name, Settings: schema.Settings(component), Unknown: c.Unknown()}
+	return Planned{Type: c.Type, Name: c.Name, Settings: c.Settings(), Unknown: c.Unknown()}
 }
 
 func plannedStep(p *template.Provisioner) Planned {

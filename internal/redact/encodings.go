@@ -1,8 +1,8 @@
 package redact
 
 import (
+	"encoding/base32"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -10,14 +10,10 @@ import (
 	"strings"
 )
 
-// minDerived is the least length of an encoded form that is masked: shorter ones
-// occur in harmless text all the time. The secret itself is masked at any length.
-const minDerived = 4
-
-// encodings are the forms of s in which common tools print it.
+// encodings are the forms of s in which common tools print it. Hexadecimal ones are found
+// by reading dumps.
 func encodings(s string) []string {
 	out := []string{
-		hex.EncodeToString([]byte(s)), strings.ToUpper(hex.EncodeToString([]byte(s))),
 		url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(url.QueryEscape(s), "+", "%20"),
 		html.EscapeString(s), strings.Trim(fmt.Sprintf("%q", s), `"`),
 		strings.ReplaceAll(s, `'`, `'\''`), strings.ReplaceAll(s, `'`, `'"'"'`),
@@ -27,7 +23,9 @@ func encodings(s string) []string {
 		// PowerShell's escapes, which our own provisioners write.
 		strings.NewReplacer("`", "``", "$", "`$", `"`, "`\"", "'", "`'").Replace(s),
 	}
-	out = append(out, lowerEscapes(out[2]), lowerEscapes(out[3]))
+	out = append(out, lowerEscapes(out[0]), lowerEscapes(out[1]))
+	quoted := strings.NewReplacer("${", "$${", "%{", "%%{").Replace(s) // as HCL writes it
+	out = append(out, quoted)
 	for _, escape := range []bool{true, false} {
 		var b strings.Builder
 		enc := json.NewEncoder(&b)
@@ -35,12 +33,13 @@ func encodings(s string) []string {
 		if enc.Encode(s) == nil {
 			escaped := strings.Trim(strings.TrimSpace(b.String()), `"`)
 			out = append(out, escaped)
+			out = append(out, strings.NewReplacer("${", "$${", "%{", "%%{").Replace(escaped))
 			if escaped != s { // a JSON document in base64, as cloud APIs take them
 				out = append(out, base64s(escaped)...)
 			}
 		}
 	}
-	return append(out, base64s(s)...)
+	return append(append(out, base64s(s)...), base32s(s)...)
 }
 
 // lowerEscapes writes the %XX of URL escapes in lower case, as some tools do.
@@ -87,10 +86,29 @@ func base64s(s string) []string {
 			// the last ones bits of what comes after it.
 			e := enc.WithPadding(base64.NoPadding).EncodeToString(append(make([]byte, shift), s...))
 			from, to := (shift*8+5)/6, (shift+len(s))*8/6
-			if to <= len(e) && to-from >= minDerived {
+			if to <= len(e) && to-from >= minLength {
 				out = append(out, e[from:to])
 			}
 		}
+	}
+	return out
+}
+
+// base32s are the base32 forms of s, in both letter cases, as base64s has them.
+func base32s(s string) (out []string) {
+	for _, text := range []string{s, s + "\n"} {
+		whole := base32.StdEncoding.EncodeToString([]byte(text))
+		out = append(out, whole, strings.TrimRight(whole, "="))
+	}
+	for shift := range 5 {
+		e := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(append(make([]byte, shift), s...))
+		from, to := (shift*8+4)/5, (shift+len(s))*8/5
+		if to <= len(e) && to-from >= minLength {
+			out = append(out, e[from:to])
+		}
+	}
+	for _, f := range out {
+		out = append(out, strings.ToLower(f))
 	}
 	return out
 }

@@ -12,26 +12,27 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"kiln"
 )
 
 // Redactor knows the secrets of a program. It masks them in the forms in which tools
-// print them: as they are, line by line, base64 (at each alignment and wrapped),
-// hexadecimal, URL-, JSON-, HTML- and shell-escaped. The zero value masks nothing
-// and is ready for use.
+// print them: as they are, line by line, base64 (at each alignment and wrapped), base32,
+// hexadecimal with whatever stands between the bytes, URL-, JSON-, HCL-, HTML- and
+// shell-escaped. The zero value masks nothing and is ready for use.
 type Redactor struct {
-	mu    sync.Mutex
-	forms map[string]bool
-	known atomic.Pointer[known] // nil: there are no secrets
+	some  atomic.Bool // there are secrets
+	mu    sync.RWMutex
+	added map[string]bool
+	known index
 }
 
-// known is what there is to mask at one time.
-type known struct {
-	replacer *strings.Replacer
-	sorted   []string          // forms in alphabetical order
-	by       map[byte][]string // forms by their first byte, the longest first
-	longest  int
+// Short reports whether a secret is so short that it is only hidden where it stands
+// as a word of its own: anywhere else it would mask half of what is printed.
+func Short(secret string) bool {
+	n := utf8.RuneCountInString(strings.TrimSpace(secret))
+	return n > 0 && n < minLength
 }
 
 // Add makes the redactor mask a secret from now on.
@@ -41,118 +42,125 @@ func (r *Redactor) Add(secret string) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.forms[secret] {
-		return
-	}
-	if r.forms == nil {
-		r.forms = map[string]bool{}
-	}
-	unix := strings.ReplaceAll(secret, "\r\n", "\n")
 	r.add(secret)
-	r.add(unix)
-	for line := range strings.SplitSeq(unix, "\n") {
-		r.add(line)
-	}
-	r.known.Store(index(r.forms))
+	r.some.Store(true)
 }
 
-func (r *Redactor) add(s string) {
-	if strings.TrimSpace(s) == "" {
+// add adds a secret and the parts of it that are printed by themselves.
+func (r *Redactor) add(secret string) {
+	if r.added[secret] {
 		return
 	}
-	r.forms[s] = true
-	for _, f := range encodings(s) {
-		if len(f) >= minDerived {
-			r.forms[f] = true
+	if r.added == nil {
+		r.added = map[string]bool{}
+	}
+	r.added[secret] = true
+	if Short(secret) {
+		for _, s := range []string{secret, strings.TrimSpace(secret)} {
+			r.known.addWord(s)
+			for _, f := range encodings(s) {
+				r.known.addWord(f)
+			}
+		}
+		return
+	}
+	unix := strings.ReplaceAll(secret, "\r\n", "\n")
+	r.addForms(secret)
+	r.addForms(unix)
+	for line := range strings.SplitSeq(unix, "\n") {
+		// Blanks at its ends get lost where lines are trimmed. A line such as } or fi
+		// is in every other text too.
+		if !Short(line) {
+			r.addForms(line)
+			r.addForms(strings.TrimSpace(line))
 		}
 	}
 }
 
-func index(forms map[string]bool) *known {
-	k := &known{by: map[byte][]string{}}
-	for f := range forms {
-		k.sorted = append(k.sorted, f)
+// addForms adds a text in all its forms.
+func (r *Redactor) addForms(s string) {
+	if strings.TrimSpace(s) == "" || !r.known.add(s) {
+		return
 	}
-	slices.Sort(k.sorted)
-	all := slices.Clone(k.sorted)
-	if !forms[kiln.Masked] {
-		// What is masked already stays as it is: text may pass twice.
-		all = append(all, kiln.Masked)
+	r.known.addWindows(s)
+	for _, f := range encodings(s) {
+		r.known.add(f)
 	}
-	// The replacer takes the first that fits at a place: the longest must come first.
-	slices.SortStableFunc(all, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(all))
-	for _, f := range all {
-		pairs = append(pairs, f, kiln.Masked)
-		k.by[f[0]] = append(k.by[f[0]], f)
-	}
-	k.replacer, k.longest = strings.NewReplacer(pairs...), len(all[0])
-	return k
 }
 
 // Holds reports whether text holds a known secret in any form.
-func (r *Redactor) Holds(text string) bool { return r.mask(text) != text }
-
-// mask is text with every known secret replaced.
-func (r *Redactor) mask(text string) string {
-	k := r.known.Load()
-	if k == nil || text == "" {
-		return text
-	}
-	return k.replacer.Replace(text)
-}
-
-// split masks a text that goes on: rest is its end from where a secret may have
-// begun whose other part is yet to come.
-func (k *known) split(text string) (masked, rest string) {
-	if !k.mayBegin(text) {
-		return k.replacer.Replace(text), ""
-	}
-	var b strings.Builder
-	for i := 0; i < len(text); {
-		if k.begins(text[i:]) {
-			return b.String(), text[i:]
-		}
-		n := k.match(text[i:])
-		if n > 0 {
-			b.WriteString(kiln.Masked)
-			i += n
-			continue
-		}
-		b.WriteByte(text[i])
-		i++
-	}
-	return b.String(), ""
-}
-
-// mayBegin reports whether any end of text is the beginning of a form.
-func (k *known) mayBegin(text string) bool {
-	for i := max(0, len(text)-k.longest+1); i < len(text); i++ {
-		if k.begins(text[i:]) {
-			return true
-		}
-	}
-	return false
-}
-
-// begins reports whether some form goes on after text.
-func (k *known) begins(text string) bool {
-	if len(text) >= k.longest {
+func (r *Redactor) Holds(text string) bool {
+	if !r.some.Load() {
 		return false
 	}
-	at, found := slices.BinarySearch(k.sorted, text)
-	if found {
-		at++
-	}
-	return at < len(k.sorted) && strings.HasPrefix(k.sorted[at], text)
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.known.spans(text, edge)) > 0
 }
 
-// match is the length of the longest form that text begins with; 0: there is none.
-func (k *known) match(text string) int {
-	for _, f := range k.by[text[0]] {
-		if strings.HasPrefix(text, f) {
-			return len(f)
+// mask is text with every known secret replaced.
+func (r *Redactor) mask(text string) string { return r.maskAfter(text, edge) }
+
+// maskAfter masks a text that follows a byte.
+func (r *Redactor) maskAfter(text string, before byte) string {
+	if text == "" || !r.some.Load() {
+		return text
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return masked(text, r.known.spans(text, before))
+}
+
+// masked is text with a mask in the place of each span.
+func masked(text string, spans []span) string {
+	if len(spans) == 0 {
+		return text
+	}
+	var b strings.Builder
+	at := 0
+	for _, s := range spans {
+		b.WriteString(text[at:s.from])
+		b.WriteString(kiln.Masked)
+		at = s.to
+	}
+	b.WriteString(text[at:])
+	return b.String()
+}
+
+// split masks a text that goes on: rest is its end from where a secret may have begun
+// whose other part is yet to come. Before is the byte that the text follows.
+func (r *Redactor) split(text string, before byte) (done, rest string) {
+	if text == "" {
+		return "", ""
+	}
+	r.mu.Lock() // the order of forms may have to be made
+	defer r.mu.Unlock()
+	spans := r.known.spans(text, before)
+	end := r.known.mayBegin(text, before)
+	for i, s := range spans {
+		if s.to > end {
+			// What is masked to its end stays together with what may follow.
+			end, spans = min(end, s.from), spans[:i]
+			break
 		}
 	}
-	return 0
+	return masked(text[:end], spans), text[end:]
+}
+
+// span is a part of a text.
+type span struct{ from, to int }
+
+// join sorts spans and makes one of those that overlap: of two secrets that share
+// some characters none may show.
+func join(spans []span) []span {
+	slices.SortFunc(spans, func(a, b span) int { return a.from - b.from })
+	out := spans[:0]
+	for _, s := range spans {
+		if n := len(out); n > 0 && s.from < out[n-1].to {
+			out[n-1].to = max(out[n-1].to, s.to)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
 }

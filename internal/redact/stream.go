@@ -16,28 +16,42 @@ type Stream struct {
 	out  io.Writer
 	mu   sync.Mutex
 	held string
+	last byte // that was written
 }
 
 // Stream makes a stream that writes to out.
-func (r *Redactor) Stream(out io.Writer) *Stream { return &Stream{r: r, out: out} }
+func (r *Redactor) Stream(out io.Writer) *Stream { return &Stream{r: r, out: out, last: edge} }
 
 // Write masks text and writes it.
 func (s *Stream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.r.known.Load()
-	if k == nil {
+	if len(p) == 0 || !s.r.some.Load() {
+		s.wrote(string(p))
 		return s.out.Write(p)
 	}
 	text := s.held + string(p)
 	// Each line of a secret is masked by itself, so no line waits for the next one.
 	end := strings.LastIndexByte(text, '\n') + 1
-	masked, rest := k.split(text[end:])
+	before := s.last
+	if end > 0 {
+		before = '\n'
+	}
+	done, rest := s.r.split(text[end:], before)
 	s.held = rest
-	if _, err := io.WriteString(s.out, k.replacer.Replace(text[:end])+masked); err != nil {
+	lines := s.r.maskAfter(text[:end], s.last)
+	s.wrote(strings.TrimSuffix(text, rest))
+	if _, err := io.WriteString(s.out, lines+done); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// wrote notes how what was written ends: a short secret that follows is a word or not.
+func (s *Stream) wrote(text string) {
+	if text != "" {
+		s.last = text[len(text)-1]
+	}
 }
 
 // Flush writes what is held back: nothing comes that could make a secret of it.
@@ -51,7 +65,8 @@ func (s *Stream) flush() error {
 	if s.held == "" {
 		return nil
 	}
-	text := s.r.mask(s.held)
+	text := s.r.maskAfter(s.held, s.last)
+	s.wrote(s.held)
 	s.held = ""
 	_, err := io.WriteString(s.out, text)
 	return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -12,14 +13,14 @@ import (
 
 // TestStreamMasksAcrossWrites cuts a text with secrets in two and in single bytes.
 func TestStreamMasksAcrossWrites(t *testing.T) {
-	secrets := []string{"abc", "abcdef", "cdxyz", "pa ss\"word", "line one\nline two"}
-	text := "x abcdef abc abcd abcdxyz\npa ss\"word line one\nline two\nab abc"
+	secrets := []string{"abcd", "abcdefg", "cdxyz", "pa ss\"word", "line one\nline two", "pin", "pi"}
+	text := "x abcdefg abcd abcde abcdxyz\npa ss\"word line one\nline two\nx pin pi spin pins abc abcd"
 	var whole Redactor
 	for _, s := range secrets {
 		whole.Add(s)
 	}
-	want := "x <sensitive> <sensitive> <sensitive>d <sensitive>dxyz\n" +
-		"<sensitive> <sensitive>\n<sensitive>\nab <sensitive>"
+	want := "x <sensitive> <sensitive> <sensitive>e <sensitive>\n" +
+		"<sensitive> <sensitive>\n<sensitive>\nx <sensitive> <sensitive> spin pins abc <sensitive>"
 	for cut := range len(text) {
 		var out bytes.Buffer
 		s := whole.Stream(&out)
@@ -65,6 +66,56 @@ func TestStreamShowsAtOnce(t *testing.T) {
 	}
 }
 
+// TestStreamLaw writes texts of few letters in parts: however they are cut, what is shown is
+// the same as of the whole, and holds no secret.
+func TestStreamLaw(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	random := func(letters string, n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = letters[rng.IntN(len(letters))]
+		}
+		return string(b)
+	}
+	for round := range 3000 {
+		var r Redactor
+		var secrets []string
+		for range 1 + rng.IntN(4) {
+			s := random("xy", 1+rng.IntN(9))
+			secrets = append(secrets, s)
+			r.Add(s)
+		}
+		text := random("xy p:<", rng.IntN(30))
+		dumps := round%2 == 1
+		for range rng.IntN(3) {
+			s := secrets[rng.IntN(len(secrets))]
+			at := rng.IntN(len(text) + 1)
+			if dumps {
+				s = fmt.Sprintf([]string{"%x", "% X"}[rng.IntN(2)], s)
+			}
+			text = text[:at] + s + text[at:]
+		}
+		var out bytes.Buffer
+		s := r.Stream(&out)
+		for rest := text; rest != ""; {
+			n := 1 + rng.IntN(len(rest))
+			fmt.Fprint(s, rest[:n])
+			rest = rest[n:]
+		}
+		s.Flush()
+		if want := r.mask(text); !dumps && out.String() != want {
+			t.Fatalf("round %d: %q with %q: %q, in parts %q", round, text, secrets, want, out.String())
+		}
+		for _, s := range secrets {
+			for _, shown := range []string{s, fmt.Sprintf("%x", s), fmt.Sprintf("% X", s)} {
+				if !Short(s) && strings.Contains(out.String(), shown) {
+					t.Fatalf("round %d: %q shows in %q", round, s, out.String())
+				}
+			}
+		}
+	}
+}
+
 type words map[string]any
 
 type kind string
@@ -78,7 +129,7 @@ func TestValueKeepsSyntax(t *testing.T) {
 	doc := words{"name": "my name", "kind": kind("out"), "n": 11, "ok": true, "none": nil,
 		"user": map[string]any{"name": "x"}, "list": []any{"1", 1, nil}, "bytes": []byte("1"),
 		"secret":   kiln.Secret("1"),
-		"artifact": &kiln.Artifact{ID: "a,b", Data: map[string]any{"x": "1"}}}
+		"artifact": &kiln.Artifact{ID: "a 1,b", Data: map[string]any{"x": "1"}}}
 	var out bytes.Buffer
 	if err := r.Stream(&out).JSON(doc); err != nil {
 		t.Fatal(err)
@@ -87,7 +138,7 @@ func TestValueKeepsSyntax(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 		t.Fatalf("%v in %s", err, &out)
 	}
-	want := `map[artifact:map[builder_id: data:map[x:<sensitive>] id:a<sensitive>b text:] bytes:PHNlbnNpdGl2ZT4= kind:out list:[<sensitive> 1 <nil>] ` +
+	want := `map[artifact:map[builder_id: data:map[x:<sensitive>] id:a <sensitive>,b text:] bytes:PHNlbnNpdGl2ZT4= kind:out list:[<sensitive> 1 <nil>] ` +
 		`n:11 name:my <sensitive> none:<nil> ok:true secret:<sensitive> user:map[<sensitive>:x]]`
 	if fmt.Sprint(got) != want {
 		t.Errorf("got %v", got)
@@ -97,8 +148,8 @@ func TestValueKeepsSyntax(t *testing.T) {
 	}
 	out.Reset()
 	s := r.Stream(&out)
-	if err := s.Record(func(f []string) string { return "1," + strings.Join(f, ",") }, "a,b", "x"); err != nil ||
-		out.String() != "1,a<sensitive>b,x" {
+	if err := s.Record(func(f []string) string { return "1," + strings.Join(f, ",") }, "a 1,b", "x"); err != nil ||
+		out.String() != "1,a <sensitive>,b,x" {
 		t.Errorf("record %q, %v", &out, err)
 	}
 	var none any

@@ -41,7 +41,7 @@ func Render[T any](r *Redactor, v T, text func(T) string) string { return text(v
 // kiln.EventKind, and the keys of maps of a named type are words of the program and
 // stay as they are. What has a JSON form of its own, such as time, stays too.
 func value[T any](r *Redactor, v T) T {
-	if r.known.Load() == nil {
+	if !r.some.Load() {
 		return v
 	}
 	r.hide(reflect.ValueOf(&v).Elem())

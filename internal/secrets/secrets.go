@@ -19,6 +19,10 @@ import (
 	vault "github.com/hashicorp/vault/api"
 )
 
+// shortest is the least length of a text inside a secret that is hidden for itself: of
+// shorter ones nearly every text has some.
+const shortest = 4
+
 // limit bounds one question.
 const limit = 30 * time.Second
 
@@ -77,7 +81,9 @@ func (s *Services) hide(secret string) {
 func (s *Services) hideIn(v any) {
 	switch v := v.(type) {
 	case string:
-		s.Hide(v)
+		if len(v) >= shortest {
+			s.Hide(v)
+		}
 	case []any:
 		for _, item := range v {
 			s.hideIn(item)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/schema"
 )
 
 // Build is one image to make: a source with its provisioners and
@@ -69,6 +70,15 @@ func (c *Component) Decode(data map[string]any) (any, Diagnostics) {
 		now = c.decoding.again(now, data)
 	}
 	return now.value, now.diags
+}
+
+// Settings are the options of the component as far as they are known, in a form that
+// JSON can show. What is secret, or made of a secret, is masked.
+func (c *Component) Settings() map[string]any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	return schema.Settings(now.value, now.secret)
 }
 
 // once is what was known at first.

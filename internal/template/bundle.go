@@ -59,6 +59,7 @@ func (o Options) Prepared() Options {
 	o.Secret = func(text string) bool {
 		return known.Holds(text) || secret != nil && secret(text)
 	}
+	o.public = &public{}
 	if o.World == nil {
 		o.World = outside.New()
 	}

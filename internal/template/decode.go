@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"kiln"
+	"kiln/internal/redact"
 	"kiln/internal/template/interpolate"
 	"kiln/schema"
 )
@@ -27,6 +28,7 @@ type decoding struct {
 type decoded struct {
 	value   any
 	unknown []Unknown
+	secret  map[string]bool // places of what is a secret, or made of one: see schema.Settings
 	diags   Diagnostics
 
 	// For decoding again, where there is something unknown.
@@ -52,7 +54,7 @@ func (d *decoding) first() *decoded {
 		dst := d.make()
 		c := d.reader(nil)
 		pos, diags := c.Body(c.body, dst)
-		out = d.finish(c, dst, pos, diags)
+		out = d.finish(c, dst, pos, diags, nil)
 	})
 	return out
 }
@@ -67,11 +69,13 @@ func (d *decoding) again(old *decoded, data map[string]any) *decoded {
 	more, diags := c.Body(c.body, dst)
 	pos := maps.Clone(old.pos)
 	maps.Copy(pos, more)
-	return d.finish(c, dst, pos, diags)
+	return d.finish(c, dst, pos, diags, old.secret)
 }
 
-// finish lays the override over a value and validates it.
-func (d *decoding) finish(c *reader, dst any, pos schema.Positions, diags hcl.Diagnostics) *decoded {
+// finish lays the override over a value and validates it. Secret are the places of
+// secrets that were decoded before.
+func (d *decoding) finish(c *reader, dst any, pos schema.Positions, diags hcl.Diagnostics,
+	secret map[string]bool) *decoded {
 	if d.override != nil {
 		diags = append(diags, c.Value(d.override.Value, d.override.Range, dst)...)
 	}
@@ -79,8 +83,13 @@ func (d *decoding) finish(c *reader, dst any, pos schema.Positions, diags hcl.Di
 	if len(out.unknown) > 0 {
 		out.base, out.pos = schema.Clone(dst), pos
 	}
+	out.secret = c.secret
+	if len(secret) > 0 {
+		out.secret = maps.Clone(secret)
+		maps.Copy(out.secret, c.secret)
+	}
 	diags = append(diags, validate(dst, pos, d.Range, diags, c.unsure)...)
-	hide(dst, d.options.Hide)
+	diags = append(diags, d.hide(dst)...)
 	out.diags = d.texts.Convert(d.maker.spec.Scope.Explain(d.Step, diags))
 	return out
 }
@@ -92,6 +101,7 @@ type reader struct {
 	found   []Unknown
 	later   map[string][]string // options with text that needs the build's data, and which
 	unsure  map[string]bool     // options that hold a placeholder
+	secret  map[string]bool     // places of secrets; nil: none
 	learned int
 }
 
@@ -113,6 +123,13 @@ func (d *decoding) reader(data map[string]any) *reader {
 	c.Unknown = func(name string, expr hcl.Expression, rng hcl.Range) {
 		c.unsure[option] = true
 		c.found = append(c.found, Unknown{name, unknownRefs(expr, eval), rng.Filename, rng.Start.Line})
+	}
+	c.Secret = func(at, text string) {
+		if c.secret == nil {
+			c.secret = map[string]bool{}
+		}
+		c.secret[at] = true
+		d.options.HideMade(text)
 	}
 	return c
 }
@@ -181,16 +198,17 @@ type renderer struct {
 	unsure  func()               // is called for text with a placeholder in it
 }
 
-func (r renderer) render(f *schema.Field, text string) (string, error) {
-	out, err := r.phases(f, text)
+func (r renderer) render(f *schema.Field, text string) (out string, secret bool, err error) {
+	out, err = r.phases(f, text, func() { secret = true })
 	if strings.Contains(out, schema.Placeholder) {
 		r.unsure()
 	}
-	return out, r.wrap(f, err)
+	return out, secret, r.wrap(f, err)
 }
 
-func (r renderer) phases(f *schema.Field, text string) (string, error) {
+func (r renderer) phases(f *schema.Field, text string, touched func()) (string, error) {
 	c := *r.prepare
+	c.Touched = touched
 	if build := c.Build; build != nil {
 		c.Build = func(key string) (string, error) {
 			text, err := build(key)
@@ -216,7 +234,7 @@ func (r renderer) phases(f *schema.Field, text string) (string, error) {
 			return out, err
 		}
 		second := *r.c
-		second.Data = r.data
+		second.Data, second.Touched = r.data, touched
 		return interpolate.RenderStable(out, &second)
 	}
 	return interpolate.Render(text, &c)
@@ -256,11 +274,14 @@ func validate(component any, pos schema.Positions, body hcl.Range, before hcl.Di
 	return diags
 }
 
-// hide makes the values of sensitive fields unreadable.
-func hide(component any, hide func(string)) {
+// hide makes the values of sensitive options unreadable.
+func (d *decoding) hide(component any) (diags hcl.Diagnostics) {
 	for _, secret := range schema.Secrets(component) {
-		hide(secret)
+		if redact.Given(secret, d.options.Hide) {
+			diags = append(diags, ShortSecret(d.Range, "A secret of "+d.Kind+" "+d.Written))
+		}
 	}
+	return diags
 }
 
 // plugins are the prefixes of components that Packer has in plugins.

@@ -1,11 +1,15 @@
 package template
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
+
+	"kiln"
+	"kiln/schema"
 )
 
 // JSONOf is a known value as JSON; nil: it is not known.
@@ -13,12 +17,42 @@ func JSONOf(v cty.Value) []byte {
 	if v == cty.NilVal {
 		return nil
 	}
-	if v, _ = v.UnmarkDeep(); !v.IsWhollyKnown() {
+	if !v.IsWhollyKnown() {
 		return nil
 	}
+	if schema.IsSensitive(v) {
+		return maskedJSON(v)
+	}
+	v = schema.Bare(v)
 	text, err := ctyjson.Marshal(v, v.Type())
 	if err != nil {
 		return nil
+	}
+	return text
+}
+
+// maskedJSON is a value as JSON in which secrets are masked.
+func maskedJSON(v cty.Value) []byte {
+	var text []byte
+	switch ty := v.Type(); {
+	case v.IsMarked():
+		text, _ = json.Marshal(kiln.Masked) // a text can always be written
+	case v.IsNull() || ty.IsPrimitiveType():
+		return JSONOf(v)
+	case ty.IsObjectType() || ty.IsMapType():
+		items := map[string]json.RawMessage{}
+		for it := v.ElementIterator(); it.Next(); {
+			k, item := it.Element()
+			items[k.AsString()] = maskedJSON(item)
+		}
+		text, _ = json.Marshal(items)
+	default:
+		items := []json.RawMessage{}
+		for it := v.ElementIterator(); it.Next(); {
+			_, item := it.Element()
+			items = append(items, maskedJSON(item))
+		}
+		text, _ = json.Marshal(items)
 	}
 	return text
 }
@@ -31,11 +65,15 @@ func Show(v cty.Value) string {
 	return fmt.Sprintf("%q", ShowText(v, true))
 }
 
-// ShowText is a value as the console shows it.
+// ShowText is a value as the console shows it. Secrets in it are masked.
 func ShowText(v cty.Value, top bool) string {
 	switch ty := v.Type(); {
 	case !v.IsKnown():
 		return "<unknown>"
+	case v.IsMarked() && top:
+		return kiln.Masked
+	case v.IsMarked():
+		return fmt.Sprintf("%q", kiln.Masked)
 	case v.IsNull():
 		return "null"
 	case ty == cty.String:

@@ -42,6 +42,8 @@ type Options struct {
 	Secret func(text string) bool // reports whether a text holds a secret; nil: those that were hidden
 	World  *outside.World         // what is outside the template; nil: the machine
 	From   *Bundle                // the template is loaded again from it; nil: from files
+
+	public *public
 }
 
 // Template is a loaded template: everything that can be known without looking at

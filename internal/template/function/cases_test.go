@@ -31,5 +31,6 @@ var more = []struct{ expr, want string }{
 	{`cidrhost("10.0.0.0/8",-1)`, `"10.255.255.255"`}, {`cidrhost("::/64",1)`, `"::1"`}, {`cidrnetmask("0.0.0.0/0")`, `"0.0.0.0"`}, {`cidrsubnet("10.0.0.0/31",2,0)`, `!`}, {`cidrsubnet("fd00::/48",16,1)`, `"fd00:0:0:1::/64"`}, {`cidrsubnets("10.0.0.0/8")`, `[]`}, {`cidrsubnets("x",1)`, `!CIDR`},
 	{`convert(null,string)`, `null`}, {`convert(["a"],list(string))`, `["a"]`}, {`convert("a",nosuch)`, `!`}, {`can(1)`, `true`}, {`can()`, `!`}, {`try(1)`, `1`}, {`try()`, `!`}, {`try(nope.x, jsondecode("["))`, `!`},
 	{`file("sub/r.md")`, `""`}, {`templatefile("none",{})`, `!none`}, {`jsondecode("{}")`, `{}`},
+	{`sensitive("a")`, `"a"`}, {`sensitive(null)`, `null`}, {`sensitive()`, `!Not enough`}, {`nonsensitive(sensitive("a"))`, `"a"`}, {`nonsensitive([1])`, `[1]`}, {`nonsensitive()`, `!Not enough`}, {`sensitive([1, "a"])`, `[1,"a"]`},
 	{`consul_key("")`, `""`}, {`consul_key([])`, `!string`}, {`vault("x","y")`, `"x.y"`}, {`aws_secretsmanager("","k")`, `".k"`}, {`aws_secretsmanager_raw("")`, `""`}, {`aws_secretsmanager_raw([])`, `!string`},
 }

@@ -135,7 +135,7 @@ func templateFile(w *outside.World, dir string, functions map[string]function.Fu
 		if diags.HasErrors() {
 			return cty.NilVal, diags
 		}
-		vars := args[1]
+		vars, marks := args[1].Unmark()
 		if ty := vars.Type(); !ty.IsObjectType() && !ty.IsMapType() {
 			return cty.NilVal, function.NewArgErrorf(1, "invalid vars value: must be a map")
 		}
@@ -144,7 +144,7 @@ func templateFile(w *outside.World, dir string, functions map[string]function.Fu
 			if !hclsyntax.ValidIdentifier(k) {
 				return cty.NilVal, function.NewArgErrorf(1, "invalid template variable name %q", k)
 			}
-			ctx.Variables[k] = v
+			ctx.Variables[k] = v.WithMarks(marks)
 		}
 		for _, t := range expr.Variables() {
 			if _, ok := ctx.Variables[t.RootName()]; !ok {
@@ -158,7 +158,7 @@ func templateFile(w *outside.World, dir string, functions map[string]function.Fu
 		return v, nil
 	}
 	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "path", Type: cty.String}, {Name: "vars", Type: cty.DynamicPseudoType}},
+		Params: []function.Parameter{{Name: "path", Type: cty.String}, {Name: "vars", Type: cty.DynamicPseudoType, AllowMarked: true}},
 		Type: func(args []cty.Value) (cty.Type, error) {
 			if !args[0].IsKnown() || !args[1].IsWhollyKnown() {
 				return cty.DynamicPseudoType, nil

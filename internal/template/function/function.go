@@ -24,7 +24,8 @@ type Options struct {
 	Start time.Time // of the program, for legacy_isotime and legacy_strftime
 	// Secrets answers vault, consul_key and aws_secretsmanager; nil: they are refused.
 	Secrets interpolate.Secrets
-	World   *outside.World // where files, times and random values come from; nil: the machine
+	World   *outside.World    // where files, times and random values come from; nil: the machine
+	Hide    func(text string) // is told what functions make of secrets; nil: it is not hidden
 }
 
 // static are the functions that depend on nothing, made once.
@@ -62,6 +63,8 @@ func Functions(o Options) map[string]function.Function {
 	maps.Copy(f, made(o.World))
 	maps.Copy(f, files(o.Dir, o.World))
 	maps.Copy(f, secrets(o.Secrets))
+	maps.Copy(f, marking(o.Hide))
+	o.watch(f)
 	f["templatefile"] = templateFile(o.World, o.Dir, maps.Clone(f))
 	return f
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 
 	"kiln/internal/template/interpolate"
+	"kiln/schema"
 )
 
 func stringTests() map[string]function.Function {
@@ -193,7 +194,7 @@ func (noSecrets) Consul(string) (string, error)        { return "", errNoSecrets
 func (noSecrets) AWS(string, string) (string, error)   { return "", errNoSecrets }
 func (noSecrets) AWSRaw(string) (string, error)        { return "", errNoSecrets }
 
-// secrets are the functions that ask a service.
+// secrets are the functions that ask a service. What Consul holds is not taken for secret.
 func secrets(s interpolate.Secrets) map[string]function.Function {
 	if s == nil {
 		s = noSecrets{}
@@ -202,12 +203,16 @@ func secrets(s interpolate.Secrets) map[string]function.Function {
 		if err != nil {
 			return cty.UnknownVal(cty.String), err
 		}
-		return cty.StringVal(text), nil
+		return schema.Sensitive(cty.StringVal(text)), nil
 	}
 	return map[string]function.Function{
-		"consul_key":             text("key", s.Consul),
-		"aws_secretsmanager_raw": text("name", s.AWSRaw),
-		"vault":                  text2("path", "key", func(path, key string) (cty.Value, error) { return value(s.Vault(path, key)) }, cty.String),
+		"consul_key": text("key", s.Consul),
+		"aws_secretsmanager_raw": function.New(&function.Spec{
+			Params: []function.Parameter{{Name: "name", Type: cty.String}},
+			Type:   function.StaticReturnType(cty.String),
+			Impl:   func(args []cty.Value, _ cty.Type) (cty.Value, error) { return value(s.AWSRaw(args[0].AsString())) },
+		}),
+		"vault": text2("path", "key", func(path, key string) (cty.Value, error) { return value(s.Vault(path, key)) }, cty.String),
 		"aws_secretsmanager": function.New(&function.Spec{
 			Params: []function.Parameter{{Name: "name", Type: cty.String}, {Name: "key", Type: cty.String, AllowNull: true}},
 			Type:   function.StaticReturnType(cty.String),

@@ -182,7 +182,7 @@ func (sc *scope) readUses(b *build, content *hcl.BodyContent, ctx *hcl.EvalConte
 		}
 		diags = append(diags, more...)
 		if !more.HasErrors() {
-			list, err := convert.Convert(v, cty.List(cty.String))
+			list, err := convert.Convert(schema.Bare(v), cty.List(cty.String))
 			if err != nil || !list.IsWhollyKnown() || list.IsNull() {
 				diags = append(
 					diags,

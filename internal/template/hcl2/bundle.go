@@ -7,6 +7,7 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"kiln/internal/template"
+	"kiln/schema"
 )
 
 // Bundle adds the values of the template's variables and all results of data sources.
@@ -31,9 +32,9 @@ func (sc *scope) bundleData(b *template.Bundle) {
 	}
 }
 
-// bundled is a value with its type, where it is known.
+// bundled is a value with its type, where it is known and no secret.
 func bundled(v cty.Value) (out template.Value, ok bool) {
-	if v == cty.NilVal || !v.IsWhollyKnown() {
+	if v == cty.NilVal || !v.IsWhollyKnown() || schema.IsSensitive(v) {
 		return out, false
 	}
 	var err error

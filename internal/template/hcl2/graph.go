@@ -100,11 +100,6 @@ func (sc *scope) evaluate(ctx context.Context) (diags hcl.Diagnostics) {
 		g.visit(name, nil, hcl.Range{})
 	}
 	g.run()
-	for name, l := range sc.locals {
-		if v := sc.computed[name]; l.sensitive && v != cty.NilVal {
-			hideAll(v, sc.Hide)
-		}
-	}
 	return g.diags
 }
 
@@ -231,7 +226,8 @@ func (g *graph) readAll(names []string) {
 					"The data source %q %q could not be read.", d.typ, d.name))
 				return
 			}
-			values[i] = schema.ToCty(out)
+			// It may give back what it was asked with.
+			values[i] = schema.Marked(schema.ToCty(out), g.sc.Secret)
 		})
 	}
 	wg.Wait()
@@ -370,6 +366,13 @@ func (g *graph) compute(name string) {
 		g.diags = append(g.diags, g.sc.hints(diags)...)
 		if diags.HasErrors() {
 			val = cty.DynamicVal
+		}
+		if l.sensitive {
+			if hideAll(val, g.sc.Hide) {
+				g.diags = append(g.diags, template.ShortSecret(l.rng,
+					fmt.Sprintf("The value of the local %q", l.name)))
+			}
+			val = schema.Sensitive(val)
 		}
 		g.sc.computed[l.name] = val
 		return

@@ -30,10 +30,11 @@ func (sc *scope) describeValues() {
 			Required: val == cty.NilVal, Value: shown, JSON: template.JSONOf(val), Sensitive: v.sensitive})
 	}
 	for _, name := range slices.Sorted(maps.Keys(sc.locals)) {
-		val, sensitive := sc.computed[name], sc.locals[name].sensitive
+		val := sc.computed[name]
+		sensitive := val != cty.NilVal && val.IsMarked()
 		shown := template.Show(val)
-		if sensitive {
-			shown = `"<sensitive>"`
+		if sensitive || sc.locals[name].sensitive {
+			sensitive, shown = true, `"<sensitive>"`
 		}
 		sc.t.Locals = append(sc.t.Locals, template.Local{Name: name, Value: shown, JSON: template.JSONOf(val),
 			Sensitive: sensitive})

@@ -12,6 +12,7 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"kiln/internal/template"
+	"kiln/schema"
 )
 
 // instance is one of the things that a block with matrix or for_each stands for.
@@ -67,7 +68,10 @@ func eachInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) (all []instance, d
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	v, _ = v.UnmarkDeep()
+	if d := secretInstances(attr, v); d != nil {
+		return nil, hcl.Diagnostics{d}
+	}
+	v, _ = v.Unmark()
 	if !v.IsKnown() {
 		return []instance{{key: "unknown",
 				vars: map[string]cty.Value{
@@ -90,7 +94,7 @@ func eachInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) (all []instance, d
 	for it := v.ElementIterator(); it.Next(); {
 		key, val := it.Element()
 		if !ty.IsMapType() && !ty.IsObjectType() {
-			if key = val; val.IsNull() || !val.IsKnown() || val.Type() != cty.String {
+			if key = schema.Bare(val); val.IsNull() || !val.IsKnown() || val.Type() != cty.String {
 				return nil, append(diags, template.ErrorAt(attr.Expr.Range(), "Invalid for_each argument",
 					"The elements of a list or set in for_each are strings."))
 			}
@@ -99,6 +103,22 @@ func eachInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) (all []instance, d
 			map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{"key": key, "value": val})}})
 	}
 	return all, append(diags, checkInstances(attr, all)...)
+}
+
+// secretInstances refuses instances whose names would be secrets: a value that is one, or
+// a list with one in it. The values of a map may be secrets.
+func secretInstances(attr *hcl.Attribute, v cty.Value) *hcl.Diagnostic {
+	ty := v.Type()
+	if !schema.IsSensitive(v) || !v.IsMarked() && (ty.IsMapType() || ty.IsObjectType()) {
+		return nil
+	}
+	return shownInstances(attr)
+}
+
+func shownInstances(attr *hcl.Attribute) *hcl.Diagnostic {
+	return template.ErrorfAt(attr.Expr.Range(), "Invalid "+attr.Name+" argument",
+		"It is made of a secret, which the names of the instances would show. "+
+			"nonsensitive() says that a value is none.")
 }
 
 func unknownInstances(attr *hcl.Attribute) *hcl.Diagnostic {
@@ -114,7 +134,10 @@ func matrixInstances(attr *hcl.Attribute, ctx *hcl.EvalContext) ([]instance, hcl
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	v, _ = v.UnmarkDeep()
+	if schema.IsSensitive(v) {
+		return nil, hcl.Diagnostics{shownInstances(attr)}
+	}
+	v = schema.Bare(v)
 	bad := func(format string, args ...any) ([]instance, hcl.Diagnostics) {
 		return nil, append(diags, template.ErrorfAt(attr.Expr.Range(), "Invalid matrix argument", format,
 			args...))

@@ -88,6 +88,7 @@ func Load(ctx context.Context, o template.Options, folder bool) (*template.Templ
 		return nil, p.parser.texts.Convert(p.problems).Tidy()
 	}
 	sc := newScope(p, newArtifacts(), "")
+	p.Public(sc.public)
 	sc.t = template.New(o, sc, p.parser.texts)
 	sc.t.Dir, sc.t.Format, sc.t.Sources, sc.t.Plugins = dir, template.HCL2, p.files, p.plugins
 	sc.readValues(folder)
@@ -128,7 +129,7 @@ func newParsed(o template.Options, dir string) *parsed {
 		sources: map[[2]string]*hcl.Block{}, steps: map[string]*hcl.Block{}}
 	p.functions = sync.OnceValue(func() map[string]ctyfunction.Function {
 		return function.Functions(function.Options{Dir: dir, Start: o.Start, Secrets: o.Secrets,
-			World: o.World})
+			World: o.World, Hide: o.Hide})
 	})
 	return p
 }

@@ -150,10 +150,11 @@ func (sc *scope) computeModule(ctx context.Context, m *module) (diags hcl.Diagno
 		if more.HasErrors() {
 			v = cty.DynamicVal
 		}
-		out[o.name] = v
 		if o.sensitive && !more.HasErrors() {
 			hideAll(v, sc.Hide)
+			v = schema.Sensitive(v)
 		}
+		out[o.name] = v
 	}
 	sc.outs[m.name] = cty.ObjectVal(out)
 	return diags

@@ -58,7 +58,11 @@ func (p *parser) parse(path string, read func(string) ([]byte, error)) (text []b
 		return nil, nil, diags
 	}
 	for _, f := range files {
-		parts = append(parts, f.Body)
+		body := f.Body
+		if strings.HasSuffix(name, ".json") {
+			body = jsonBody{body}
+		}
+		parts = append(parts, body)
 	}
 	p.done[name] = parsedFile{text, parts}
 	return text, parts, diags

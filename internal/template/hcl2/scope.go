@@ -56,7 +56,7 @@ func newScope(p *parsed, a *artifacts, place string) *scope {
 func (sc *scope) values(refs ...hcl.Traversal) map[string]cty.Value {
 	vars, locals, modules := map[string]cty.Value{}, map[string]cty.Value{}, map[string]cty.Value{}
 	for _, name := range wanted(sc.variables, "var", refs) {
-		vars[name] = orUnknown(sc.vars[name].value, sc.variables[name].typ)
+		vars[name] = sc.variable(name)
 	}
 	for _, name := range wanted(sc.locals, "local", refs) {
 		locals[name] = orUnknown(sc.computed[name], cty.DynamicPseudoType)
@@ -86,6 +86,16 @@ func (sc *scope) values(refs ...hcl.Traversal) map[string]cty.Value {
 		all["module"] = cty.ObjectVal(modules)
 	}
 	return all
+}
+
+// variable is a variable's value, as far as it is known.
+func (sc *scope) variable(name string) cty.Value {
+	v := sc.variables[name]
+	val := orUnknown(sc.vars[name].value, v.typ)
+	if v.sensitive {
+		return schema.Sensitive(val)
+	}
+	return val
 }
 
 // wanted are the names of a map that references beginning with root refer to; all of
@@ -133,7 +143,8 @@ func (sc *scope) context(more map[string]cty.Value) *hcl.EvalContext {
 // interpolation is what {{ }} text may use in an HCL2 template.
 func (sc *scope) interpolation(name, typ string) *interpolate.Context {
 	return &interpolate.Context{NoUser: true, BuildName: name, BuildType: typ,
-		PackerVersion: sc.PackerVersion, Start: sc.Start, World: sc.World}
+		PackerVersion: sc.PackerVersion, Start: sc.Start, World: sc.World,
+		Hiding: &interpolate.Hiding{Hide: sc.Hide, Secret: sc.Secret}}
 }
 
 // resolveAll gives every variable, local, data source, module and source its value.
@@ -148,6 +159,7 @@ func (sc *scope) resolveAll(ctx context.Context) hcl.Diagnostics {
 // Spec resolves everything and lists the builds: phases 8 to 11 of docs/compat/templates.md 3.2.
 func (sc *scope) Spec(ctx context.Context) (*template.Spec, hcl.Diagnostics) {
 	diags := sc.resolveAll(ctx)
+	sc.hideMade()
 	sc.describeValues()
 	sc.t.Blocks = nil
 	sc.artifacts.clear()
@@ -240,6 +252,9 @@ func (sc *scope) hints(diags hcl.Diagnostics) hcl.Diagnostics {
 		if d.Summary == "Call to unknown function" && !strings.Contains(d.Detail, "Did you mean") &&
 			strings.HasSuffix(d.Detail, `named "env".`) {
 			d.Detail += " The function env can only be used in the default of a variable."
+		}
+		if d.Summary == "Invalid dynamic block label" && strings.Contains(d.Detail, "dynamic marks") {
+			d.Detail = "A label is shown, and cannot be made of a secret. nonsensitive() says that a value is none."
 		}
 		if d.Summary == "Unsupported attribute" && d.Expression != nil &&
 			strings.Contains(d.Detail, "This object does not have an attribute named") {
@@ -339,8 +354,16 @@ func (bs *buildScope) generated(keys []string, data map[string]any) cty.Value {
 			build[key] = cty.StringVal(fmt.Sprint(v))
 		}
 	}
+	for _, key := range secretKeys {
+		if v, ok := build[key]; ok {
+			build[key] = schema.Sensitive(v)
+		}
+	}
 	return cty.ObjectVal(build)
 }
+
+// secretKeys are the secrets among what a build generates.
+var secretKeys = []string{"Password", "SSHPrivateKey", "WinRMPassword"}
 
 // Text is the same in both renderings.
 func (bs *buildScope) Text(*template.Step, []string) (first, second *interpolate.Context) {

@@ -11,6 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"kiln/internal/template"
+	"kiln/schema"
 )
 
 // stepAttributes and stepSchemas are what provisioners and post-processors have
@@ -130,7 +131,7 @@ func (m meta) into(name string, ty cty.Type, set func(cty.Value) error) {
 func (m meta) value(attr *hcl.Attribute) (cty.Value, bool) {
 	v, diags := attr.Expr.Value(m.ctx)
 	*m.diags = append(*m.diags, diags...)
-	return v, !diags.HasErrors() && !v.IsNull() && v.IsWhollyKnown()
+	return schema.Bare(v), !diags.HasErrors() && !v.IsNull() && v.IsWhollyKnown()
 }
 
 func unsuitable(attr *hcl.Attribute, err error) *hcl.Diagnostic {
@@ -182,6 +183,7 @@ func (m meta) override(attr *hcl.Attribute, to *template.Overrides) {
 		return
 	}
 	*to = template.Overrides{}
+	v, marks := v.Unmark()
 	for name, o := range v.AsValueMap() {
 		if o.IsNull() {
 			continue
@@ -190,6 +192,6 @@ func (m meta) override(attr *hcl.Attribute, to *template.Overrides) {
 			*m.diags = append(*m.diags, template.ErrorfAt(at,
 				fmt.Sprintf("provisioner's override.'%s' block must be an HCL object", name), ""))
 		}
-		(*to)[name] = template.Override{Value: o, Range: at, Key: at}
+		(*to)[name] = template.Override{Value: o.WithMarks(marks), Range: at, Key: at}
 	}
 }

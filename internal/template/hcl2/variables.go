@@ -14,6 +14,7 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 	ctyfunction "github.com/zclconf/go-cty/cty/function"
 
+	"kiln/internal/redact"
 	"kiln/internal/template"
 	"kiln/internal/template/function"
 	"kiln/internal/template/outside"
@@ -406,15 +407,15 @@ func (sc *scope) checkVariables() (diags hcl.Diagnostics) {
 			))
 			continue
 		}
-		if v.sensitive {
-			hideAll(g.value, sc.Hide)
+		if v.sensitive && hideAll(g.value, sc.Hide) {
+			diags = append(diags, template.ShortSecret(v.rng, fmt.Sprintf("The value of the variable %q", name)))
 		}
 		if len(v.rules) == 0 {
 			continue
 		}
 		ctx := &hcl.EvalContext{Functions: function.Functions(function.Options{Dir: ".", Start: sc.Start,
 			Secrets: sc.Secrets, World: sc.World}),
-			Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{name: g.value})}}
+			Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{name: schema.Bare(g.value)})}}
 		for _, rule := range v.rules {
 			diags = append(diags, v.check(g, rule, ctx)...)
 		}
@@ -449,20 +450,15 @@ func (v *variable) check(g given, rule variableRule, ctx *hcl.EvalContext) hcl.D
 	)}
 }
 
-// hideAll hides every string inside a value.
-func hideAll(v cty.Value, hide func(string)) {
-	if v.IsNull() || !v.IsWhollyKnown() {
-		return
-	}
-	_ = cty.Walk(v, func(_ cty.Path, item cty.Value) (bool, error) {
-		if !item.IsNull() && item.Type() == cty.String {
-			hide(item.AsString())
+// hideAll hides every text and number inside a value, and reports whether one of them
+// is too short for that.
+func hideAll(v cty.Value, hide func(string)) (short bool) {
+	schema.Leaves(v, "", func(_, text string, _ bool) {
+		if redact.Given(text, hide) {
+			short = true
 		}
-		if !item.IsNull() && item.Type() == cty.Number {
-			hide(item.AsBigFloat().Text('f', -1))
-		}
-		return true, nil
 	})
+	return short
 }
 
 func inOrder(attrs hcl.Attributes) []*hcl.Attribute {

@@ -70,6 +70,9 @@ func (c *Context) user(name string) (string, error) {
 		return "", errors.New("the function user is for JSON templates: write var." + name)
 	}
 	value, ok := c.User[name]
+	if c.SecretUser != nil && c.SecretUser(name) {
+		c.touch()
+	}
 	if !ok && c.UserErr {
 		return "", fmt.Errorf("%w: %s", ErrUnknownVariable, name)
 	}
@@ -148,6 +151,9 @@ func TimeUUID() string {
 func (c *Context) secret(name string, read func() (string, error)) (string, error) {
 	if c.Secrets == nil {
 		return "", fmt.Errorf("the function %s cannot be used here: give its value to a user variable and use that", name)
+	}
+	if name != "consul_key" {
+		c.touch()
 	}
 	return read()
 }

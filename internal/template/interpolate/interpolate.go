@@ -38,6 +38,12 @@ type Context struct {
 	Secrets Secrets
 	// World gives random values and the working directory. Nil: the machine does.
 	World *outside.World
+	// Hiding, where it is set, hides what functions make of secrets.
+	*Hiding
+	// Touched, where it is set, is called when a secret goes into the text.
+	Touched func()
+	// SecretUser reports whether a user variable is a secret, or made of one; nil: none is.
+	SecretUser func(name string) bool
 	// Clean is the builder's clean_resource_name. Nil: not defined.
 	Clean func(string) string
 }
@@ -107,7 +113,7 @@ func Users(text string) []string {
 }
 
 func parsed(text string, c *Context) (*template.Template, error) {
-	t, err := template.New("root").Funcs(c.functions()).Parse(text)
+	t, err := template.New("root").Funcs(c.watched(text)).Parse(text)
 	if err != nil {
 		return nil, reason(err)
 	}

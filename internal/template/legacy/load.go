@@ -78,7 +78,8 @@ func Load(
 		dir = filepath.Dir(path)
 	}
 	j.dir = o.World.Abs(dir)
-	sc := &scope{parsed: j, supplied: map[string]string{}, values: map[string]string{}}
+	sc := &scope{parsed: j, supplied: map[string]string{}, values: map[string]string{},
+		secret: map[string]bool{}}
 	j.t = template.New(o, sc, j.texts)
 	j.t.Dir, j.t.Format, j.t.Sources = dir, template.JSON, []template.SourceFile{{Name: j.path, Text: text}}
 	j.texts.Add(j.path, text)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"kiln"
+	"kiln/internal/redact"
 	"kiln/internal/template"
 	"kiln/internal/template/interpolate"
 	"kiln/schema"
@@ -20,6 +22,7 @@ type scope struct {
 	*parsed
 	supplied map[string]string // by var-files and -var
 	values   map[string]string // final, after interpolation
+	secret   map[string]bool   // names of those that are sensitive, or made of others that are
 	lacking  []string          // secrets of the environment that a bundle does not hold
 }
 
@@ -43,7 +46,10 @@ func (j *scope) Spec(context.Context) (*template.Spec, hcl.Diagnostics) {
 			Detail:  "Its value is secret, so the plan does not hold it."})
 	}
 	for _, name := range j.sensitive {
-		j.Hide(j.values[name])
+		if redact.Given(j.values[name], j.Hide) {
+			diags = append(diags, template.ShortSecret(j.variableRange(name),
+				fmt.Sprintf("The value of the variable %q", name)))
+		}
 	}
 	spec := &template.Spec{Weak: true}
 	cleanup := j.cleanup
@@ -170,10 +176,16 @@ func (s *buildScope) Text(step *template.Step, keys []string) (first, second *in
 
 // Eval renders a line of the console.
 func (j *scope) Eval(line string) (string, template.Diagnostics) {
-	out, err := interpolate.RenderStable(line, j.context("", ""))
+	c := j.context("", "")
+	secret := false
+	c.Touched = func() { secret = true }
+	out, err := interpolate.RenderStable(line, c)
 	if err != nil {
 		// As with Packer this is an answer, and no failure of the console.
 		return "???????: Interpolation error\n\n" + err.Error(), nil
+	}
+	if secret {
+		return kiln.Masked, nil
 	}
 	return out, nil
 }
@@ -183,7 +195,11 @@ func (j *scope) Dump() string {
 	var b strings.Builder
 	b.WriteString("\n")
 	for _, name := range slices.Sorted(maps.Keys(j.values)) {
-		fmt.Fprintf(&b, "%s: %s,\n", name, j.values[name])
+		shown := j.values[name]
+		if j.secret[name] {
+			shown = kiln.Masked
+		}
+		fmt.Fprintf(&b, "%s: %s,\n", name, shown)
 	}
 	return b.String()
 }

@@ -144,6 +144,9 @@ func (j *scope) interpolateVars() hcl.Diagnostics {
 	sort.Strings(names)
 	c := j.context("", "")
 	c.User, c.UserErr, c.Env, c.Secrets = j.values, true, j.env, j.Secrets
+	for _, name := range j.sensitive {
+		j.secret[name] = true
+	}
 	failed := map[string]error{}
 	for range passes {
 		rendered := false
@@ -155,6 +158,7 @@ func (j *scope) interpolateVars() hcl.Diagnostics {
 				continue
 			}
 			text := keepDots.ReplaceAllString(source[name], "{{`{{.$1}}`}}")
+			c.Touched = func() { j.secret[name] = true }
 			out, err := interpolate.Render(text, c)
 			switch {
 			case errors.Is(err, interpolate.ErrUnknownVariable):
@@ -166,6 +170,10 @@ func (j *scope) interpolateVars() hcl.Diagnostics {
 			default:
 				rendered = rendered || j.values[name] != out
 				j.values[name] = out
+				if j.secret[name] {
+					// At once: others may be made of it.
+					j.Hide(out)
+				}
 			}
 		}
 		if !pending && !rendered {
@@ -220,7 +228,9 @@ func (j *scope) env(name string) string {
 // context is what text in a component's body may refer to.
 func (j *scope) context(name, typ string) *interpolate.Context {
 	return &interpolate.Context{User: j.values, BuildName: name, BuildType: typ, TemplateDir: j.dir,
-		PackerVersion: j.PackerVersion, Start: j.Start, World: j.World}
+		PackerVersion: j.PackerVersion, Start: j.Start, World: j.World,
+		Hiding:     &interpolate.Hiding{Hide: j.Hide, Secret: j.Secret},
+		SecretUser: func(name string) bool { return j.secret[name] }}
 }
 
 // describe fills in what inspect shows.

@@ -26,7 +26,7 @@ func settings(t *testing.T, tpl *template.Template) map[string][]map[string]any 
 		diags = append(diags, b.Check()...)
 		for _, c := range b.Components() {
 			v, _ := c.Decode(nil)
-			all[b.Name] = append(all[b.Name], schema.Settings(v))
+			all[b.Name] = append(all[b.Name], schema.Settings(v, nil))
 			// Settings hide what is sensitive, and it must be the same too.
 			all[b.Name] = append(all[b.Name], map[string]any{"secret": v.(*fake).Secret})
 		}

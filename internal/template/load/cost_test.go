@@ -30,6 +30,11 @@ var shapes = map[string]func(n int) string{
 			n)
 		return b.String()
 	},
+	// Each build makes another text of a secret.
+	"secrets": func(n int) string {
+		return "variable \"pw\" {\n sensitive = true\n default = \"s3cr3t-Word\"\n}\n" +
+			blocks(n, func(i int) string { return fmt.Sprintf("sha256(\"${var.pw}-%d\")} ${var.pw", i) })
+	},
 	"matrix": func(n int) string {
 		return fmt.Sprintf(`
 source "fake" "s" { matrix = { a = range(%d), b = range(10) } }

@@ -35,6 +35,8 @@ func FuzzLoadHCL(f *testing.F) {
 		`variable "v" { type = object({a=optional(string,"d")}) default = {} validation { condition = length(var.v.a) > 0 error_message = "No." } }`,
 		`locals { a = local.b b = local.a }` + "\n" + `build { dynamic "provisioner" { for_each = [1] labels = ["fake"] content { text = "${build.ID}" } } }`,
 		`source "fake" "a" {}` + "\n" + `build { source "fake.a" { name = "b" number = 3 } provisioner "fake" { only = ["fake.b"] override = { b = { text = "y" } } timeout = "1s" } post-processors { post-processor "fake" {} } }`,
+		`variable "s" { sensitive = true default = { a = ["pa-ss", 1] } }` + "\n" + `locals { x = upper(var.s.a[0]) y = { for k, v in var.s : k => v... } z = "%{ if var.s.a[1] > 0 }${jsonencode(var.s)}%{ endif }" }` + "\n" +
+			`source "fake" "a" { for_each = var.s map = { (local.x) = local.z } dynamic "many" { for_each = var.s.a content { inner = many.value } } }` + "\n" + `build { sources = [var.s.a[0]] provisioner "fake" { override = var.s name = local.x timeout = var.s.a } }`,
 		`packer { required_version = ">= 1.0" required_plugins { x = { version = "1.0" source = "a/b/c" } } }`,
 		`data "fake" "d" { text = local.x }` + "\n" + `locals { x = try(jsondecode("{"), "y") }`,
 		`source "fake" "a" { matrix = { x = ["a", 1], y = [true] }  text = "${matrix.x}" }` + "\n" + `build { name = "n" for_each = { k = "v" } sources = ["fake.a"] steps "s" {} }` + "\n" + `steps "s" { provisioner "fake" { text = "${each.key}${source.name}" } }`,

@@ -91,6 +91,9 @@ func (w *World) Notes(secret func(text string) bool) Notes {
 		out.Files = append(out.Files, f)
 	}
 	for q, a := range w.notes.Answers {
+		if secret(q) && !w.ofFile(q) {
+			continue // it was made of a secret
+		}
 		if secret(a.Text) || secret(a.Err) {
 			a = Answer{Secret: true}
 		}
@@ -102,6 +105,14 @@ func (w *World) Notes(secret func(text string) bool) Notes {
 		}
 	}
 	return out
+}
+
+// ofFile reports whether a question is about a file that was read, or its folder: its
+// name may be a secret's word by chance, and the notes must do without the file.
+func (w *World) ofFile(question string) bool {
+	return slices.ContainsFunc(w.files, func(path string) bool {
+		return strings.HasSuffix(question, " "+path) || strings.HasSuffix(question, " "+filepath.Dir(path))
+	})
 }
 
 // ReadFile reads a file. One that held a secret is read again, and must not have
