@@ -115,28 +115,34 @@ type call struct {
 // parse reads flags, which come before the positional arguments, and checks the
 // number of the latter.
 func (c *call) parse(p *program, define func(*flag.FlagSet), low, high int) error {
+	both := false
 	fs := c.flags(define)
 	if err := fs.Parse(c.args); err != nil {
-		messages := []message{failed("%s\n%s", c.help(p), err)}
+		messages := []message{said("%s", c.help(p)), failed("%s", err)}
 		if near := suggestFlag(fs, err); near != "" {
 			messages = append(messages, failed("Did you mean -%s?", near))
 		}
 		return worded(messages...)
 	}
 	c.args = fs.Args()
+	fs.Visit(func(f *flag.Flag) { both = both || f.Name == "output" })
+	if both && p.machine {
+		return worded(said("%s", c.help(p)),
+			failed("Error: -machine-readable and -output both say how to print: only one of them can be given."))
+	}
 	if len(c.args) < low {
-		return worded(failed("%s", c.help(p)), failed("Error: %s needs an argument: %s", c.name, c.usage))
+		return worded(said("%s", c.help(p)), failed("Error: %s needs an argument: %s", c.name, c.usage))
 	}
 	if high < 0 || len(c.args) <= high {
 		return nil
 	}
 	for _, a := range c.args {
 		if strings.HasPrefix(a, "-") && a != "-" {
-			return worded(failed("%s", c.help(p)),
+			return worded(said("%s", c.help(p)),
 				failed("Error: options come before the arguments: put %q in front of %q.", a, c.args[0]))
 		}
 	}
-	return worded(failed("%s", c.help(p)), failed("Error: too many arguments: %s", strings.Join(c.args, " ")))
+	return worded(said("%s", c.help(p)), failed("Error: too many arguments: %s", strings.Join(c.args, " ")))
 }
 
 func (c *call) flags(define func(*flag.FlagSet)) *flag.FlagSet {

@@ -72,7 +72,7 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) error {
 		return err
 	}
 	if len(plan.Builds) == 0 {
-		return wordedf("No builds to run")
+		return p.show(noBuilds)
 	}
 	if f.out != "" {
 		if f.noData {

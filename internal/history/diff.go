@@ -87,6 +87,7 @@ func (d *differ) seconds(where string, old, now float64) {
 func (d *differ) build(old, now *Build) {
 	d.text(now.Name, "builder", old.Type, now.Type)
 	d.settings(now.Name, old.Settings, now.Settings)
+	d.hidden(now.Name, old.Settings, now.Settings, old.Digests, now.Digests)
 	for i := range max(len(old.Steps), len(now.Steps)) {
 		switch {
 		case i >= len(now.Steps):
@@ -106,6 +107,7 @@ func (d *differ) build(old, now *Build) {
 func (d *differ) step(where string, old, now *Step) {
 	d.text(where, "component", old.Component, now.Component)
 	d.settings(where, old.Settings, now.Settings)
+	d.hidden(where, old.Settings, now.Settings, old.Digests, now.Digests)
 	for _, name := range union(old.Inputs, now.Inputs) {
 		// Settings are compared as such; what is left is the content of files.
 		if file, ok := strings.CutPrefix(name, "file "); ok && old.Inputs[name] != now.Inputs[name] {
@@ -122,6 +124,20 @@ func short(hash string) string { return hash[:min(12, len(hash))] }
 func (d *differ) settings(where string, old, now map[string]any) {
 	for _, name := range union(old, now) {
 		d.text(where, name, value(old, name), value(now, name))
+	}
+}
+
+// hidden tells of options that are shown alike though they differ: of secrets.
+func (d *differ) hidden(where string, old, now map[string]any, before, after Digests) {
+	if before == nil || after == nil {
+		return // of a version that kept none
+	}
+	for _, name := range union(before, after) {
+		shown := value(now, name)
+		if before[name] == after[name] || value(old, name) != shown {
+			continue
+		}
+		d.add(where, name, shown, shown+" (another one: what is hidden differs)")
 	}
 }
 
