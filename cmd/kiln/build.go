@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,7 +110,7 @@ func (f *buildFlags) absolute() error {
 
 var buildCommand = &command{
 	name: "build", usage: "[options] TEMPLATE|PLAN", synopsis: "make the images of a template",
-	about: "Runs the builds of a template side by side and makes their images.\nTEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.\nPLAN is a file that `kiln plan -out` wrote: it runs as it is, and a file that changed\nsince is refused.",
+	about: "Runs the builds of a template side by side and makes their images.\nTEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.\nPLAN is a file that `plan -out` wrote: it runs as it is, and a file that changed\nsince is refused.",
 	run: func(ctx context.Context, p *program, c *call) error {
 		f := buildFlags{args: c.args}
 		err := c.parse(p, f.define, 1, 1)
@@ -309,7 +310,7 @@ func (f *buildFlags) again() string {
 	var words []string
 	for i := 0; i < len(f.args); i++ {
 		name, _, whole := strings.Cut(strings.TrimLeft(f.args[i], "-"), "=")
-		if strings.HasPrefix(f.args[i], "-") && (name == "on-error" || name == "output") {
+		if strings.HasPrefix(f.args[i], "-") && slices.Contains([]string{"on-error", "output", "junit", "properties"}, name) {
 			if !whole {
 				i++ // its value
 			}

@@ -193,7 +193,7 @@ var flagDefinitions = map[string]func(*flag.FlagSet){
 func (c *command) help(p *program) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: %s %s %s\n\n  %s\n", p.name, c.name, c.usage,
-		strings.ReplaceAll(c.about, "\n", "\n  "))
+		strings.NewReplacer("\n", "\n  ", "kiln ", p.name+" ").Replace(c.about))
 	define := flagDefinitions[c.name]
 	if define == nil {
 		return b.String()
@@ -252,7 +252,7 @@ func (f *versionFlags) define(fs *flag.FlagSet) {
 
 var versionCommand = &command{
 	name: "version", usage: "[-json]", synopsis: "show the version",
-	about: "Shows Kiln's version and that of the Packer whose templates it runs.",
+	about: "Shows the version of the program, and that of the Packer whose templates it runs.",
 	run: func(_ context.Context, p *program, c *call) error {
 		var f versionFlags
 		fs := c.flags(f.define)

@@ -35,7 +35,7 @@ func (f *historyFlags) define(fs *flag.FlagSet) {
 	fs.Var(&f.output, "output", "`text or json`")
 	fs.StringVar(&f.template, "template", "", "only runs of this template `PATH`, or of those in this folder")
 	f.result = choice{"", []string{"success", "failed", "cancelled", "killed", "running"}}
-	fs.Var(&f.result, "result", "only runs that ended so: `success, failed, cancelled, killed or running`")
+	fs.Var(&f.result, "result", "only runs with this `RESULT`: success, failed, cancelled, killed or running")
 }
 
 var historyCommand = &command{

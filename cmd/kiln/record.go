@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -53,17 +52,16 @@ func digests(hash *engine.Hasher, c *template.Component) history.Digests {
 // settings are the options of a component. Those that are known only while the build
 // runs are there as the template has them.
 func settings(c engine.Planned) map[string]any {
-	own := map[string]bool{}
+	texts := map[string]string{}
 	for _, u := range c.Unknown {
 		if c.Settings[u.Option] == kiln.Masked || u.Text == "" {
 			continue
 		}
-		if !own[u.Option] {
-			own[u.Option] = true
-			c.Settings[u.Option] = u.Text
-			continue
+		if texts[u.Option] != "" {
+			texts[u.Option] += "\n" // of a repeated block
 		}
-		c.Settings[u.Option] = fmt.Sprint(c.Settings[u.Option], ", ", u.Text) // of a repeated block
+		texts[u.Option] += u.Text
+		c.Settings[u.Option] = map[string]any{history.Expression: texts[u.Option]}
 	}
 	return c.Settings
 }

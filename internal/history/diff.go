@@ -155,9 +155,16 @@ func value(m map[string]any, name string) string {
 	if !ok {
 		return ""
 	}
-	text, err := json.Marshal(v)
-	if err != nil {
+	if m, ok := v.(map[string]any); ok && len(m) == 1 {
+		if text, ok := m[Expression].(string); ok {
+			return text
+		}
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
 		return fmt.Sprint(v)
 	}
-	return string(text)
+	return strings.TrimSpace(b.String())
 }

@@ -41,10 +41,14 @@ type Build struct {
 	Seconds   float64        `json:"seconds"`
 	Artifacts []string       `json:"artifacts,omitempty"` // ids
 	Type      string         `json:"type"`
-	Settings  map[string]any `json:"settings"`
+	Settings  map[string]any `json:"settings"` // what is not known yet is an [Expression]
 	Digests   Digests        `json:"digests,omitempty"`
 	Steps     []*Step        `json:"steps"` // provisioners, then post-processors
 }
+
+// Expression is the one key of a setting that was not known when the run began: its
+// value is the text that the template has there.
+const Expression = "expression"
 
 // Digests are keyed hashes of a component's options, by name: they differ where a
 // secret does too.
