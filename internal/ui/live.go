@@ -110,7 +110,7 @@ func (l *Live) show(e kiln.Event) {
 	var scroll string
 	switch e.Kind {
 	case kiln.EventPrompt:
-		l.write(l.erase() + "\x1b[?25h" + prefix(e, e.Text) + " ")
+		l.write(l.erase() + "\x1b[?25h" + Clean(prefix(e, e.Text)) + " ")
 		flush(l.out)
 		l.asking, l.asked = true, e.Build
 		return

@@ -6,32 +6,56 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// shorten cuts names to a width so that they stay apart: in the middle, and further
-// to the front where they differ only at their ends.
+// shorten cuts names to a width so that they stay apart: in the middle, or where that
+// leaves two alike, elsewhere.
 func shorten(names []string, width int) []string {
-	for tail := (width - 1) / 2; tail < width; tail++ {
-		var cut []string
-		seen := map[string]string{}
-		apart := true
-		for _, name := range names {
-			short := cutMiddle(name, width, tail)
-			if other, ok := seen[short]; ok && other != name {
-				apart = false
-				break
-			}
-			seen[short] = name
-			cut = append(cut, short)
-		}
-		if apart {
+	longest := 0
+	for _, name := range names {
+		longest = max(longest, ansi.StringWidth(name))
+	}
+	half := func(name string) string { return cutMiddle(name, width, (width-1)/2) }
+	if cut, ok := apart(names, half); ok || longest <= width {
+		return cut
+	}
+	for tail := (width + 1) / 2; tail < width; tail++ {
+		if cut, ok := apart(names, func(name string) string { return cutMiddle(name, width, tail) }); ok {
 			return cut
 		}
 	}
-	// They differ in the middle: as much of the end as there is room for must do.
-	var cut []string
-	for _, name := range names {
-		cut = append(cut, cutMiddle(name, width, (width-1)/2))
+	// They differ in the middle, or near their begin.
+	for from := range longest {
+		if cut, ok := apart(names, func(name string) string { return cutAround(name, width, from) }); ok {
+			return cut
+		}
 	}
+	cut, _ := apart(names, half)
 	return cut
+}
+
+// apart cuts names, and reports whether no two of them are alike then.
+func apart(names []string, cut func(string) string) (all []string, ok bool) {
+	seen := map[string]string{}
+	ok = true
+	for _, name := range names {
+		short := cut(name)
+		if other, found := seen[short]; found && other != name {
+			ok = false
+		}
+		seen[short] = name
+		all = append(all, short)
+	}
+	return all, ok
+}
+
+// cutAround cuts a name to a width, leaving out its first columns.
+func cutAround(name string, width, from int) string {
+	switch {
+	case ansi.StringWidth(name) <= width:
+		return name
+	case from == 0:
+		return ansi.Truncate(name, width, "…")
+	}
+	return ansi.Truncate("…"+ansi.TruncateLeft(name, from, ""), width, "…")
 }
 
 // cutMiddle cuts a name to a width, of which tail columns are its end.
