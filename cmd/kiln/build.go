@@ -310,7 +310,8 @@ func (f *buildFlags) again() string {
 	var words []string
 	for i := 0; i < len(f.args); i++ {
 		name, _, whole := strings.Cut(strings.TrimLeft(f.args[i], "-"), "=")
-		if strings.HasPrefix(f.args[i], "-") && slices.Contains([]string{"on-error", "output", "junit", "properties"}, name) {
+		other := slices.Contains([]string{"on-error", "output", "junit", "properties"}, name)
+		if strings.HasPrefix(f.args[i], "-") && other {
 			if !whole {
 				i++ // its value
 			}

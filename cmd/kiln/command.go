@@ -115,9 +115,15 @@ type call struct {
 // parse reads flags, which come before the positional arguments, and checks the
 // number of the latter.
 func (c *call) parse(p *program, define func(*flag.FlagSet), low, high int) error {
-	both := false
 	fs := c.flags(define)
-	if err := fs.Parse(c.args); err != nil {
+	err := fs.Parse(c.args)
+	both := false
+	fs.Visit(func(f *flag.Flag) {
+		if f.Name == "output" {
+			both, p.aside = p.machine, f.Value.String() == "json"
+		}
+	})
+	if err != nil {
 		messages := []message{said("%s", c.help(p)), failed("%s", err)}
 		if near := suggestFlag(fs, err); near != "" {
 			messages = append(messages, failed("Did you mean -%s?", near))
@@ -125,8 +131,7 @@ func (c *call) parse(p *program, define func(*flag.FlagSet), low, high int) erro
 		return worded(messages...)
 	}
 	c.args = fs.Args()
-	fs.Visit(func(f *flag.Flag) { both = both || f.Name == "output" })
-	if both && p.machine {
+	if both {
 		return worded(said("%s", c.help(p)),
 			failed("Error: -machine-readable and -output both say how to print: only one of them can be given."))
 	}

@@ -24,6 +24,7 @@ type program struct {
 	name     string // kiln or packer, as it was called
 	start    time.Time
 	machine  bool   // -machine-readable
+	aside    bool   // standard output is JSON: messages go to standard error
 	stage    *stage // of a build; nil: another command
 }
 
@@ -70,6 +71,10 @@ func (p *program) write(kind, text string) {
 	}
 	if p.onTerminal() {
 		text = ui.Clean(text)
+	}
+	if p.aside {
+		fmt.Fprintln(p.errs, text)
+		return
 	}
 	fmt.Fprintln(p.out, text)
 }

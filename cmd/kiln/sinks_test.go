@@ -24,7 +24,9 @@ func TestLostLogIsAWarning(t *testing.T) {
 			return os.Symlink("/dev/full", filepath.Join(runs, "r", "events.jsonl"))
 		},
 		"no folder": func(runs string) error { return os.WriteFile(runs, nil, 0o600) },
-		"no record": func(runs string) error { return os.MkdirAll(filepath.Join(runs, "r", "run.json", "x"), 0o700) },
+		"no record": func(runs string) error {
+			return os.MkdirAll(filepath.Join(runs, "r", "run.json", "x"), 0o700)
+		},
 	} {
 		dir := t.TempDir()
 		if err := prepare(filepath.Join(dir, "runs")); err != nil {
@@ -43,7 +45,8 @@ func TestLostLogIsAWarning(t *testing.T) {
 		if err := sinks.Close(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if n := strings.Count(errs.String(), "Warning: the log or the history of this run is not complete"); n != 1 {
+		const told = "Warning: the log or the history of this run is not complete"
+		if n := strings.Count(errs.String(), told); n != 1 {
 			t.Errorf("%s: told %d times: %s", name, n, &errs)
 		}
 	}

@@ -177,7 +177,8 @@ func plannedSteps(b *template.Build) ui.PlannedBuild {
 	}
 	for _, chain := range b.Chains {
 		for _, pp := range chain {
-			planned.Steps = append(planned.Steps, ui.PlannedStep{Component: "post-processor." + pp.Type, Title: pp.Type})
+			planned.Steps = append(planned.Steps,
+				ui.PlannedStep{Component: "post-processor." + pp.Type, Title: pp.Type})
 		}
 	}
 	return planned

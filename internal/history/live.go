@@ -47,9 +47,13 @@ func (s Store) Live(run string) bool {
 // Read is the record of a run as far as it has come. What a run did not come to save
 // is taken from its events: replay feeds a sink with those.
 func (s Store) Read(run string, replay func(*Resumed) error) (*Record, error) {
-	live := s.Live(run)
 	r, err := s.Load(run)
 	if err != nil || r.Result != "" {
+		return r, err
+	}
+	// It may have ended since, and then has saved its record before it let go.
+	live := s.Live(run)
+	if r, err = s.Load(run); err != nil || r.Result != "" {
 		return r, err
 	}
 	// The event file may be lost, as on a full disk: then there is no more to say.

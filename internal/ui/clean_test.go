@@ -44,8 +44,8 @@ func TestNothingControlsTheTerminal(t *testing.T) {
 		{Kind: kiln.EventRunEnd, Data: []string{evil}},
 	}
 	var plain, live, file bytes.Buffer
-	for _, s := range []Sink{NewPlain(&plain, PlainOptions{Terminal: true}), NewLive(&live, LiveOptions{Every: -1}),
-		NewPlain(&file, PlainOptions{})} {
+	for _, s := range []Sink{NewPlain(&plain, PlainOptions{Terminal: true}),
+		NewLive(&live, LiveOptions{Every: -1}), NewPlain(&file, PlainOptions{})} {
 		for _, e := range events {
 			s.Event(e)
 		}

@@ -57,16 +57,19 @@ func rowsOf(width, height int, events []kiln.Event) []string {
 func TestFailingBuildsComeFirst(t *testing.T) {
 	const end = "in-a-region-with-a-long-name-"
 	var events []kiln.Event
-	for i := range 30 {
-		events = append(events, kiln.Event{Time: start, Kind: kiln.EventBuildStart, Build: fmt.Sprintf("docker.%s%d", end, i)})
-	}
 	name := func(i int) string { return fmt.Sprintf("docker.%s%d", end, i) }
+	for i := range 30 {
+		events = append(events, kiln.Event{Time: start, Kind: kiln.EventBuildStart, Build: name(i)})
+	}
+	fails := func(i int) kiln.Event {
+		return kiln.Event{Kind: kiln.EventBuildEnd, Build: name(i), Error: "it broke", Result: kiln.OutcomeFailed}
+	}
 	step := kiln.Event{Kind: kiln.EventStepEnd, Component: "provisioner.shell", Step: 1, Error: "it broke"}
 	for _, i := range []int{20, 25} {
 		step.Build = name(i)
 		events = append(events, step)
 	}
-	events = append(events, kiln.Event{Kind: kiln.EventBuildEnd, Build: name(20), Error: "it broke", Result: kiln.OutcomeFailed})
+	events = append(events, fails(20))
 	for _, width := range []int{40, 80} {
 		rows := rowsOf(width, 18, events)
 		if len(rows) != 7 {
@@ -94,7 +97,7 @@ func TestFailingBuildsComeFirst(t *testing.T) {
 	}
 	// However many failed, one that runs has a row.
 	for i := range 29 {
-		events = append(events, kiln.Event{Kind: kiln.EventBuildEnd, Build: name(i), Error: "x", Result: kiln.OutcomeFailed})
+		events = append(events, fails(i))
 	}
 	if rows := rowsOf(80, 18, events); !strings.Contains(strings.Join(rows, "\n"), "-29 ") {
 		t.Errorf("%q", rows)

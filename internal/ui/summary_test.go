@@ -16,14 +16,16 @@ func TestCancelledWithLeftovers(t *testing.T) {
 			s.Event(kiln.Event{Kind: kiln.EventRunStart, Data: []string{"a"}})
 			s.Event(kiln.Event{Kind: kiln.EventBuildStart, Build: "a"})
 			if left {
-				s.Event(kiln.Event{Kind: kiln.EventLeft, Build: "a", Resource: &kiln.Resource{Kind: "container", ID: "c1"}})
+				s.Event(kiln.Event{Kind: kiln.EventLeft, Build: "a",
+					Resource: &kiln.Resource{Kind: "container", ID: "c1"}})
 			}
 			s.Event(kiln.Event{Kind: kiln.EventBuildEnd, Build: "a", Error: "build was cancelled: received interrupt",
 				Result: kiln.OutcomeCancelled})
 			s.Event(kiln.Event{Kind: kiln.EventRunEnd, Result: kiln.OutcomeCancelled})
 		}
 		for name, text := range map[string]string{"plain": plain.String(), "machine": machine.String()} {
-			if strings.Contains(text, "Cleanly") == left || strings.Contains(text, "Not all could be cleaned up") != left {
+			clean, not := strings.Contains(text, "Cleanly"), strings.Contains(text, "Not all could be cleaned up")
+			if clean == left || not != left {
 				t.Errorf("%s, left %v: %s", name, left, text)
 			}
 		}
