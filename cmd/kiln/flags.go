@@ -139,5 +139,5 @@ func diagnosed(diags template.Diagnostics) message {
 	if diags.HasErrors() {
 		kind = "error"
 	}
-	return message{kind, strings.TrimRight(b.String(), "\n") + "\n"}
+	return message{kind, strings.TrimRight(interrupted(b.String()), "\n") + "\n"}
 }

@@ -121,6 +121,9 @@ func (p *program) screen(f *buildFlags, s *stage) ui.Sink {
 		Timestamp: f.timestamp, Terminal: terminal})
 }
 
+// jsonEvents writes events to standard output. They come masked: see stage.
+func (p *program) jsonEvents() *ui.JSON { return ui.NewJSON(p.out.Structured()) }
+
 // onCI reports whether the variable CI says that nobody watches the terminal.
 func onCI(value string) bool {
 	yes, err := strconv.ParseBool(value)

@@ -34,7 +34,7 @@ type stage struct {
 func (p *program) openStage(f *buildFlags) (*stage, error) {
 	s := new(stage)
 	if f.output.value == "json" && !p.machine {
-		s.json = ui.NewJSON(p.out.Structured())
+		s.json = p.jsonEvents()
 	}
 	err := s.openReports(f)
 	s.sinks = s.early(p)
