@@ -192,7 +192,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 		Fetch:   r.Fetch,
 	}
 	if r.Layers != nil {
-		host.Layers = w.layerKeys
+		host.Layers, host.Last = w.layerKeys, w.last
 	}
 	w.b = kiln.NewBuild(
 		kiln.Build{
@@ -224,7 +224,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	if res.Err == nil {
 		publish(t, res.Artifacts)
 		if w.chain != nil && len(res.Artifacts) > 0 {
-			w.made(res.Artifacts[0])
+			w.remade(res.Artifacts[0])
 		}
 	}
 	end := kiln.Event{
@@ -273,8 +273,10 @@ type work struct {
 	left    []kiln.Resource
 	phase   string
 
-	stepped  bool   // a provisioner has begun
-	failedIn string // the phase that failed, where -on-error says what then; "": none
+	stepped  bool           // a provisioner has begun
+	failedIn string         // the phase that failed, where -on-error says what then; "": none
+	captured *kiln.Artifact // what the machine gave
+	made     string         // what that depended on, see madeOf
 
 	chain        *chain            // nil: no layers
 	checkpointer kiln.Checkpointer // the machine; nil: it keeps no layers
@@ -328,6 +330,7 @@ func (w *work) bake(ctx context.Context) (*kiln.Artifact, error) {
 	defer w.disconnect()
 	var artifact *kiln.Artifact
 	if err == nil {
+		w.made = w.madeOf()
 		err = w.attempt(ctx, "capture", "StepCapture", func() (err error) {
 			artifact, err = machine.Capture(ctx)
 			return err
@@ -343,6 +346,7 @@ func (w *work) bake(ctx context.Context) (*kiln.Artifact, error) {
 	if artifact != nil && artifact.Data == nil {
 		artifact.Data = w.b.Data()
 	}
+	w.captured = artifact
 	return artifact, nil
 }
 

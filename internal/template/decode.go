@@ -277,12 +277,12 @@ var plugins = []string{"amazon", "ansible", "azure", "chef", "cloudstack", "digi
 // UnknownHint ends the sentence "The builder x is unknown by ...".
 func UnknownHint(typ string, known []string) string {
 	if near := schema.Suggest(typ, known); near != "" {
-		return fmt.Sprintf("this version. Did you mean to use %q?", near)
+		return fmt.Sprintf("Kiln. Did you mean to use %q?", near)
 	}
 	for _, p := range plugins {
 		if typ == p || strings.HasPrefix(typ, p+"-") {
-			return "Packer, and is likely part of a plugin that is not installed. It is known, but not part of this version."
+			return "Packer, and is likely part of a plugin that is not installed. It is known, but not part of this version of Kiln."
 		}
 	}
-	return "Packer, and is likely part of a plugin that is not installed. The command explain lists the components that are built in."
+	return "Packer, and is likely part of a plugin that is not installed. `kiln explain` lists the components that are built in."
 }

@@ -226,7 +226,7 @@ func (sc *scope) unknownType(typ string, known []string) string {
 	for _, p := range sc.plugins {
 		if typ == p.Accessor || strings.HasPrefix(typ, p.Accessor+"-") {
 			return fmt.Sprintf(
-				"this version. It belongs to the plugin %s, which is required here; plugins cannot be run.",
+				"Kiln. It belongs to the plugin %s, which is required here; this version of Kiln cannot run plugins.",
 				p.Source,
 			)
 		}
