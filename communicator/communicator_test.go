@@ -49,7 +49,7 @@ func TestCheck(t *testing.T) {
 		{"none", true, []string{"docker"}, ""},
 		{"fake", false, nil, ""},
 		{"fake", true, nil, "fake_host must be specified"},
-		{"winrm", false, nil, "WinRM is not in this version of Kiln"},
+		{"winrm", false, nil, "WinRM is not in this version"},
 		{"telnet", false, []string{"docker"}, "Communicator type telnet is invalid (known are docker, fake, none, ssh, winrm)"},
 	} {
 		err := config(c.kind).Check(c.alone, c.own...)

@@ -190,6 +190,10 @@ func TestSecondSignal(t *testing.T) {
 	if code != 1 {
 		t.Errorf("exit code %d", code)
 	}
+	if strings.Contains(out, "Left behind") == strings.Contains(out, "Cleanly cancelled") ||
+		strings.Contains(out, "context canceled") || strings.Contains(out, "-on-error=ask") {
+		t.Errorf("what is said is not so:\n%s", out)
+	}
 	command(t, dir, program, "cleanup")
 	contains(t, open(t, dir), "Nothing to clean up.")
 	if left := command(t, dir, "docker", "ps", "-aq", "--filter", "name=kiln-2"); left != "" {
@@ -237,5 +241,27 @@ func TestFullDisk(t *testing.T) {
 	contains(t, out, "no space left on device")
 	if entries, _ := os.ReadDir(filepath.Join(dir, "made")); code != 1 || len(entries) != 0 {
 		t.Errorf("exit code %d, left %v", code, entries)
+	}
+
+	// The disk of the logs is full, at once or while the build runs: that is told once, and
+	// the build is as good.
+	if err := os.Mkdir(filepath.Join(dir, "home"), 0o755); err != nil && !os.IsExist(err) {
+		t.Fatal(err)
+	}
+	os.RemoveAll(filepath.Join(dir, "home", "runs"))
+	if err := os.Symlink(small, filepath.Join(dir, "home", "runs")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "logged.json", `{"builders":[{"type":"null","communicator":"none"}],"provisioners":[
+		{"type":"shell-local","inline":["cat /dev/zero >small/rest 2>/dev/null || true; echo it is full"]}]}`)
+	for _, when := range []string{"at once", "while it runs"} {
+		out, code = runUntil(t, dir, nil, "no such text", nil, "build", "logged.json")
+		contains(t, out, "it is full", "Build 'null' finished")
+		const told = "Warning: the log or the history of this run is not complete"
+		if n := strings.Count(out, told); code != 0 || n != 1 {
+			t.Errorf("%s: exit code %d, told %d times:\n%s", when, code, n, out)
+		}
+		os.Remove(filepath.Join(small, "rest"))
+		os.Remove(filepath.Join(small, "fill"))
 	}
 }

@@ -62,7 +62,7 @@ type Builder struct {
 	// What is uploaded belongs to the container's user.
 	FixUploadOwner bool `kiln:"fix_upload_owner,default=true"`
 	// The container runs Windows.
-	WindowsContainer bool `kiln:"windows_container,refused=it needs a Docker engine on Windows, which this version of Kiln does not know"`
+	WindowsContainer bool `kiln:"windows_container,refused=it needs a Docker engine on Windows, which this version does not know"`
 }
 
 // Bootstrap builds a Dockerfile.

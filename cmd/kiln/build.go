@@ -9,10 +9,10 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"kiln"
 	"kiln/internal/download"
 	"kiln/internal/engine"
 	"kiln/internal/journal"
@@ -36,7 +36,8 @@ type buildFlags struct {
 	output         choice
 	junit          string
 	properties     string
-	path           string // of the template or plan, as it is given again
+	path           string   // of the template or plan, as it is given again
+	args           []string // of the command line
 }
 
 // optionalBool is a boolean flag that knows whether it was given.
@@ -90,7 +91,7 @@ func (f *buildFlags) define(fs *flag.FlagSet) {
 
 // absolute makes all paths of the flags absolute, for a run that goes to another folder.
 func (f *buildFlags) absolute() error {
-	paths := []*string{&f.path, &f.junit, &f.properties}
+	paths := []*string{&f.path}
 	for i := range f.varFiles {
 		paths = append(paths, &f.varFiles[i])
 	}
@@ -109,18 +110,28 @@ func (f *buildFlags) absolute() error {
 
 var buildCommand = &command{
 	name: "build", usage: "[options] TEMPLATE|PLAN", synopsis: "make the images of a template",
-	about: "Runs the builds of a template side by side and makes their images.\nTEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.\nPLAN is a file that `kiln plan -out` wrote: it runs as it is, and a file that changed\nsince is refused.",
+	about: "Runs the builds of a template side by side and makes their images.\nTEMPLATE is a file, a folder of .pkr.hcl files, or - for JSON on standard input.\nPLAN is a file that `plan -out` wrote: it runs as it is, and a file that changed\nsince is refused.",
 	run: func(ctx context.Context, p *program, c *call) error {
-		var f buildFlags
-		if err := c.parse(p, f.define, 1, 1); err != nil {
+		f := buildFlags{args: c.args}
+		err := c.parse(p, f.define, 1, 1)
+		// Reports that an earlier run wrote go in any case.
+		s, openErr := p.openStage(&f)
+		p.stage = s
+		if err == nil {
+			err = openErr
+		}
+		if err == nil {
+			err = p.build(ctx, &f, s, c.args[0])
+		}
+		if s.ended {
 			return err
 		}
-		return p.build(ctx, &f, c.args[0])
+		return s.fail(p, err)
 	},
 }
 
 // build loads, plans and runs.
-func (p *program) build(ctx context.Context, f *buildFlags, path string) error {
+func (p *program) build(ctx context.Context, f *buildFlags, s *stage, path string) error {
 	dir, err := home()
 	if err != nil {
 		return err
@@ -164,7 +175,7 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) error {
 		if diags.HasErrors() {
 			return errReported
 		}
-		return wordedf("No builds to run")
+		return p.show(noBuilds)
 	}
 	if file != nil {
 		if err := file.Check(plan, p.redactor.Marshal); err != nil {
@@ -174,28 +185,41 @@ func (p *program) build(ctx context.Context, f *buildFlags, path string) error {
 	if f.debug {
 		p.say("Debug mode enabled. Builds will not be parallelized.")
 	}
-	err = p.runPlan(ctx, hard, f, t, plan, dir)
+	if err := s.plan(p, f, plan); err != nil {
+		return err
+	}
+	err = p.runPlan(ctx, hard, f, s, t, plan, dir)
 	if err == nil && (diags.HasErrors() || ctx.Err() != nil) {
 		return errReported
 	}
 	return err
 }
 
+// noBuilds is what is wrong with a template of which nothing is to be built.
+var noBuilds = template.Errorf("No builds to run", "There is nothing to build here. Where -only or -except is "+
+	"given, check that it leaves at least one build of the template.")
+
 // runPlan runs a plan with all its sinks. A build that failed is errReported.
 func (p *program) runPlan(
 	ctx, hard context.Context,
 	f *buildFlags,
+	s *stage,
 	t *template.Template,
 	plan *engine.Plan,
 	dir string,
 ) error {
 	run := runID(p.start)
 	os.Setenv("PACKER_RUN_UUID", runUUID(p.start))
-	record := p.newRecord(run, t, plan)
-	sinks, err := p.sinks(hard, f, dir, run, record)
+	var hash *engine.Hasher
+	if layers, err := engine.OpenLayers(filepath.Join(dir, "layers")); err == nil {
+		hash = layers.Hasher
+	}
+	record := p.newRecord(run, t, plan, hash)
+	sinks, err := p.sinks(hard, f, s, dir, run, record)
 	if err != nil {
 		return err
 	}
+	s.begin(sinks)
 	if err := p.keepBundle(filepath.Join(dir, "runs", run, bundleName), t); err != nil {
 		p.warn(fmt.Errorf("what a clean-up by another process may need is not kept: %w", err))
 	}
@@ -207,23 +231,17 @@ func (p *program) runPlan(
 			sinks,
 			f,
 		), Reaper: reaper, Hard: hard, Fetch: download.New(filepath.Join(dir, "downloads")).Fetch,
+		Program: p.name,
 	}
 	if p.asPacker() {
 		o.Version = packerVersion
 	}
-	if !f.debug && f.onError.value == "cleanup" {
-		o.Hint = []string{
-			p.name + " build -on-error=ask " + shellQuote(f.path) + "   # stops at the failing step and asks",
-		}
+	if again := f.again(); again != "" && !f.debug && f.onError.value == "cleanup" {
+		o.Hint = []string{p.name + " build -on-error=ask " + again + "   # stops at the failing step and asks"}
 	}
 	if o.Layers, err = openLayers(f.layers); err != nil {
 		p.say("Warning: layers are not used: %v", err)
 	}
-	show := func(text string) {
-		sinks.Event(kiln.Event{Time: time.Now(), Run: run, Kind: kiln.EventError, Text: text})
-	}
-	p.onSignal.Store(&show)
-	defer p.onSignal.Store(nil)
 	results := engine.Run(ctx, plan, o)
 	if len(results) != len(plan.Builds) {
 		err = errReported
@@ -234,7 +252,7 @@ func (p *program) runPlan(
 		}
 	}
 	keepInputs(record, results)
-	if closeErr := sinks.Close(); closeErr != nil {
+	if closeErr := s.end(p, sinks); closeErr != nil {
 		// It may be standard output that cannot be written.
 		fmt.Fprintf(p.errs, "Error: %v\n", closeErr)
 		err = errReported
@@ -252,8 +270,8 @@ func (p *program) runPlan(
 // signals makes two contexts: the first ends at the first signal, the second,
 // which bounds cleaning up, at the next one.
 func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop func()) {
-	soft, cancelSoft := context.WithCancel(ctx)
-	hard, cancelHard := context.WithCancel(ctx)
+	soft, cancelSoft := context.WithCancelCause(ctx)
+	hard, cancelHard := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, endSignals...)
 	done := make(chan struct{})
@@ -265,13 +283,12 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 			case sig := <-signals:
 				switch n {
 				case 0:
-					p.announce("Cancelling build after receiving " + sig.String())
-					cancelSoft()
+					p.say("Cancelling build after receiving %s", sig)
+					cancelSoft(fmt.Errorf("received %s", sig))
 				case 1:
-					p.announce(
-						"Second signal: cleaning up is stopped. What is left is in the journal; `kiln cleanup` removes it.",
-					)
-					cancelHard()
+					p.say("Second signal: cleaning up is stopped. What is left is in the journal; `%s cleanup` removes it.",
+						p.name)
+					cancelHard(fmt.Errorf("cleaning up was stopped: received %s again", sig))
 				}
 			}
 		}
@@ -279,18 +296,30 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 	return soft, hard, func() {
 		signal.Stop(signals)
 		close(done)
-		cancelSoft()
-		cancelHard()
+		cancelSoft(nil)
+		cancelHard(nil)
 	}
 }
 
-// announce shows a message that comes from outside the run.
-func (p *program) announce(text string) {
-	if show := p.onSignal.Load(); show != nil {
-		(*show)(text)
-		return
+// again is what to type after `build` to repeat it: all that was given but how it is
+// shown and what happens after a failure; "": it cannot be repeated.
+func (f *buildFlags) again() string {
+	if f.path == "-" {
+		return ""
 	}
-	p.fail("%s", text)
+	var words []string
+	for i := 0; i < len(f.args); i++ {
+		name, _, whole := strings.Cut(strings.TrimLeft(f.args[i], "-"), "=")
+		other := slices.Contains([]string{"on-error", "output", "junit", "properties"}, name)
+		if strings.HasPrefix(f.args[i], "-") && other {
+			if !whole {
+				i++ // its value
+			}
+			continue
+		}
+		words = append(words, shellQuote(f.args[i]))
+	}
+	return strings.Join(words, " ")
 }
 
 // runID names a run: its time, readable and sortable, and a random part.

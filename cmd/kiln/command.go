@@ -116,27 +116,38 @@ type call struct {
 // number of the latter.
 func (c *call) parse(p *program, define func(*flag.FlagSet), low, high int) error {
 	fs := c.flags(define)
-	if err := fs.Parse(c.args); err != nil {
-		messages := []message{failed("%s\n%s", c.help(p), err)}
+	err := fs.Parse(c.args)
+	both := false
+	fs.Visit(func(f *flag.Flag) {
+		if f.Name == "output" {
+			both, p.aside = p.machine, f.Value.String() == "json"
+		}
+	})
+	if err != nil {
+		messages := []message{said("%s", c.help(p)), failed("%s", err)}
 		if near := suggestFlag(fs, err); near != "" {
 			messages = append(messages, failed("Did you mean -%s?", near))
 		}
 		return worded(messages...)
 	}
 	c.args = fs.Args()
+	if both {
+		return worded(said("%s", c.help(p)),
+			failed("Error: -machine-readable and -output both say how to print: only one of them can be given."))
+	}
 	if len(c.args) < low {
-		return worded(failed("%s", c.help(p)), failed("Error: %s needs an argument: %s", c.name, c.usage))
+		return worded(said("%s", c.help(p)), failed("Error: %s needs an argument: %s", c.name, c.usage))
 	}
 	if high < 0 || len(c.args) <= high {
 		return nil
 	}
 	for _, a := range c.args {
 		if strings.HasPrefix(a, "-") && a != "-" {
-			return worded(failed("%s", c.help(p)),
+			return worded(said("%s", c.help(p)),
 				failed("Error: options come before the arguments: put %q in front of %q.", a, c.args[0]))
 		}
 	}
-	return worded(failed("%s", c.help(p)), failed("Error: too many arguments: %s", strings.Join(c.args, " ")))
+	return worded(said("%s", c.help(p)), failed("Error: too many arguments: %s", strings.Join(c.args, " ")))
 }
 
 func (c *call) flags(define func(*flag.FlagSet)) *flag.FlagSet {
@@ -187,7 +198,7 @@ var flagDefinitions = map[string]func(*flag.FlagSet){
 func (c *command) help(p *program) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: %s %s %s\n\n  %s\n", p.name, c.name, c.usage,
-		strings.ReplaceAll(c.about, "\n", "\n  "))
+		strings.NewReplacer("\n", "\n  ", "kiln ", p.name+" ").Replace(c.about))
 	define := flagDefinitions[c.name]
 	if define == nil {
 		return b.String()
@@ -246,7 +257,7 @@ func (f *versionFlags) define(fs *flag.FlagSet) {
 
 var versionCommand = &command{
 	name: "version", usage: "[-json]", synopsis: "show the version",
-	about: "Shows Kiln's version and that of the Packer whose templates it runs.",
+	about: "Shows the version of the program, and that of the Packer whose templates it runs.",
 	run: func(_ context.Context, p *program, c *call) error {
 		var f versionFlags
 		fs := c.flags(f.define)

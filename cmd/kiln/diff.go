@@ -58,7 +58,7 @@ func diffRuns(a, b string) ([]history.Change, error) {
 		if err != nil {
 			return nil, err
 		}
-		r, err := s.Load(run)
+		r, err := recordOf(s, run)
 		if err != nil {
 			return nil, err
 		}

@@ -90,6 +90,12 @@ func (p *program) report(err error) {
 			p.print(m.kind, m.text)
 		}
 	default:
-		p.fail("Error: %v", err)
+		p.fail("Error: %s", interrupted(err.Error()))
 	}
+}
+
+// interrupted is a text about what was ended by a signal, without the words of the
+// program's inside.
+func interrupted(text string) string {
+	return strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
 }

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"kiln"
+	"kiln/internal/template"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -21,7 +23,7 @@ func TestExitCodes(t *testing.T) {
 		{errUnformatted, 3, ""},
 		{errors.New("x"), 1, "Error: x\n"},
 		{fmt.Errorf("run r: %w", kiln.ErrConflict), 1, "Error: run r: conflict\n"},
-		{context.Canceled, 1, "Error: context canceled\n"},
+		{context.Canceled, 1, "Error: interrupted\n"},
 		{wordedf("No builds to run"), 1, "No builds to run\n"},
 		{worded(failed("a"), said("b")), 1, "a\nb\n"},
 	} {
@@ -50,5 +52,18 @@ func TestDispatchExitCodes(t *testing.T) {
 		if got := newProgram(nil, &out, &out).dispatch(t.Context(), row.args); got != row.code || out.Len() == 0 {
 			t.Errorf("%q: exit code %d, want %d: %s", row.args, got, row.code, &out)
 		}
+	}
+}
+
+// Who ended a command himself reads that, and no word of the program's inside.
+func TestInterruptedIsSaid(t *testing.T) {
+	var out bytes.Buffer
+	p := newProgram(nil, &out, &out)
+	p.report(fmt.Errorf("read data.http.x: %w", context.Canceled))
+	_ = p.show(template.Errorf("Data source failed", fmt.Sprint("data.http.x: ", context.Canceled)))
+	p.flush()
+	if text := out.String(); strings.Contains(text, "context canceled") ||
+		strings.Count(text, "data.http.x: interrupted") != 2 {
+		t.Errorf("%s", text)
 	}
 }

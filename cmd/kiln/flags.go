@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"kiln"
 	"kiln/internal/redact"
 	"kiln/internal/secrets"
 	"kiln/internal/template"
@@ -122,8 +123,19 @@ func (p *program) show(diags template.Diagnostics) error {
 	if len(diags) == 0 {
 		return nil
 	}
-	m := diagnosed(diags)
-	p.print(m.kind, m.text)
+	shown := true
+	for i := range diags {
+		one := diagnosed(diags[i : i+1])
+		kind := kiln.EventError
+		if diags[i].Severity == template.Warning {
+			kind = kiln.EventWarn
+		}
+		shown = p.tell(kind, one.String()) && shown
+	}
+	if !shown {
+		m := diagnosed(diags)
+		p.write(m.kind, m.text)
+	}
 	if diags.HasErrors() {
 		return errReported
 	}
@@ -138,5 +150,5 @@ func diagnosed(diags template.Diagnostics) message {
 	if diags.HasErrors() {
 		kind = "error"
 	}
-	return message{kind, strings.TrimRight(b.String(), "\n") + "\n"}
+	return message{kind, strings.TrimRight(interrupted(b.String()), "\n") + "\n"}
 }

@@ -64,7 +64,7 @@ func home() (string, error) {
 	}
 	dir, err := os.UserHomeDir()
 	if err != nil {
-		return "", errors.New("no folder for Kiln's state: set KILN_HOME or HOME")
+		return "", errors.New("no folder for what outlives a run: set KILN_HOME or HOME")
 	}
 	return filepath.Join(dir, ".local", "share", "kiln"), nil
 }

@@ -5,9 +5,11 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync/atomic"
 	"time"
 
+	"golang.org/x/term"
+
+	"kiln"
 	"kiln/internal/redact"
 	"kiln/internal/ui"
 )
@@ -21,8 +23,9 @@ type program struct {
 	redactor *redact.Redactor
 	name     string // kiln or packer, as it was called
 	start    time.Time
-	machine  bool                              // -machine-readable
-	onSignal atomic.Pointer[func(text string)] // shows a message beside a run; nil: no run yet
+	machine  bool   // -machine-readable
+	aside    bool   // standard output is JSON: messages go to standard error
+	stage    *stage // of a build; nil: another command
 }
 
 // newProgram puts the redactor in front of both outputs.
@@ -50,11 +53,35 @@ func (p *program) say(format string, args ...any) { p.print("say", fmt.Sprintf(f
 func (p *program) fail(format string, args ...any) { p.print("error", fmt.Sprintf(format, args...)) }
 
 func (p *program) print(kind, text string) {
+	if !p.tell(kiln.EventKind(kind), text) {
+		p.write(kind, text)
+	}
+}
+
+// tell sends a message to where a build is seen, and reports whether it is shown there.
+func (p *program) tell(kind kiln.EventKind, text string) bool {
+	return p.stage != nil && p.stage.tell(kind, text)
+}
+
+// write prints a message.
+func (p *program) write(kind, text string) {
 	if p.machine {
 		p.record("", "ui,"+kind, text)
 		return
 	}
+	if p.onTerminal() {
+		text = ui.Clean(text)
+	}
+	if p.aside {
+		fmt.Fprintln(p.errs, text)
+		return
+	}
 	fmt.Fprintln(p.out, text)
+}
+
+// onTerminal reports whether standard output is a terminal.
+func (p *program) onTerminal() bool {
+	return p.terminal != nil && term.IsTerminal(int(p.terminal.Fd()))
 }
 
 // warn prints on standard error what does not make a command fail.

@@ -27,7 +27,7 @@ func (f *planFlags) define(fs *flag.FlagSet) {
 	f.templateFlags.define(fs)
 	f.output = choice{"text", []string{"text", "json"}}
 	fs.Var(&f.output, "output", "`text or json`")
-	fs.StringVar(&f.out, "out", "", "write the plan to `FILE`, which `kiln build FILE` runs as it is")
+	fs.StringVar(&f.out, "out", "", "write the plan to `FILE`, which `build` runs as it is")
 	fs.BoolVar(&f.noCache, "no-cache", false, "as a build with -no-cache")
 	f.maxAge.Duration = engine.DefaultMaxAge
 	fs.Var(&f.maxAge, "cache-max-age", "as a build with -cache-max-age=`DURATION`")
@@ -72,7 +72,7 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) error {
 		return err
 	}
 	if len(plan.Builds) == 0 {
-		return wordedf("No builds to run")
+		return p.show(noBuilds)
 	}
 	if f.out != "" {
 		if f.noData {

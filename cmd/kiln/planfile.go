@@ -103,7 +103,7 @@ func (p *program) loadPlan(
 	o template.Options,
 ) (*template.Template, error) {
 	if len(o.Only) > 0 || len(o.Except) > 0 {
-		return nil, errors.New("a plan says which builds run: -only and -except go with `kiln plan -out`")
+		return nil, errors.New("a plan says which builds run: -only and -except go with `plan -out`")
 	}
 	for _, pair := range o.Vars {
 		name, _, _ := strings.Cut(pair, "=")
@@ -128,7 +128,7 @@ func (p *program) loadPlan(
 func notAPlan(path string) error {
 	if plan, err := readPlan(path); plan != nil || err != nil {
 		return fmt.Errorf(
-			"%s is a plan that `kiln plan -out` wrote: `kiln build` runs it, and shows what it does",
+			"%s is a plan that `plan -out` wrote: `build` runs it, and shows what it does",
 			path,
 		)
 	}

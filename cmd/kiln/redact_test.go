@@ -60,7 +60,7 @@ func TestNoOutputShowsASecret(t *testing.T) {
 		p.flush()
 		shown := map[string]string{"standard output": out.String(), "standard error": errs.String()}
 		filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error {
-			if text, err := os.ReadFile(path); err == nil {
+			if text, err := os.ReadFile(path); err == nil && len(text) > 0 { // the lock is empty
 				shown[path] = string(text)
 			}
 			return nil
@@ -92,7 +92,9 @@ func printEverywhere(t *testing.T, p *program, text string) {
 	p.report(wordedf("worded %s", text))
 	_ = p.show(template.Errorf(text, text))
 	_ = p.show(template.Diagnostics{{Summary: text, Detail: text}})
-	p.announce(text)
+	for _, kind := range []kiln.EventKind{kiln.EventSay, kiln.EventError} {
+		p.tell(kind, text)
+	}
 	long := engine.Planned{Type: text, Settings: map[string]any{"x": strings.Repeat("0", 150) + text, text: 1}}
 	if err := p.planJSON([]engine.Forecast{{PlannedBuild: engine.PlannedBuild{Name: text, Builder: long}}}); err != nil {
 		t.Error(err)
@@ -120,10 +122,18 @@ func runEverywhere(t *testing.T, p *program, f *buildFlags, dir string, all []st
 			Settings: map[string]any{"x": s, s: []string{s}},
 			Steps:    []*history.Step{{Name: s}}})
 	}
-	sinks, err := p.sinks(t.Context(), f, dir, "r", record)
+	s, err := p.openStage(f)
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.stage = s
+	printEverywhere(t, p, all[0])
+	sinks, err := p.sinks(t.Context(), f, s, dir, "r", record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.begin(sinks)
+	printEverywhere(t, p, all[0])
 	sendAll(sinks, all)
 	if record.Result != "failed" || record.Builds[0].Result != "failed" ||
 		record.Builds[len(all)-1].Steps[0].Error == "" {

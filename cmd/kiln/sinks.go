@@ -18,36 +18,18 @@ import (
 )
 
 // sinks are all that a run's events go to.
-func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, record *history.Record) (ui.Sink,
-	error) {
-	all := []ui.Sink{p.screen(f)}
-	file, err := ui.NewEventFile(filepath.Join(dir, "runs", run, "events.jsonl"))
-	if err != nil {
-		// The run's log is lost, and nothing else.
-		p.warn(err)
-	} else {
-		all = append(all, file)
-	}
-	// What a run still owns may need the run's own copy of its template to be destroyed.
-	owns := func(run string) bool {
-		_, err := os.Stat(filepath.Join(dir, "journal", run+".jsonl"))
-		return err == nil
-	}
-	if recorder, err := history.NewRecorder(history.Store{Dir: filepath.Join(dir, "runs"),
-		Marshal: p.redactor.Marshal, Needed: owns}, record, historyLimit()); err != nil {
-		p.warn(err)
-	} else {
-		all = append(all, recorder)
-	}
+func (p *program) sinks(
+	ctx context.Context,
+	f *buildFlags,
+	s *stage,
+	dir, run string,
+	record *history.Record,
+) (ui.Sink, error) {
+	all := []ui.Sink{p.screen(f, s), p.memory(ctx, dir, run, record)}
 	if trace.Wanted(os.Getenv) {
 		all = append(all, &exporter{trace.NewCollector(), ctx, p.warn})
 	}
-	if f.junit != "" {
-		all = append(all, ui.NewJUnit(f.junit))
-	}
-	if f.properties != "" {
-		all = append(all, ui.NewProperties(f.properties))
-	}
+	all = append(all, s.reports...)
 	logger, err := p.logger()
 	if err != nil {
 		return nil, err
@@ -58,18 +40,76 @@ func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, rec
 	return p.events(all...), nil
 }
 
+// memory is the sink of what is remembered of a run: its events and its record. What of
+// that is lost, as on a full disk, is told once, and nothing fails for it.
+type memory struct {
+	sinks []ui.Sink
+	warn  func(error)
+	end   func()
+	told  bool
+}
+
+func (p *program) memory(ctx context.Context, dir, run string, record *history.Record) *memory {
+	m := &memory{warn: p.warn, end: func() {}}
+	// What a run still owns may need the run's own copy of its template to be destroyed.
+	owns := func(run string) bool {
+		_, err := os.Stat(filepath.Join(dir, "journal", run+".jsonl"))
+		return err == nil
+	}
+	store := history.Store{Dir: filepath.Join(dir, "runs"), Marshal: p.redactor.Marshal, Needed: owns}
+	release, err := store.Hold(ctx, run)
+	if err != nil {
+		m.lost(err)
+	} else {
+		m.end = release
+	}
+	if file, err := ui.NewEventFile(store.EventsPath(run)); err != nil {
+		m.lost(err)
+	} else {
+		m.sinks = append(m.sinks, file)
+	}
+	if recorder, err := history.NewRecorder(store, record, historyLimit()); err != nil {
+		m.lost(err)
+	} else {
+		m.sinks = append(m.sinks, recorder)
+	}
+	return m
+}
+
+// lost tells that something is not remembered: the first cause stands for all.
+func (m *memory) lost(err error) {
+	if err != nil && !m.told {
+		m.told = true
+		m.warn(fmt.Errorf("the log or the history of this run is not complete: %w", err))
+	}
+}
+
+func (m *memory) Event(e kiln.Event) {
+	for _, s := range m.sinks {
+		s.Event(e)
+	}
+}
+
+func (m *memory) Close() error {
+	for _, s := range m.sinks {
+		m.lost(s.Close())
+	}
+	m.end()
+	return nil
+}
+
 // screen is the sink for standard output.
-func (p *program) screen(f *buildFlags) ui.Sink {
+func (p *program) screen(f *buildFlags, s *stage) ui.Sink {
 	switch {
 	case p.machine:
 		os.Setenv("PACKER_NO_COLOR", "1") // for children too
-		return ui.NewMachineReadable(p.out.Structured())
-	case f.output.value == "json":
-		return ui.NewJSON(p.out.Structured())
+		return ui.NewMachineReadable(p.out.Structured(), f.timestamp)
+	case s.json != nil:
+		return s.json
 	}
-	terminal := p.terminal != nil && term.IsTerminal(int(p.terminal.Fd()))
+	terminal := p.onTerminal()
 	live := f.output.value == "live" || f.output.value == "auto" && terminal && !p.asPacker() &&
-		!f.debug && !f.timestamp && os.Getenv("TERM") != "dumb"
+		!f.debug && !f.timestamp && os.Getenv("TERM") != "dumb" && !onCI(os.Getenv("CI"))
 	color := f.color.value && env("NO_COLOR") == "" && os.Getenv("NO_COLOR") == ""
 	if !p.asPacker() && !terminal && !f.color.set {
 		color = false
@@ -77,7 +117,17 @@ func (p *program) screen(f *buildFlags) ui.Sink {
 	if live {
 		return ui.NewLive(p.out, ui.LiveOptions{Color: color, Size: p.windowSize})
 	}
-	return ui.NewPlain(p.out, ui.PlainOptions{Color: color, Timestamp: f.timestamp})
+	return ui.NewPlain(p.out, ui.PlainOptions{Color: color, Legend: f.color.value && p.asPacker(),
+		Timestamp: f.timestamp, Terminal: terminal})
+}
+
+// jsonEvents writes events to standard output. They come masked: see stage.
+func (p *program) jsonEvents() *ui.JSON { return ui.NewJSON(p.out.Structured()) }
+
+// onCI reports whether the variable CI says that nobody watches the terminal.
+func onCI(value string) bool {
+	yes, err := strconv.ParseBool(value)
+	return yes || err != nil && value != ""
 }
 
 // windowSize is that of the terminal; zero: there is none.
@@ -109,15 +159,18 @@ func (p *program) logger() (ui.Sink, error) {
 		}
 		out := p.redactor.Stream(f)
 		return startLog(&logSink{log.New(out, "", log.LstdFlags),
-			func() error { return errors.Join(out.Flush(), f.Close()) }}), nil
+			func() error { return errors.Join(out.Flush(), f.Close()) }}, p.asPacker()), nil
 	case on != "" && on != "0":
-		return startLog(&logSink{log.New(p.errs, "", log.LstdFlags), p.errs.Flush}), nil
+		return startLog(&logSink{log.New(p.errs, "", log.LstdFlags), p.errs.Flush}, p.asPacker()), nil
 	}
 	return nil, nil
 }
 
-func startLog(s *logSink) *logSink {
-	s.log.Printf("[INFO] Packer version: %s [Kiln %s]", packerVersion, kilnVersion)
+func startLog(s *logSink, asPacker bool) *logSink {
+	s.log.Printf("[INFO] Packer version: %s", packerVersion)
+	if !asPacker {
+		s.log.Printf("[INFO] Kiln version: %s", kilnVersion)
+	}
 	return s
 }
 

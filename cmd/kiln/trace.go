@@ -33,7 +33,15 @@ var traceCommand = &command{
 
 func (p *program) trace(ctx context.Context, f *traceFlags, word string) error {
 	spans := trace.NewCollector()
-	if err := replay(word, "", p.events(spans)); err != nil {
+	s, err := store()
+	if err != nil {
+		return err
+	}
+	run, err := s.Find(word)
+	if err != nil {
+		return err
+	}
+	if err := replay(ctx, s, run, "", false, p.events(spans)); err != nil {
 		return err
 	}
 	if spans.Run() == nil {

@@ -92,7 +92,7 @@ func (d *dialer) wait(ctx context.Context) (*link, error) {
 		wait := pause/2 + rand.N(pause)
 		if isLogin(err) {
 			if refused++; d.cfg.HandshakeAttempts > 0 && refused >= d.cfg.HandshakeAttempts {
-				return nil, fmt.Errorf("Kiln experienced an authentication error when trying to connect via SSH. "+
+				return nil, fmt.Errorf("The build experienced an authentication error when trying to connect via SSH. "+
 					"This can happen if your username/password are wrong. You may want to double-check your credentials as part of your debugging process. original error: %w", err)
 			}
 			// Accounts and keys appear while a machine starts.

@@ -47,7 +47,7 @@ type Config struct {
 	// File name extension of the temporary script.
 	TempfileExtension string `kiln:"tempfile_extension"`
 	// Paths for the Windows Subsystem for Linux.
-	UseLinuxPathing bool `kiln:"use_linux_pathing,refused=it is for Windows, where this version of Kiln does not run"`
+	UseLinuxPathing bool `kiln:"use_linux_pathing,refused=it is for Windows, where this version does not run"`
 }
 
 // Validate reports all that is wrong.

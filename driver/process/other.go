@@ -11,7 +11,7 @@ import (
 // supported refuses: a child that outlives a crash could not be found again.
 func supported() error {
 	return fmt.Errorf(
-		"this version of Kiln runs no programs on %s, as it could not end them after a crash",
+		"this version runs no programs on %s, as it could not end them after a crash",
 		runtime.GOOS,
 	)
 }

@@ -256,10 +256,10 @@ func TestRun(t *testing.T) {
 			"Cleanup failed: c failed the time 1. Original Provisioning error: a failed the time 1", 0},
 		{"input is replaced", `{"builders":[{"type":"fake"}],"post-processors":[{"type":"fake","makes":"x"}]}`, "", []string{"x"}, []string{"x"}, "", 0},
 		{"input is kept", `{"builders":[{"type":"fake"}],"post-processors":[{"type":"fake","makes":"x","keep_input_artifact":true}]}`, "", []string{image, "x"}, []string{image, "x"}, "", 0},
-		{"forced keep", `{"builders":[{"type":"fake"}],"post-processors":[{"type":"fake","force":true,"keep_input_artifact":false}]}`, "", []string{image}, []string{image}, "", 0},
+		{"forced keep", `{"builders":[{"type":"fake"}],"post-processors":[{"type":"fake","force":true,"keep_input_artifact":false}]}`, "", []string{image}, []string{image, image}, "", 0},
 		{"chain", `{"builders":[{"type":"fake"}],"post-processors":[[{"type":"fake","makes":"x"},{"type":"fake","makes":"y"}]]}`, "", []string{"y"}, []string{"y"}, "", 0},
 		{"chain keeps", `{"builders":[{"type":"fake"}],"post-processors":[[{"type":"fake","makes":"x"},{"type":"fake","makes":"y","keep_input_artifact":true}]]}`, "", []string{"x", "y"}, []string{"x", "y"}, "", 0},
-		{"one chain keeps", `{"builders":[{"type":"fake"}],"post-processors":[{"type":"fake","makes":"x"},{"type":"fake","force":true}]}`, "", []string{image, "x"}, []string{image, "x"}, "", 0},
+		{"one chain keeps", `{"builders":[{"type":"fake"}],"post-processors":[{"type":"fake","makes":"x"},{"type":"fake","force":true}]}`, "", []string{image, "x"}, []string{image, "x", image}, "", 0},
 		{"first fails", `{"builders":[{"type":"fake"}],"post-processors":[{"type":"fake","fail":true},{"type":"fake","makes":"x"}]}`, "", []string{"x"}, nil, "Post-processor failed: it failed", 0},
 		{"second fails", `{"builders":[{"type":"fake"}],"post-processors":[[{"type":"fake","force":true},{"type":"fake","fail":true}]]}`, "", []string{image}, nil, "1 error(s) occurred:", 0},
 	} {

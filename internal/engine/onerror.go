@@ -3,11 +3,20 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"strings"
 
 	"kiln"
 )
+
+// steps are the phases of a build that -on-error is about, in their order, each with
+// the name that scripts know from Packer's messages.
+var steps = []struct{ phase, name string }{
+	{"start", "StepStart"},
+	{"connect", "StepConnect"},
+	{"provision", "StepProvision"},
+	{"capture", "StepCapture"},
+}
 
 // attempt runs one phase. Under -on-error=ask a failure asks what to do, and the
 // phase may run again; under -debug it pauses after each phase.
@@ -18,24 +27,17 @@ func (w *work) attempt(ctx context.Context, phase, step string, do func() error)
 		if err == nil {
 			return w.pause(ctx, "after run of step '"+step+"'")
 		}
+		w.failedIn = phase
 		if ctx.Err() != nil {
-			if w.OnError == "abort" || w.OnError == "run-cleanup-provisioner" {
-				w.b.Error("Interrupted, aborting...")
-			}
-			return cancelled(err)
+			return cancelled(ctx, err)
 		}
-		switch w.OnError {
-		case "abort", "run-cleanup-provisioner":
-			w.b.Error("%v", err)
-			w.b.Error("Step %q failed, aborting...", step)
-			return err
-		case "ask":
+		if w.OnError == "ask" {
 			again, abort := w.askAfter(ctx, step, err)
 			if again {
+				w.failedIn = ""
 				continue
 			}
 			if abort {
-				w.b.Error("Step %q failed, aborting...", step)
 				w.phase = "aborted"
 			}
 		}
@@ -43,13 +45,73 @@ func (w *work) attempt(ctx context.Context, phase, step string, do func() error)
 	}
 }
 
-// cancelled says that a build ended because it was cancelled, whatever the error
-// was that the cancellation led to.
-func cancelled(err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, kiln.ErrCancelled) {
-		return fmt.Errorf("build was cancelled: %w", err)
+// aborted says that a failed build stays as it is, and what is not cleaned up.
+func (w *work) aborted(ctx context.Context, err error) {
+	if w.cleans() || w.failedIn == "" {
+		return
 	}
-	return fmt.Errorf("build was cancelled: %w: %w", context.Canceled, err)
+	at := slices.IndexFunc(steps, func(s struct{ phase, name string }) bool { return s.phase == w.failedIn })
+	if ctx.Err() != nil {
+		w.b.Error("Interrupted, aborting...")
+	} else {
+		w.b.Error("%v", err)
+		w.b.Error("Step %q failed, aborting...", steps[at].name)
+	}
+	for _, s := range slices.Backward(steps[:at]) {
+		switch {
+		case s.phase == "start" && len(w.b.Owned()) == 0: // there is nothing to clean up
+		case s.phase == "provision" && w.OnError == "run-cleanup-provisioner": // that has run
+		default:
+			w.b.Error("aborted: skipping cleanup of step %q", s.name)
+		}
+	}
+}
+
+// cancelled is the error of what ended because ctx did: it names the reason, such as
+// a signal, where the error itself says that a context was cancelled. Other errors,
+// and nil, stay as they are.
+func cancelled(ctx context.Context, err error) error {
+	var already *cancelledError
+	if err == nil || ctx.Err() == nil || errors.As(err, &already) {
+		return err
+	}
+	return &cancelledError{cause: context.Cause(ctx), err: err}
+}
+
+// cancelledError is an error that the end of a context led to.
+type cancelledError struct{ cause, err error }
+
+// Error names the cause once, and what was being done where the error tells.
+func (e *cancelledError) Error() string {
+	text := "build was cancelled"
+	if !errors.Is(e.cause, context.Canceled) {
+		text += ": " + e.cause.Error()
+	}
+	var more []string
+	for line := range strings.Lines(e.err.Error()) {
+		line = strings.TrimSpace(line)
+		line = strings.TrimSuffix(strings.TrimSuffix(line, context.Canceled.Error()), ": ")
+		line = strings.ReplaceAll(line, context.Canceled.Error(), e.cause.Error())
+		if line != "" && !slices.Contains(more, line) {
+			more = append(more, line)
+		}
+	}
+	if len(more) == 0 {
+		return text
+	}
+	return text + ": " + strings.Join(more, "\n")
+}
+
+func (e *cancelledError) Unwrap() []error { return []error{context.Canceled, e.cause, e.err} }
+
+// named is the text of an error with the reason for which ctx ended in the place of
+// "context canceled".
+func named(ctx context.Context, err error) string {
+	text := err.Error()
+	if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
+		text = strings.ReplaceAll(text, context.Canceled.Error(), cause.Error())
+	}
+	return text
 }
 
 // ask puts a question to a person, who may have worked on the machine by hand before
@@ -68,7 +130,7 @@ func (w *work) ask(ctx context.Context, build, question string) (string, error) 
 // askAfter asks what to do about a failed step.
 func (w *work) askAfter(ctx context.Context, step string, err error) (again, abort bool) {
 	w.b.Error("%v", err)
-	w.b.Error("Step %q failed", step)
+	w.b.Say("Step %q failed", step)
 	for {
 		answer, askErr := w.b.Ask(
 			ctx,
@@ -97,7 +159,7 @@ func (w *work) pause(ctx context.Context, where string) error {
 	}
 	_, err := w.b.Ask(ctx, "Pausing "+where+". Press enter to continue.")
 	if err != nil && ctx.Err() != nil {
-		return cancelled(err)
+		return cancelled(ctx, err)
 	}
 	return nil
 }

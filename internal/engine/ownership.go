@@ -47,7 +47,7 @@ func (w *work) report(err error) {
 		return
 	}
 	w.left = append(w.left, kiln.Undestroyed(err)...)
-	w.b.Error("clean up: %v", err)
+	w.b.Error("clean up: %s", named(w.Hard, err))
 }
 
 // discard destroys an artifact, but nothing of it that another one holds too.

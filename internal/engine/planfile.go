@@ -62,7 +62,7 @@ func NewPlanFile(
 
 // ReadPlanFile reads what a PlanFile was marshalled to.
 func ReadPlanFile(text []byte) (*PlanFile, error) {
-	const anew = "make it anew with `kiln plan -out`"
+	const anew = "make it anew with `plan -out`"
 	var head struct {
 		Version int `json:"kiln_plan"`
 	}
@@ -71,7 +71,7 @@ func ReadPlanFile(text []byte) (*PlanFile, error) {
 	}
 	if head.Version != planFileVersion {
 		return nil, fmt.Errorf(
-			"the plan has version %d, and this version of Kiln runs version %d: %s",
+			"the plan has version %d, and this version runs version %d: %s",
 			head.Version,
 			planFileVersion,
 			anew,
@@ -109,7 +109,7 @@ func (f *PlanFile) CheckFiles() error {
 		}
 		errs = append(
 			errs,
-			fmt.Errorf("%s %s since the plan was made: make it anew with `kiln plan -out`", was.Path, what),
+			fmt.Errorf("%s %s since the plan was made: make it anew with `plan -out`", was.Path, what),
 		)
 	}
 	return errors.Join(errs...)
@@ -128,7 +128,7 @@ func (f *PlanFile) Check(plan *Plan, marshal Marshal) error {
 	}
 	if at := differs("builds", planned, is); at != "" {
 		return fmt.Errorf(
-			"the plan no longer says what would be done: %s is different. Make it anew with `kiln plan -out`",
+			"the plan no longer says what would be done: %s is different. Make it anew with `plan -out`",
 			at,
 		)
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 // postProcess runs the chains one after another, each from the builder's
-// artifact, and returns the artifacts that are kept, also with an error. A chain
+// artifact, and returns the artifacts that are kept, also with an error: the
+// builder's own, then what each chain kept on its way and ended with. A chain
 // that fails does not stop the others.
 func (w *work) postProcess(ctx context.Context, built *kiln.Artifact) ([]*kiln.Artifact, error) {
 	if built == nil {
@@ -24,11 +25,12 @@ func (w *work) postProcess(ctx context.Context, built *kiln.Artifact) ([]*kiln.A
 	w.enter("post-process")
 	var results []*kiln.Artifact
 	var errs []error
-	keepBuilt := false
+	keepBuilt := false // what the builder made is listed first
+	stays := false     // a later post-processor keeps it, handed on as it was
 	step := len(w.job.Template.Provisioners)
 	for _, chain := range chains {
 		if ctx.Err() != nil {
-			errs = append(errs, cancelled(ctx.Err()))
+			errs = append(errs, cancelled(ctx, ctx.Err()))
 			break
 		}
 		prior := built
@@ -49,23 +51,25 @@ func (w *work) postProcess(ctx context.Context, built *kiln.Artifact) ([]*kiln.A
 				keepBuilt = keepBuilt || keep
 			case keep:
 				results = append(results, prior)
+				stays = stays || prior == built
 			case artifact != prior:
 				errs = append(errs, w.discard(prior, append(results, artifact, built)...))
 			}
 			prior = artifact
 		}
-		if prior != nil && prior != built {
+		if prior != nil {
 			results = append(results, prior)
 		}
 	}
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
-	results = unique(results)
 	if keepBuilt {
-		results = append(
-			[]*kiln.Artifact{built},
-			slices.DeleteFunc(results, func(a *kiln.Artifact) bool { return a == built })...)
-	} else if err := w.discard(built, results...); err != nil {
-		errs = append(errs, err)
+		// What a post-processor hands on as it got it is listed twice, as input and as result.
+		results = append([]*kiln.Artifact{built}, results...)
+	} else if !stays {
+		results = slices.DeleteFunc(results, func(a *kiln.Artifact) bool { return a == built })
+		if err := w.discard(built, results...); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if len(errs) > 0 {
 		return results, postProcessError(errs)
@@ -131,10 +135,7 @@ func (w *work) processed(
 	}
 	keep := keeps(p, component)
 	artifact, err := processor.Process(ctx, b, in)
-	if err != nil && ctx.Err() != nil {
-		err = cancelled(err)
-	}
-	return artifact, keep, err
+	return artifact, keep, cancelled(ctx, err)
 }
 
 // keeps reports whether what a post-processor is given is kept.

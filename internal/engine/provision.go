@@ -133,13 +133,14 @@ func (w *work) step(
 		}
 	}
 	begin := time.Now()
+	w.stepped = true
 	b.Emit(
 		kiln.Event{Kind: kiln.EventStepStart, Text: title(p), Total: int64(len(w.job.Template.Provisioners))},
 	)
 	err := w.wrap(p, component).Provision(ctx, b, w.c)
 	end := kiln.Event{Kind: kiln.EventStepEnd, Text: title(p), Seconds: time.Since(begin).Seconds()}
 	if err != nil {
-		end.Error = err.Error()
+		end.Error = cancelled(ctx, err).Error()
 	}
 	b.Emit(end)
 	if err != nil && p.ContinueOnError && ctx.Err() == nil {

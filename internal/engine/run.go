@@ -23,7 +23,8 @@ type Options struct {
 	Force     bool
 	Version   string   // shown in the first event
 	Layers    *Layers  // nil: no layers are used or kept
-	Hint      []string // commands to type next, shown after a failure
+	Program   string   // by which name Kiln was called, for commands to type
+	Hint      []string // commands to type after a step failed
 	Journal   kiln.Journal
 	Hide      func(secret string) // told of each secret that a build meets; nil: nobody
 	Sink      func(kiln.Event)
@@ -41,6 +42,7 @@ type Result struct {
 	Artifacts []*kiln.Artifact
 	Err       error // nil: success
 	Left      []kiln.Resource
+	Asked     bool     // whether -on-error=ask would have asked, after a step had begun
 	Inputs    []Inputs // what the provisioners' effects depended on, as far as that is known
 	Took      time.Duration
 }
@@ -50,6 +52,9 @@ type Result struct {
 func Run(ctx context.Context, plan *Plan, o Options) []Result {
 	if o.CloseTime == 0 {
 		o.CloseTime = 5 * time.Minute
+	}
+	if o.Program == "" {
+		o.Program = "kiln"
 	}
 	if o.Hard == nil {
 		o.Hard = context.Background()
@@ -67,16 +72,21 @@ func Run(ctx context.Context, plan *Plan, o Options) []Result {
 	results := r.all(ctx, plan)
 	end := kiln.Event{Kind: kiln.EventRunEnd, Seconds: time.Since(begin).Seconds(), Result: kiln.OutcomeSuccess}
 	for _, res := range results {
-		if res.Err != nil && end.Result != kiln.OutcomeCancelled {
-			end.Result, end.Data = kiln.OutcomeFailed, o.Hint
+		if res.Err == nil {
+			continue
+		}
+		end.Result = kiln.OutcomeFailed
+		if res.Asked {
+			end.Data = o.Hint
 		}
 	}
 	if ctx.Err() != nil {
-		end.Result = kiln.OutcomeCancelled
+		// Who cancels a run needs no advice on how to repeat it.
+		end.Result, end.Data = kiln.OutcomeCancelled, nil
 	}
 	for _, res := range results {
 		if len(res.Left) > 0 {
-			end.Data = append(end.Data[:len(end.Data):len(end.Data)], "kiln cleanup "+o.Run)
+			end.Data = append(end.Data[:len(end.Data):len(end.Data)], o.Program+" cleanup "+o.Run)
 			break
 		}
 	}
@@ -204,7 +214,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	res := &Result{Name: t.Name}
 	res.Artifacts, res.Err = w.run(ctx)
 	res.Took = time.Since(begin)
-	res.Left = w.left
+	res.Left, res.Asked = w.left, w.stepped && w.failedIn != ""
 	if w.chain != nil {
 		res.Inputs = w.chain.inputs
 	}
@@ -263,6 +273,8 @@ type work struct {
 	left    []kiln.Resource
 	phase   string
 
+	stepped  bool           // a provisioner has begun
+	failedIn string         // the phase that failed, where -on-error says what then; "": none
 	captured *kiln.Artifact // what the machine gave
 	made     string         // what that depended on, see madeOf
 
@@ -294,7 +306,7 @@ func (w *work) run(ctx context.Context) ([]*kiln.Artifact, error) {
 	if err != nil {
 		// The summary lists no artifact of a failed build: who wants them must learn
 		// of them here.
-		for _, a := range kept {
+		for _, a := range unique(kept) {
 			w.b.Say("Kept, though the build fails: %s", a)
 		}
 	}
@@ -328,6 +340,7 @@ func (w *work) bake(ctx context.Context) (*kiln.Artifact, error) {
 		if w.phase == "provision" || w.phase == "capture" {
 			err = w.cleanupProvisioner(ctx, err)
 		}
+		w.aborted(ctx, err)
 		return nil, err
 	}
 	if artifact != nil && artifact.Data == nil {
@@ -365,11 +378,11 @@ func (w *work) close(err error, artifact *kiln.Artifact) error {
 	if err == nil && closeErr != nil && artifact != nil {
 		// The image is made; what could not be destroyed is told, and still in
 		// the journal.
-		w.b.Error("%v", closeErr)
+		w.b.Error("%s", named(w.Hard, closeErr))
 		return nil
 	}
 	if closeErr != nil {
-		w.b.Error("clean up: %v", closeErr)
+		w.b.Error("clean up: %s", named(w.Hard, closeErr))
 	}
 	return err
 }

@@ -87,6 +87,7 @@ func (d *differ) seconds(where string, old, now float64) {
 func (d *differ) build(old, now *Build) {
 	d.text(now.Name, "builder", old.Type, now.Type)
 	d.settings(now.Name, old.Settings, now.Settings)
+	d.hidden(now.Name, old.Settings, now.Settings, old.Digests, now.Digests)
 	for i := range max(len(old.Steps), len(now.Steps)) {
 		switch {
 		case i >= len(now.Steps):
@@ -106,6 +107,7 @@ func (d *differ) build(old, now *Build) {
 func (d *differ) step(where string, old, now *Step) {
 	d.text(where, "component", old.Component, now.Component)
 	d.settings(where, old.Settings, now.Settings)
+	d.hidden(where, old.Settings, now.Settings, old.Digests, now.Digests)
 	for _, name := range union(old.Inputs, now.Inputs) {
 		// Settings are compared as such; what is left is the content of files.
 		if file, ok := strings.CutPrefix(name, "file "); ok && old.Inputs[name] != now.Inputs[name] {
@@ -125,6 +127,20 @@ func (d *differ) settings(where string, old, now map[string]any) {
 	}
 }
 
+// hidden tells of options that are shown alike though they differ: of secrets.
+func (d *differ) hidden(where string, old, now map[string]any, before, after Digests) {
+	if before == nil || after == nil {
+		return // of a version that kept none
+	}
+	for _, name := range union(before, after) {
+		shown := value(now, name)
+		if before[name] == after[name] || value(old, name) != shown {
+			continue
+		}
+		d.add(where, name, shown, shown+" (another one: what is hidden differs)")
+	}
+}
+
 func union[V any](a, b map[string]V) []string {
 	all := maps.Clone(a)
 	if all == nil {
@@ -139,9 +155,16 @@ func value(m map[string]any, name string) string {
 	if !ok {
 		return ""
 	}
-	text, err := json.Marshal(v)
-	if err != nil {
+	if m, ok := v.(map[string]any); ok && len(m) == 1 {
+		if text, ok := m[Expression].(string); ok {
+			return text
+		}
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
 		return fmt.Sprint(v)
 	}
-	return string(text)
+	return strings.TrimSpace(b.String())
 }

@@ -92,3 +92,67 @@ func TestDiff(t *testing.T) {
 		}
 	}
 }
+
+// What differs and is not shown is told, and what was not known is shown as it is written.
+func TestDiffHidden(t *testing.T) {
+	a, b := record("1"), record("2")
+	for i, r := range []*Record{a, b} {
+		r.Builds[0].Settings["login_password"] = kiln.Masked
+		r.Builds[0].Digests = Digests{"login_password": fmt.Sprint("p", i), "image": "same"}
+		step := r.Builds[0].Steps[0]
+		step.Settings["inline"] = map[string]any{Expression: fmt.Sprintf(`["%d ${build.ID}"]`, i)}
+		step.Digests = Digests{"inline": fmt.Sprint("i", i)}
+	}
+	var got []string
+	for _, c := range Diff(a, b) {
+		got = append(got, fmt.Sprintf("%s|%s|%s|%s", c.Where, c.What, c.Old, c.New))
+	}
+	want := []string{
+		`a|login_password|"<sensitive>"|"<sensitive>" (another one: what is hidden differs)`,
+		`a, step 1 (provisioner.shell)|inline|["0 ${build.ID}"]|["1 ${build.ID}"]`,
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%q", got)
+	}
+	a.Builds[0].Digests = nil // of an earlier version
+	if len(Diff(a, b)) != 1 {
+		t.Errorf("%v", Diff(a, b))
+	}
+}
+
+// A run that did not come to its end is running, or was killed.
+func TestRead(t *testing.T) {
+	s := Store{Dir: t.TempDir()}
+	rec, err := NewRecorder(s, record("run1"), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, err := s.Hold(t.Context(), "run1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := kiln.Event{Kind: kiln.EventBuildEnd, Build: "a", Result: kiln.OutcomeSuccess}
+	replay := func(r *Resumed) error { r.Event(end); return r.Close() }
+	r, err := s.Read("run1", replay)
+	if err != nil || r.Result != Running || r.Builds[0].Result != "success" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if saved, err := s.Load("run1"); err != nil || saved.Result != "" {
+		t.Errorf("who reads changed a run that goes on: %+v, %v", saved, err)
+	}
+	if err := s.Trim(0); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	r, err = s.Read("run1", replay)
+	if err != nil || r.Result != Killed {
+		t.Errorf("%+v, %v", r, err)
+	}
+	rec.Event(kiln.Event{Kind: kiln.EventRunEnd, Result: kiln.OutcomeFailed})
+	if err := rec.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Read("run1", replay); err != nil || r.Result != "failed" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

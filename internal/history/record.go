@@ -28,7 +28,7 @@ type Record struct {
 	Kiln     string    `json:"kiln"`
 	Template string    `json:"template"` // absolute path
 	Command  []string  `json:"command"`  // arguments, secrets masked
-	Result   string    `json:"result"`   // success, failed, cancelled; empty: it did not end
+	Result   string    `json:"result"`   // success, failed, cancelled, killed; empty: it has not ended
 	Seconds  float64   `json:"seconds"`
 	Builds   []*Build  `json:"builds"`
 }
@@ -41,15 +41,25 @@ type Build struct {
 	Seconds   float64        `json:"seconds"`
 	Artifacts []string       `json:"artifacts,omitempty"` // ids
 	Type      string         `json:"type"`
-	Settings  map[string]any `json:"settings"`
+	Settings  map[string]any `json:"settings"` // what is not known yet is an [Expression]
+	Digests   Digests        `json:"digests,omitempty"`
 	Steps     []*Step        `json:"steps"` // provisioners, then post-processors
 }
+
+// Expression is the one key of a setting that was not known when the run began: its
+// value is the text that the template has there.
+const Expression = "expression"
+
+// Digests are keyed hashes of a component's options, by name: they differ where a
+// secret does too.
+type Digests map[string]string
 
 // Step is a provisioner or post-processor of a build.
 type Step struct {
 	Component string            `json:"component"` // such as provisioner.shell
 	Name      string            `json:"name,omitempty"`
 	Settings  map[string]any    `json:"settings"`
+	Digests   Digests           `json:"digests,omitempty"`
 	Inputs    map[string]string `json:"inputs,omitempty"` // keyed hashes of what its effect depends on
 	Layer     string            `json:"layer,omitempty"`  // hit, or the reason of a miss
 	Error     string            `json:"error,omitempty"`
@@ -66,6 +76,12 @@ type Store struct {
 }
 
 const recordName = "run.json"
+
+// Results of a run that has not ended by itself.
+const (
+	Running = "running"
+	Killed  = "killed"
+)
 
 // EventsPath is the event file of a run.
 func (s Store) EventsPath(run string) string { return filepath.Join(s.Dir, run, "events.jsonl") }
@@ -154,7 +170,7 @@ func (s Store) Find(word string) (string, error) {
 	case 1:
 		return fit[0], nil
 	case 0:
-		return "", fmt.Errorf("there is no run %q; kiln history lists them", word)
+		return "", fmt.Errorf("there is no run %q; the command history lists them", word)
 	}
 	return "", fmt.Errorf("%q fits %d runs: %s and others", word, len(fit), fit[0])
 }
@@ -167,7 +183,7 @@ func (s Store) Trim(n int) error {
 	}
 	var errs []error
 	for _, r := range runs[n:] {
-		if s.Needed == nil || !s.Needed(r) {
+		if (s.Needed == nil || !s.Needed(r)) && !s.Live(r) {
 			errs = append(errs, os.RemoveAll(filepath.Join(s.Dir, r)))
 		}
 	}

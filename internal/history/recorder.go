@@ -2,6 +2,7 @@ package history
 
 import (
 	"slices"
+	"time"
 
 	"kiln"
 )
@@ -13,6 +14,28 @@ type Recorder struct {
 	record *Record
 	builds map[string]*Build // by name, as events have it
 	most   int               // runs that are kept
+	last   time.Time         // of the newest event
+}
+
+// Resume completes the record of a run that did not save it at its end, by the run's
+// events. The recorder saves nothing.
+func Resume(r *Record) *Resumed {
+	rec := &Recorder{record: r, builds: map[string]*Build{}}
+	for _, b := range r.Builds {
+		rec.builds[b.Name] = b
+	}
+	return &Resumed{rec}
+}
+
+// Resumed takes the events of a run from before.
+type Resumed struct{ *Recorder }
+
+// Close says how long the run went on, where it has no end.
+func (r *Resumed) Close() error {
+	if r.record.Result == "" && r.last.After(r.record.Time) {
+		r.record.Seconds = r.last.Sub(r.record.Time).Seconds()
+	}
+	return nil
 }
 
 // NewRecorder saves a record that says what was asked for. At most n runs stay
@@ -28,6 +51,7 @@ func NewRecorder(s Store, r *Record, n int) (*Recorder, error) {
 
 // Event takes what the record has of an event.
 func (r *Recorder) Event(e kiln.Event) {
+	r.last = e.Time
 	switch e.Kind {
 	case kiln.EventRunStart:
 		// Names in events may be masked, but they come in the record's order.

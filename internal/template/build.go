@@ -51,6 +51,7 @@ type Unknown struct {
 	From   []string `json:"from,omitempty"` // what it refers to that is not known
 	File   string   `json:"file"`
 	Line   int      `json:"line"`
+	Text   string   `json:"-"` // its expression, as the template has it; may be empty
 }
 
 // Decode is the component's value, with what is wrong with it. It is decoded and

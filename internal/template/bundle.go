@@ -117,7 +117,7 @@ func (v Value) text() string {
 func (b *Bundle) Options(o Options) (Options, Diagnostics) {
 	if b.Version != bundleVersion {
 		return o, Errorf("The plan cannot be read",
-			fmt.Sprintf("It has version %d, and this version of Kiln reads version %d. Make it anew.",
+			fmt.Sprintf("It has version %d, and this version reads version %d. Make it anew.",
 				b.Version, bundleVersion))
 	}
 	o.Path, o.Name, o.ConfigType, o.Start, o.Only, o.Except = b.Path, b.Name, b.ConfigType, b.Start, b.Only, b.Except

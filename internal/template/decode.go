@@ -122,7 +122,12 @@ func (d *decoding) reader(data map[string]any) *reader {
 	c.Option = func(name string) { option = name }
 	c.Unknown = func(name string, expr hcl.Expression, rng hcl.Range) {
 		c.unsure[option] = true
-		c.found = append(c.found, Unknown{name, unknownRefs(expr, eval), rng.Filename, rng.Start.Line})
+		at := rng
+		if expr != nil {
+			at = expr.Range()
+		}
+		c.found = append(c.found,
+			Unknown{name, unknownRefs(expr, eval), rng.Filename, rng.Start.Line, d.texts.Slice(at)})
 	}
 	c.Secret = func(at, text string) {
 		if c.secret == nil {
@@ -142,7 +147,7 @@ func (c *reader) unknown(pos schema.Positions, body hcl.Range) []Unknown {
 		if set, ok := pos[option]; ok {
 			at = set
 		}
-		all = append(all, Unknown{option, c.later[option], at.Filename, at.Start.Line})
+		all = append(all, Unknown{Option: option, From: c.later[option], File: at.Filename, Line: at.Start.Line})
 	}
 	return all
 }

@@ -156,6 +156,15 @@ func (s *Texts) Add(name string, text []byte) { s.text[name] = text }
 // Parsed adds the parts that a file was parsed to, which say in which block a place is.
 func (s *Texts) Parsed(name string, parts []*hcl.File) { s.hcl[name] = parts }
 
+// Slice is the text at a place; "": it is not known.
+func (s *Texts) Slice(rng hcl.Range) string {
+	text := s.text[rng.Filename]
+	if !rng.CanSliceBytes(text) {
+		return ""
+	}
+	return string(rng.SliceBytes(text))
+}
+
 // Convert gives hcl's diagnostics our form, with the line they are about.
 func (s *Texts) Convert(in hcl.Diagnostics) Diagnostics {
 	var out Diagnostics

@@ -123,9 +123,14 @@ func TestGolden(t *testing.T) {
 		}
 	}
 	for name, open := range map[string]func(*bytes.Buffer) Sink{
-		"plain.txt":       func(b *bytes.Buffer) Sink { return NewPlain(b, PlainOptions{}) },
-		"plain-color.txt": func(b *bytes.Buffer) Sink { return NewPlain(b, PlainOptions{Color: true}) },
-		"machine.txt":     func(b *bytes.Buffer) Sink { return NewMachineReadable(b) },
+		"plain.txt": func(b *bytes.Buffer) Sink { return NewPlain(b, PlainOptions{}) },
+		"plain-color.txt": func(b *bytes.Buffer) Sink {
+			return NewPlain(b, PlainOptions{Color: true, Terminal: true})
+		},
+		"plain-pipe.txt": func(b *bytes.Buffer) Sink {
+			return NewPlain(b, PlainOptions{Color: true, Timestamp: true})
+		},
+		"machine.txt":     func(b *bytes.Buffer) Sink { return NewMachineReadable(b, false) },
 		"events.jsonl":    func(b *bytes.Buffer) Sink { return NewJSON(b) },
 		"live-wide.txt":   clock(func() (int, int) { return 120, 30 }, true),
 		"live-narrow.txt": clock(func() (int, int) { return 50, 12 }, false),
@@ -140,12 +145,27 @@ func TestGolden(t *testing.T) {
 
 func TestGoldenFiles(t *testing.T) {
 	dir := t.TempDir()
-	for name, open := range map[string]func(string) Sink{
-		"junit.xml":            func(p string) Sink { return NewJUnit(p) },
-		"artifacts.properties": func(p string) Sink { return NewProperties(p) },
+	for name, open := range map[string]func(string) (Sink, error){
+		"junit.xml": func(p string) (Sink, error) {
+			j, err := NewJUnit(p)
+			j.Plan([]PlannedBuild{
+				{"docker.web", []PlannedStep{{"provisioner.file", "file"}, {"provisioner.shell", "shell"},
+					{"post-processor.docker-tag", "docker-tag"}}},
+				{"docker.bad", []PlannedStep{{"provisioner.shell", "shell setup"}, {"provisioner.shell", "shell"},
+					{"post-processor.docker-tag", "docker-tag"}}},
+				{"docker.last", []PlannedStep{{"provisioner.shell", "shell"}}},
+				{"docker.empty", nil},
+			})
+			return j, err
+		},
+		"artifacts.properties": func(p string) (Sink, error) { return NewProperties(p) },
 	} {
 		path := filepath.Join(dir, name)
-		feed(t, open(path))
+		sink, err := open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		feed(t, sink)
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -218,7 +238,7 @@ func FuzzReplay(f *testing.F) {
 	f.Add([]byte(`{"kind":"artifact","build":"a"}` + "\n" + `{"kind":"run_end"}` + "\n{"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var b bytes.Buffer
-		for _, s := range []Sink{NewPlain(&b, PlainOptions{Color: true}), NewMachineReadable(&b), NewJSON(&b),
+		for _, s := range []Sink{NewPlain(&b, PlainOptions{Color: true}), NewMachineReadable(&b, true), NewJSON(&b),
 			NewLive(&b, LiveOptions{Every: -1})} {
 			if err := Replay(bytes.NewReader(text), s); err != nil {
 				t.Error(err)

@@ -2,8 +2,8 @@ package ui
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,12 +35,18 @@ func (j *JSON) Event(e kiln.Event) {
 // Close returns the first error of writing.
 func (j *JSON) Close() error { return j.err }
 
+// maxEvents bounds an event file. A run that prints more than that is seldom read.
+const maxEvents = 64 << 20
+
 // EventFile keeps the events of a run in a file, from which Replay shows them
-// again.
+// again. Each is written as it happens, so that a crash loses none. Where they
+// would be too many, only what the run did is kept, and of its output the end of each
+// step that failed.
 type EventFile struct {
 	JSON
 	file *os.File
-	buf  *bufio.Writer
+	room int64                   // bytes that output may still take
+	last map[string][]kiln.Event // of each build, the newest output that was dropped
 }
 
 // NewEventFile makes the file and the folder it is in.
@@ -52,27 +58,63 @@ func NewEventFile(path string) (*EventFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event file: %w", err)
 	}
-	buf := bufio.NewWriterSize(f, 64<<10)
-	return &EventFile{JSON: JSON{out: buf}, file: f, buf: buf}, nil
+	file := &EventFile{file: f, room: maxEvents, last: map[string][]kiln.Event{}}
+	file.out = &counted{f, &file.room}
+	return file, nil
 }
 
-// Event writes one event. What ends a step, a build or the run is written through,
-// so that a crash loses no more than a step's last lines.
+// counted takes what is written off the room that there is.
+type counted struct {
+	io.Writer
+	room *int64
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	*c.room -= int64(len(p))
+	return c.Writer.Write(p)
+}
+
+// Event writes one event.
 func (f *EventFile) Event(e kiln.Event) {
-	f.JSON.Event(e)
 	switch e.Kind {
-	case kiln.EventRunStart, kiln.EventStepStart, kiln.EventStepEnd, kiln.EventBuildEnd, kiln.EventRunEnd,
-		kiln.EventPhase:
-		if err := f.buf.Flush(); err != nil && f.err == nil {
-			f.err = fmt.Errorf("write events: %w", err)
+	case kiln.EventOut, kiln.EventErr, kiln.EventSay, kiln.EventProgress:
+		if f.room <= 0 {
+			f.drop(e)
+			return
 		}
+	case kiln.EventStepStart:
+		delete(f.last, e.Build)
+	case kiln.EventStepEnd:
+		if e.Error != "" {
+			for _, line := range f.last[e.Build] {
+				f.JSON.Event(line)
+			}
+		}
+		delete(f.last, e.Build)
+	}
+	full := f.room <= 0
+	f.JSON.Event(e)
+	if !full && f.room <= 0 {
+		f.mark(e)
 	}
 }
 
-// Close writes the rest and closes the file.
-func (f *EventFile) Close() error {
-	return errors.Join(f.JSON.Close(), f.buf.Flush(), f.file.Close())
+// mark says in the file that it is full.
+func (f *EventFile) mark(e kiln.Event) {
+	f.JSON.Event(kiln.Event{Time: e.Time, Run: e.Run, Kind: kiln.EventWarn,
+		Text: "The log of this run is full: of the output from here on, only the end of failed steps is kept."})
 }
+
+// drop remembers the newest lines of what is not written.
+func (f *EventFile) drop(e kiln.Event) {
+	if e.Kind == kiln.EventOut || e.Kind == kiln.EventErr {
+		lines := append(f.last[e.Build], e)
+		f.last[e.Build] = lines[max(0, len(lines)-tail):]
+	}
+}
+
+// Close closes the file.
+func (f *EventFile) Close() error { return cmp.Or(f.JSON.Close(), f.file.Close()) }
 
 // Replay feeds a sink with the events of a file. A line that is torn, as the last
 // one of a crashed run, is passed over.

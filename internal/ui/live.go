@@ -110,7 +110,7 @@ func (l *Live) show(e kiln.Event) {
 	var scroll string
 	switch e.Kind {
 	case kiln.EventPrompt:
-		l.write(l.erase() + "\x1b[?25h" + prefix(e, e.Text) + " ")
+		l.write(l.erase() + "\x1b[?25h" + Clean(prefix(e, e.Text)) + " ")
 		flush(l.out)
 		l.asking, l.asked = true, e.Build
 		return
@@ -155,7 +155,7 @@ func (l *Live) colour(build string, bad bool) int {
 
 // paint colours text and takes out what would move the cursor.
 func (l *Live) paint(text string, colour int) string {
-	text = strings.ReplaceAll(ansi.Strip(text), "\t", "    ")
+	text = strings.ReplaceAll(Clean(text), "\t", "    ")
 	if !l.o.Color || colour == 0 {
 		return text
 	}
@@ -181,39 +181,49 @@ func (l *Live) rows() string {
 			width, height = w, h
 		}
 	}
-	var running []*buildState
-	waiting, ended, failed := 0, 0, 0
+	var failing, failed, running []*buildState
+	waiting, ended := 0, 0
 	for _, c := range l.state.states() {
 		switch {
 		case c.ended:
 			ended++
 			if c.outcome != kiln.OutcomeSuccess {
-				failed++
+				failed = append(failed, c)
 			}
 		case c.started.IsZero():
 			waiting++
+		case c.failedIn != "":
+			failing = append(failing, c)
 		default:
 			running = append(running, c)
 		}
 	}
-	if len(running) == 0 {
+	if len(running)+len(failing) == 0 {
 		return ""
 	}
-	room := max(1, min(len(running), height/3))
+	going := len(failing) + len(running)
+	room := max(1, height/3)
+	shown := pick(room, failed, append(failing, running...))
 	var b strings.Builder
+	var names []string
 	nameWidth := 0
-	for _, c := range running[:room] {
+	for _, c := range shown {
+		names = append(names, oneLine(c.name))
 		nameWidth = max(nameWidth, min(ansi.StringWidth(c.name), width/3))
 	}
-	for _, c := range running[:room] {
-		text := l.row(c, nameWidth, width)
-		b.WriteString(l.paint(text, colours[c.index%len(colours)]) + "\n")
+	names = shorten(names, nameWidth)
+	for i, c := range shown {
+		colour := colours[c.index%len(colours)]
+		if c.failedIn != "" {
+			colour = red
+		}
+		b.WriteString(l.paint(l.row(c, pad(names[i], nameWidth), width), colour) + "\n")
 		l.drawn++
 	}
-	if len(l.state.order) > room {
-		text := fmt.Sprintf("%d running, %d waiting, %d done", len(running), waiting, ended)
-		if failed > 0 {
-			text += fmt.Sprintf(" (%d failed)", failed)
+	if len(l.state.order) > len(shown) {
+		text := fmt.Sprintf("%d running, %d waiting, %d done", going, waiting, ended)
+		if len(failed) > 0 {
+			text += fmt.Sprintf(" (%d failed)", len(failed))
 		}
 		b.WriteString(ansi.Truncate(text, width-1, "…") + "\n")
 		l.drawn++
@@ -221,13 +231,27 @@ func (l *Live) rows() string {
 	return b.String()
 }
 
+// pick chooses the builds that have a row, as many as there is room for: those that
+// failed first, but never so many that none of those that go on is seen.
+func pick(room int, failed, going []*buildState) []*buildState {
+	most := max(room/2, room-len(going))
+	failed = failed[max(0, len(failed)-most):] // the newest
+	going = going[:min(len(going), room-len(failed))]
+	return append(failed[:len(failed):len(failed)], going...)
+}
+
 // row is one build: name, time, phase, step, progress or last line, as far as the
 // window is wide.
-func (l *Live) row(c *buildState, nameWidth, width int) string {
-	name := ansi.Truncate(c.name, nameWidth, "…")
-	name += strings.Repeat(" ", max(0, nameWidth-ansi.StringWidth(name)))
+func (l *Live) row(c *buildState, name string, width int) string {
+	if c.ended {
+		text := fmt.Sprintf("%s %6s  failed in %s: %s", name, c.took.Round(time.Second), c.failedIn, c.err)
+		return ansi.Truncate(oneLine(text), width-1, "…")
+	}
 	elapsed := l.o.Now().Sub(c.started).Round(time.Second)
 	text := fmt.Sprintf("%s %6s  %s", name, elapsed, c.phase)
+	if c.failedIn != "" {
+		text += "  failed in " + c.failedIn
+	}
 	if c.step != "" {
 		step := fmt.Sprintf("step %d", c.number)
 		if c.steps > 0 {
@@ -244,13 +268,12 @@ func (l *Live) row(c *buildState, nameWidth, width int) string {
 	case len(c.lines) > 0 && c.step != "":
 		text += "  " + c.lines[len(c.lines)-1]
 	}
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' {
-			return ' '
-		}
-		return r
-	}, ansi.Strip(text))
-	return ansi.Truncate(text, width-1, "…")
+	return ansi.Truncate(oneLine(text), width-1, "…")
+}
+
+// oneLine is text on one line.
+func oneLine(text string) string {
+	return strings.NewReplacer("\n", " ", "\t", " ").Replace(Clean(text))
 }
 
 func byteCount(n int64) string {

@@ -11,14 +11,16 @@ import (
 
 // MachineReadable writes comma separated records: docs/compat/cli.md 3.
 type MachineReadable struct {
-	out   io.Writer
-	state *runState
-	err   error
+	out       io.Writer
+	timestamp bool
+	state     *runState
+	err       error
 }
 
-// NewMachineReadable makes a machine-readable sink.
-func NewMachineReadable(out io.Writer) *MachineReadable {
-	return &MachineReadable{out: out, state: newRunState()}
+// NewMachineReadable makes a machine-readable sink. With timestamp, each message of a
+// build begins with its time.
+func NewMachineReadable(out io.Writer, timestamp bool) *MachineReadable {
+	return &MachineReadable{out: out, timestamp: timestamp, state: newRunState()}
 }
 
 var recordEscapes = strings.NewReplacer(",", "%!(PACKER_COMMA)", "\r", `\r`, "\n", `\n`)
@@ -53,7 +55,7 @@ func (m *MachineReadable) Event(e kiln.Event) {
 	switch e.Kind {
 	case kiln.EventBuildEnd:
 		text, bad := ending(e)
-		m.ui(e, bad, text)
+		m.stamped(e, bad, text)
 	case kiln.EventRunEnd:
 		m.end(e)
 	default:
@@ -61,18 +63,27 @@ func (m *MachineReadable) Event(e kiln.Event) {
 		if !ok {
 			return
 		}
-		if e.Build != "" {
-			text = prefix(e, text)
+		if e.Build == "" {
+			m.ui(e, bad, text)
+			return
 		}
-		m.ui(e, bad, text)
+		m.stamped(e, bad, prefix(e, text))
 	}
+}
+
+// stamped is a message of a build.
+func (m *MachineReadable) stamped(e kiln.Event, bad bool, text string) {
+	if m.timestamp {
+		text = stamp(e.Time, text)
+	}
+	m.ui(e, bad, text)
 }
 
 // end writes results in the order of docs/compat/cli.md 3.
 func (m *MachineReadable) end(e kiln.Event) {
 	m.ui(e, false, "\n==> Wait completed after "+Duration(seconds(e.Seconds)))
 	if e.Result == kiln.OutcomeCancelled {
-		m.ui(e, false, "Cleanly cancelled builds after being interrupted.")
+		m.ui(e, false, m.state.cancelled())
 		return
 	}
 	if failed := m.state.failed(); len(failed) > 0 {

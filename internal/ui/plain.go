@@ -11,7 +11,9 @@ import (
 // PlainOptions says how Plain writes.
 type PlainOptions struct {
 	Color     bool
+	Legend    bool // say which build has which colour, even where there are none
 	Timestamp bool // begin each message of a build with its time
+	Terminal  bool // out is one: nothing but colours may control it
 }
 
 // Plain writes what Packer writes: docs/compat/cli.md 2.3.
@@ -43,20 +45,33 @@ func (p *Plain) write(text string) {
 }
 
 func (p *Plain) line(text string, colour int) {
+	if p.o.Terminal {
+		text = Clean(text)
+	}
 	if p.o.Color && colour > 0 {
 		text = paint(text, colour)
 	}
 	p.write(text + "\n")
 }
 
+// stamped is a line of a build, which begins with its time where that is wanted.
 func (p *Plain) stamped(t time.Time, text string, colour int) {
-	if p.o.Color && colour > 0 {
-		text = paint(text, colour)
-	}
 	if p.o.Timestamp {
-		text = t.Local().Format(time.RFC3339) + ": " + text
+		text = stamp(t, text)
 	}
-	p.write(text + "\n")
+	p.line(text, colour)
+}
+
+// stamp puts the time before a message.
+func stamp(t time.Time, text string) string { return t.Local().Format(time.RFC3339) + ": " + text }
+
+// problem is the colour of what went wrong beside the builds: none in a pipe, where
+// such lines are looked for.
+func (p *Plain) problem(bad bool) int {
+	if bad && p.o.Terminal {
+		return red
+	}
+	return 0
 }
 
 // Event writes one event.
@@ -64,7 +79,7 @@ func (p *Plain) Event(e kiln.Event) {
 	p.state.event(e)
 	switch e.Kind {
 	case kiln.EventRunStart:
-		if p.o.Color {
+		if p.o.Color || p.o.Legend {
 			for i, name := range e.Data {
 				p.line(name+": output will be in this color.", colours[i%len(colours)])
 			}
@@ -73,21 +88,21 @@ func (p *Plain) Event(e kiln.Event) {
 		return
 	case kiln.EventRunEnd:
 		for _, l := range p.state.summary(seconds(e.Seconds)) {
-			colour := 0
-			if l.error {
-				colour = red
-			}
-			p.line(l.text, colour)
+			p.line(l.text, p.problem(l.error))
 		}
 		return
 	case kiln.EventPrompt:
-		p.write(prefix(e, e.Text) + " ")
+		text := prefix(e, e.Text)
+		if p.o.Terminal {
+			text = Clean(text)
+		}
+		p.write(text + " ")
 		flush(p.out)
 		return
 	}
 	if e.Build == "" {
 		if text, bad, ok := message(e); ok {
-			p.line(text, map[bool]int{true: red}[bad])
+			p.line(text, p.problem(bad))
 		}
 		return
 	}

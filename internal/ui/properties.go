@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"unicode/utf16"
@@ -16,8 +17,28 @@ type Properties struct {
 	run   string
 }
 
-// NewProperties makes a sink that writes path when it is closed.
-func NewProperties(path string) *Properties { return &Properties{path: path, state: newRunState()} }
+// NewProperties makes a sink that writes path when it is closed, and at once as that
+// of a failed run: what an earlier run wrote must not be taken for this one's, however
+// it ends.
+func NewProperties(path string) (*Properties, error) {
+	p := &Properties{path: path, state: newRunState()}
+	return p, p.Close()
+}
+
+// SameProperties lists the builds whose values have the same keys as those of an
+// earlier one: these are not written.
+func SameProperties(builds []string) (clashes [][2]string) {
+	first := map[string]string{}
+	for _, name := range builds {
+		key := propertyName(name)
+		if other, ok := first[key]; ok {
+			clashes = append(clashes, [2]string{other, name})
+			continue
+		}
+		first[key] = name
+	}
+	return clashes
+}
 
 // Event notes one event.
 func (p *Properties) Event(e kiln.Event) {
@@ -33,10 +54,15 @@ func (p *Properties) Close() error {
 	var b strings.Builder
 	put := func(key, value string) { fmt.Fprintf(&b, "%s=%s\n", key, propertyValue(value)) }
 	put("KILN_RUN", p.run)
-	put("RESULT", string(p.state.result))
+	put("RESULT", string(cmp.Or(p.state.result, kiln.OutcomeFailed)))
 	first := true
+	written := map[string]bool{}
 	for _, c := range p.state.states() {
 		key := propertyName(c.name)
+		if written[key] {
+			continue
+		}
+		written[key] = true
 		for i := len(c.artifacts) - 1; i >= 0; i-- {
 			a := c.artifacts[i]
 			if a == nil {

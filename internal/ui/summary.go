@@ -90,7 +90,13 @@ func (s *runState) event(e kiln.Event) {
 			c.failedPhase = e.Text
 		}
 		c.step = ""
+		if e.Text == "capture" {
+			c.goesOn()
+		}
 	case kiln.EventStepStart:
+		if strings.HasPrefix(e.Component, "provisioner.") {
+			c.goesOn()
+		}
 		c.step, c.component, c.number, c.steps = e.Text, e.Component, e.Step, int(e.Total)
 		c.lines, c.progress = nil, kiln.Event{}
 	case kiln.EventStepEnd:
@@ -123,6 +129,9 @@ func (s *runState) event(e kiln.Event) {
 	}
 }
 
+// goesOn forgets a failed provisioner that did not end the build.
+func (c *buildState) goesOn() { c.failedIn, c.lastLines = "", nil }
+
 // failed lists the builds that failed, in order.
 func (s *runState) failed() (all []*buildState) {
 	for _, c := range s.states() {
@@ -148,7 +157,7 @@ func (s *runState) summary(took time.Duration) []line {
 	}
 	out := []line{say("\n==> Wait completed after %s", Duration(took))}
 	if s.result == kiln.OutcomeCancelled {
-		return append(append(out, say("Cleanly cancelled builds after being interrupted.")), s.leftovers()...)
+		return append(append(out, say("%s", s.cancelled())), s.leftovers()...)
 	}
 	failed := s.failed()
 	if len(failed) > 0 {
@@ -174,6 +183,16 @@ func (s *runState) summary(took time.Duration) []line {
 		out = append(out, c.failure()...)
 	}
 	return append(out, s.leftovers()...)
+}
+
+// cancelled is what is said of a run that was cancelled.
+func (s *runState) cancelled() string {
+	for _, c := range s.states() {
+		if len(c.left) > 0 {
+			return "Cancelled builds after being interrupted. Not all could be cleaned up."
+		}
+	}
+	return "Cleanly cancelled builds after being interrupted."
 }
 
 // failure tells where a build failed and what was printed last.
@@ -232,7 +251,8 @@ func prefix(e kiln.Event, text string) string {
 		target += " (" + typ + ")"
 	}
 	text = strings.TrimRight(text, " \t\r\n")
-	return "==> " + target + ": " + strings.ReplaceAll(text, "\n", "\n==> "+target+": ")
+	text = "==> " + target + ": " + strings.ReplaceAll(text, "\n", "\n==> "+target+": ")
+	return strings.TrimRight(text, " ")
 }
 
 // ending is what is said when a build ends.

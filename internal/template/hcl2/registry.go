@@ -56,7 +56,7 @@ func (sc *scope) checkRegistry(blk *hcl.Block, ctx *hcl.EvalContext, inside bool
 	}
 	warn(
 		"Builds are not sent to HCP Packer",
-		"This version of Kiln has no connection to HCP Packer. The images are made, and nothing is registered there.",
+		"This version has no connection to HCP Packer. The images are made, and nothing is registered there.",
 	)
 	return diags
 }
