@@ -24,6 +24,8 @@ type Host struct {
 	// Layers are the layer keys for a machine whose start state has the given
 	// identity; nil where layers are not wanted.
 	Layers func(b *Build, identity string) []LayerKey
+	// Pipes are shared by the builds of a run; nil: this build has its own.
+	Pipes *Pipes
 }
 
 // Build is what a component may use while it runs. Nothing is looked up by name.
@@ -45,6 +47,7 @@ type Build struct {
 
 type state struct {
 	ledger ledger
+	pipes  Pipes // where the host has none
 	mu     sync.Mutex
 	data   map[string]any
 	access Access

@@ -272,6 +272,10 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 						"Second signal: cleaning up is stopped. What is left is in the journal; `kiln cleanup` removes it.",
 					)
 					cancelHard()
+				case 2:
+					// Something hears no signal, such as a call to a file server that is gone.
+					p.announce("Third signal: ending at once.")
+					os.Exit(exitFailed)
 				}
 			}
 		}

@@ -77,7 +77,7 @@ func (p *program) screen(f *buildFlags) ui.Sink {
 	if live {
 		return ui.NewLive(p.out, ui.LiveOptions{Color: color, Size: p.windowSize})
 	}
-	return ui.NewPlain(p.out, ui.PlainOptions{Color: color, Timestamp: f.timestamp})
+	return ui.NewPlain(p.out, ui.PlainOptions{Color: color, Timestamp: f.timestamp, Terminal: terminal})
 }
 
 // windowSize is that of the terminal; zero: there is none.

@@ -84,7 +84,10 @@ func Run(ctx context.Context, plan *Plan, o Options) []Result {
 	return results
 }
 
-type runner struct{ Options }
+type runner struct {
+	Options
+	pipes kiln.Pipes // that its builds have read
+}
 
 func (r *runner) emit(e kiln.Event) {
 	e.Time, e.Run = time.Now(), r.Run
@@ -180,6 +183,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 		Hide:    r.Hide,
 		Render:  w.render,
 		Fetch:   r.Fetch,
+		Pipes:   &r.pipes,
 	}
 	if r.Layers != nil {
 		host.Layers = w.layerKeys

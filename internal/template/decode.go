@@ -251,7 +251,11 @@ func validate(component any, pos schema.Positions, body hcl.Range, before hcl.Di
 				rng = at
 			}
 		}
-		diags = append(diags, ErrorAt(rng, "", err.Error()))
+		problem := ErrorAt(rng, "", err.Error())
+		if fe != nil && fe.Caution {
+			problem.Severity = hcl.DiagWarning
+		}
+		diags = append(diags, problem)
 	}
 	return diags
 }

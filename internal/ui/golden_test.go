@@ -124,7 +124,8 @@ func TestGolden(t *testing.T) {
 	}
 	for name, open := range map[string]func(*bytes.Buffer) Sink{
 		"plain.txt":       func(b *bytes.Buffer) Sink { return NewPlain(b, PlainOptions{}) },
-		"plain-color.txt": func(b *bytes.Buffer) Sink { return NewPlain(b, PlainOptions{Color: true}) },
+		"plain-color.txt": func(b *bytes.Buffer) Sink { return NewPlain(b, PlainOptions{Color: true, Terminal: true}) },
+		"plain-piped.txt": func(b *bytes.Buffer) Sink { return NewPlain(b, PlainOptions{Color: true}) },
 		"machine.txt":     func(b *bytes.Buffer) Sink { return NewMachineReadable(b) },
 		"events.jsonl":    func(b *bytes.Buffer) Sink { return NewJSON(b) },
 		"live-wide.txt":   clock(func() (int, int) { return 120, 30 }, true),

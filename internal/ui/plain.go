@@ -12,6 +12,7 @@ import (
 type PlainOptions struct {
 	Color     bool
 	Timestamp bool // begin each message of a build with its time
+	Terminal  bool // there is somebody to see errors outside builds in colour, as with Packer
 }
 
 // Plain writes what Packer writes: docs/compat/cli.md 2.3.
@@ -43,7 +44,7 @@ func (p *Plain) write(text string) {
 }
 
 func (p *Plain) line(text string, colour int) {
-	if p.o.Color && colour > 0 {
+	if p.o.Color && colour > 0 && (p.o.Terminal || colour != red) {
 		text = paint(text, colour)
 	}
 	p.write(text + "\n")

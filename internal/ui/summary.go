@@ -232,6 +232,9 @@ func prefix(e kiln.Event, text string) string {
 		target += " (" + typ + ")"
 	}
 	text = strings.TrimRight(text, " \t\r\n")
+	if text == "" {
+		return "==> " + target + ":" // without a blank, as Packer
+	}
 	return "==> " + target + ": " + strings.ReplaceAll(text, "\n", "\n==> "+target+": ")
 }
 
