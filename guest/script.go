@@ -152,7 +152,7 @@ func passing(err error) bool {
 	if !errors.Is(err, ErrNotBegun) {
 		return false
 	}
-	var network net.Error
+	var network *net.OpError
 	return errors.Is(err, kiln.ErrConnectionLost) || errors.Is(err, kiln.ErrNotFound) ||
 		errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
@@ -232,7 +232,7 @@ func (s *Script) upload(ctx context.Context, what, name, text string, mode fs.Fi
 		return nil
 	}
 	var exit *kiln.ExitError
-	if errors.As(err, &exit) && s.Machine.Guest().Shell == kiln.ShellPOSIX {
+	if !passing(fmt.Errorf("%w: %w", ErrNotBegun, err)) && s.Machine.Guest().Shell == kiln.ShellPOSIX {
 		look := s.Machine.Run(ctx, &kiln.Cmd{Command: "[ -d " + QuotePath(s.folder()) + " ]"})
 		if errors.As(look, &exit) {
 			err = s.noFolder()
