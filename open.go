@@ -89,10 +89,10 @@ func (p *Pipes) get(ctx context.Context, path string, info fs.FileInfo) ([]byte,
 // a run, to its end, and then given to all that open it.
 func (b *Build) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 	info, err := stat(ctx, path)
-	if err != nil {
+	if ctx.Err() != nil {
 		return nil, err
 	}
-	if info.Mode()&fs.ModeNamedPipe == 0 {
+	if err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
 		return Open(ctx, path)
 	}
 	text, err := b.pipes().get(ctx, path, info)

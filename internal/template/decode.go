@@ -81,6 +81,11 @@ func (d *decoding) finish(c *reader, dst any, pos schema.Positions, diags hcl.Di
 	}
 	diags = append(diags, validate(dst, pos, d.Range, diags, c.unsure)...)
 	hide(dst, d.options.Hide)
+	for _, problem := range diags {
+		if problem.Severity == hcl.DiagWarning && problem.Summary == "" {
+			problem.Summary = fmt.Sprintf("Warning when preparing build: %q", d.maker.spec.Name)
+		}
+	}
 	out.diags = d.texts.Convert(d.maker.spec.Scope.Explain(d.Step, diags))
 	return out
 }
