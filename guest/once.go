@@ -52,31 +52,37 @@ func (s *Script) loader(mark string, runBytes, varBytes, textBytes int) string {
 	var b strings.Builder
 	path, vars, drop := QuotePath(s.Path), "", ""
 	fmt.Fprintf(&b, "[ -d %s ] || exit %d\n", QuotePath(s.folder()), codeNoFolder)
-	fmt.Fprintf(&b, "kiln_run=$(dd bs=1 count=%d 2>/dev/null)\n", runBytes)
+	fmt.Fprintf(&b, "kiln_run=$(dd bs=1 count=%d 2>/dev/null) || { echo 'dd does not work' >&2; exit 1; }\n", runBytes)
 	fmt.Fprintf(&b, "case $kiln_run in *%s) ;; *) exit %d ;; esac\n", mark, codePart)
 	if s.VarPath != "" {
 		vars = " " + QuotePath(s.VarPath)
 		drop = "rm -f" + vars + "; "
 		fmt.Fprintf(&b, "( umask 077; rm -f%[1]s; set -C; dd bs=1 count=%[2]d 2>/dev/null >%[1]s ) || exit 1\n",
 			vars, varBytes)
-		fmt.Fprintf(&b, "[ \"$(wc -c <%[1]s)\" -eq %[2]d ] || { rm -f%[1]s; exit %[3]d; }\n", vars, varBytes, codePart)
+		b.WriteString(whole(vars, varBytes, drop))
 	}
 	if s.Fresh {
 		// In a folder that all may write, somebody may have put a link there.
 		fmt.Fprintf(&b, "if [ -e %[1]s ] || [ -L %[1]s ]; then %[2]sexit %[3]d; fi\n", path, drop, codeTaken)
-		fmt.Fprintf(&b, "( set -C; : >%s ) || exit 1\n", path)
+		fmt.Fprintf(&b, "( set -C; : >%s ) || { %sexit 1; }\n", path, drop)
 	}
-	fmt.Fprintf(&b, "cat >%[1]s || { rm -f %[1]s%[2]s; exit 1; }\n", path, vars)
-	fmt.Fprintf(&b, "[ \"$(wc -c <%[1]s)\" -eq %[3]d ] || { rm -f %[1]s%[2]s; exit %[4]d; }\n",
-		path, vars, textBytes, codePart)
-	fmt.Fprintf(&b, "chmod 0755 %[1]s || { rm -f %[1]s%[2]s; exit 1; }\n", path, vars)
+	drop = "rm -f " + path + vars + "; "
+	fmt.Fprintf(&b, "cat >%s || { %sexit 1; }\n", path, drop)
+	b.WriteString(whole(path, textBytes, drop))
+	fmt.Fprintf(&b, "chmod 0755 %s || { %sexit 1; }\n", path, drop)
 	fmt.Fprintf(&b, "echo %s >&2\n", mark)
 	// A sub-shell, so that an exit in execute_command does not skip the rest.
 	b.WriteString("( eval \"$kiln_run\" ) </dev/null\n")
 	if !s.Keep {
-		fmt.Fprintf(&b, "kiln_code=$?; rm -f %s%s; exit $kiln_code\n", path, vars)
+		fmt.Fprintf(&b, "kiln_code=$?; %sexit $kiln_code\n", drop)
 	}
 	return b.String()
+}
+
+// whole is a command line that ends, and drops what came, if a file is not of this size.
+func whole(path string, bytes int, drop string) string {
+	return fmt.Sprintf("kiln_size=$(wc -c <%[1]s) || { %[3]sexit 1; }\n"+
+		"[ \"$kiln_size\" -eq %[2]d ] || { %[3]sexit %[4]d; }\n", path, bytes, drop, codePart)
 }
 
 // notBegun says why the script did not begin; err may be nil.

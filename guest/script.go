@@ -36,7 +36,8 @@ type Script struct {
 	RetryFor time.Duration
 	Keep     bool // leave the script on the machine
 
-	owned []kiln.Resource
+	owned  []kiln.Resource
+	stayed bool // it could not be removed
 }
 
 // Run brings the script and its file of variables, and runs it by a command line. It is
@@ -96,7 +97,7 @@ func (s *Script) settle(ctx context.Context, err error) error {
 		return err
 	}
 	var exit *kiln.ExitError
-	gone := err == nil || errors.As(err, &exit) || errors.Is(err, ErrTaken)
+	gone := !s.stayed && (err == nil || errors.As(err, &exit) || errors.Is(err, ErrTaken))
 	if !gone {
 		removeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
 		defer cancel()
@@ -208,6 +209,9 @@ func (s *Script) inSteps(ctx context.Context, command string, text []byte, vars 
 		}
 	}
 	if err := s.upload(ctx, "script", s.Path, string(text), 0o755); err != nil {
+		if s.VarPath != "" {
+			s.stayed = s.remove(ctx) != nil
+		}
 		return err
 	}
 	stdout, stderr := s.Build.Output(kiln.EventOut), s.Build.Output(kiln.EventErr)
@@ -217,8 +221,10 @@ func (s *Script) inSteps(ctx context.Context, command string, text []byte, vars 
 	if s.Keep || errors.Is(err, kiln.ErrConnectionLost) || ctx.Err() != nil {
 		return err
 	}
-	if rmErr := s.remove(ctx); rmErr != nil && err == nil {
-		return rmErr
+	rmErr := s.remove(ctx)
+	s.stayed = rmErr != nil
+	if err == nil {
+		err = rmErr
 	}
 	return err
 }
