@@ -33,8 +33,8 @@ type DataSource interface {
 // A Validator is a component that can tell what is wrong with its
 // configuration. It reports every problem at once, joined with [errors.Join],
 // each a [*FieldError] where one field is to blame; one with Caution is a warning only.
-// It has no side effects,
-// except that it may fill in defaults which depend on other fields.
+// It has no side effects, except that it may fill in defaults which depend on other
+// fields.
 type Validator interface {
 	Validate() error
 }

@@ -52,7 +52,8 @@ func (s *Script) loader(mark string, runBytes, varBytes, textBytes int) string {
 	var b strings.Builder
 	path, vars, drop := QuotePath(s.Path), "", ""
 	fmt.Fprintf(&b, "[ -d %s ] || exit %d\n", QuotePath(s.folder()), codeNoFolder)
-	fmt.Fprintf(&b, "kiln_run=$(dd bs=1 count=%d 2>/dev/null) || { echo 'dd does not work' >&2; exit 1; }\n", runBytes)
+	fmt.Fprintf(&b, "kiln_run=$(dd bs=1 count=%d 2>/dev/null) || { echo 'dd does not work' >&2; exit 1; }\n",
+		runBytes)
 	fmt.Fprintf(&b, "case $kiln_run in *%s) ;; *) exit %d ;; esac\n", mark, codePart)
 	if s.VarPath != "" {
 		vars = " " + QuotePath(s.VarPath)
