@@ -26,6 +26,8 @@ type Host struct {
 	Layers func(b *Build, identity string) []LayerKey
 	// Last is what [Build.Last] returns.
 	Last func(b *Build, resumed int) *Artifact
+	// Pipes are shared by the builds of a run; nil: this build has its own.
+	Pipes *Pipes
 }
 
 // Build is what a component may use while it runs. Nothing is looked up by name.
@@ -47,6 +49,7 @@ type Build struct {
 
 type state struct {
 	ledger ledger
+	pipes  Pipes // where the host has none
 	mu     sync.Mutex
 	data   map[string]any
 	access Access

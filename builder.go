@@ -32,8 +32,9 @@ type DataSource interface {
 
 // A Validator is a component that can tell what is wrong with its
 // configuration. It reports every problem at once, joined with [errors.Join],
-// each a [*FieldError] where one field is to blame. It has no side effects,
-// except that it may fill in defaults which depend on other fields.
+// each a [*FieldError] where one field is to blame; one with Caution is a warning only.
+// It has no side effects, except that it may fill in defaults which depend on other
+// fields.
 type Validator interface {
 	Validate() error
 }
@@ -85,7 +86,8 @@ func TraitsOf(component any) Traits {
 // needs no configuration.
 type Reaper interface {
 	// Reap destroys r. That r does not exist is success; another thing of its name is
-	// left alone, which is ErrReplaced.
+	// left alone, which is ErrReplaced; what nobody can get at from here is
+	// ErrOutOfReach.
 	Reap(ctx context.Context, r Resource) error
 	// Owned finds what a run made and the journal may not name, for the crash
 	// between the call that makes a thing and its answer. The example is a

@@ -19,6 +19,9 @@ var (
 	// ErrReplaced is what a Reaper returns that finds another thing of the same name: it
 	// has left that alone, and what was to be destroyed is gone.
 	ErrReplaced = errors.New("left alone: it is another one now")
+	// ErrOutOfReach is what a Reaper returns of a thing on a machine to which there is no
+	// way from here: the user is told once where it is, and it is struck off.
+	ErrOutOfReach = errors.New("it may still be there, and only you can get at it")
 	// ErrNoPrompt is returned by Build.Ask where nobody can be asked.
 	ErrNoPrompt = errors.New("no terminal to ask on")
 )
@@ -51,6 +54,8 @@ type FieldError struct {
 	Field string // as the template spells it; empty where several are to blame
 	Err   error
 	Hint  string // what to do next; may be empty
+	// Caution: nothing is wrong, but the user is to be warned of it.
+	Caution bool
 }
 
 func (e *FieldError) Error() string {
@@ -65,6 +70,11 @@ func (e *FieldError) Is(target error) bool { return target == ErrInvalid }
 // Invalid reports a problem of one field.
 func Invalid(field, format string, args ...any) error {
 	return &FieldError{Field: field, Err: fmt.Errorf(format, args...)}
+}
+
+// Caution warns of one field, of what may be meant as it is.
+func Caution(field, format string, args ...any) error {
+	return &FieldError{Field: field, Err: fmt.Errorf(format, args...), Caution: true}
 }
 
 // Errors lists the leaves of errors that were joined, in order.

@@ -7,10 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
+// stamp is the time of every entry: an archive of the same content has the same bytes,
+// whenever and by whom it is made. It is the earliest that a zip archive can hold.
+var stamp = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // WriteTar writes a tar archive of files under their base names; copyFile brings the
-// content of each.
+// content of each. Of a file's attributes its mode counts.
 func WriteTar(w io.Writer, files []string, copyFile func(io.Writer, string) error) error {
 	t := tar.NewWriter(w)
 	for _, path := range files {
@@ -23,6 +28,8 @@ func WriteTar(w io.Writer, files []string, copyFile func(io.Writer, string) erro
 			return err
 		}
 		h.Name, h.Format = filepath.Base(path), tar.FormatGNU
+		h.ModTime, h.AccessTime, h.ChangeTime = stamp, time.Time{}, time.Time{}
+		h.Uid, h.Gid, h.Uname, h.Gname = 0, 0, "root", "root"
 		if err := t.WriteHeader(h); err != nil {
 			return err
 		}
@@ -34,7 +41,7 @@ func WriteTar(w io.Writer, files []string, copyFile func(io.Writer, string) erro
 }
 
 // WriteZip writes a zip archive of files under their paths; copyFile brings the
-// content of each.
+// content of each. Of a file's attributes its mode counts.
 func WriteZip(w io.Writer, files []string, copyFile func(io.Writer, string) error) error {
 	z := zip.NewWriter(w)
 	for _, path := range files {
@@ -47,6 +54,7 @@ func WriteZip(w io.Writer, files []string, copyFile func(io.Writer, string) erro
 			return err
 		}
 		h.Name, h.Method = strings.TrimLeft(filepath.ToSlash(path), "/"), zip.Deflate
+		h.Modified = stamp
 		entry, err := z.CreateHeader(h)
 		if err != nil {
 			return err

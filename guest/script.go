@@ -1,12 +1,15 @@
 package guest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
+	"net"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,45 +19,121 @@ import (
 // ErrNotBegun is a script that never began to run, so that it may be tried again.
 var ErrNotBegun = errors.New("the script did not start")
 
+// ErrTaken is a script that was not brought because a file of its name is on the machine
+// already, which is somebody else's.
+var ErrTaken = errors.New("a file of that name is on the machine already")
+
 // A Script is brought to a machine with a POSIX shell, run there, and taken away again.
 type Script struct {
 	Build   *kiln.Build
 	Machine kiln.Communicator
+	Owner   string // whose Reaper names what a crash left on the machine
 	Path    string // on the machine
+	Fresh   bool   // Path is a name that we chose: no file may have it
 	VarPath string // of a file of variables beside it; "": none
 	// RetryFor is how long to try again what did not begin, for a machine that is
 	// restarting.
 	RetryFor time.Duration
 	Keep     bool // leave the script on the machine
+
+	owned  []kiln.Resource
+	stayed bool // it could not be removed
 }
 
-// Run brings the script and its file of variables, and runs it by a command line. Until
-// it has begun to run, a failure of the connection is tried again; when it never did,
-// the error is ErrNotBegun.
+// Run brings the script and its file of variables, and runs it by a command line. It is
+// run only when all of it has arrived. Until it has begun to run, a failure of the
+// connection is tried again; when it never did, the error is ErrNotBegun, and ErrTaken
+// where its name is not free.
 func (s *Script) Run(ctx context.Context, text []byte, vars, command string) error {
 	if s.VarPath == "" {
 		vars = ""
 	}
-	return s.retry(ctx, func() error { return s.once(ctx, command, text, vars) })
+	if err := s.own(); err != nil {
+		return err
+	}
+	return s.settle(ctx, s.retry(ctx, func() error { return s.once(ctx, command, text, vars) }))
+}
+
+// removeTime is how long removing a script may take that the end of the build, or of the
+// connection, has left on the machine: a cancelled build is to end within a second.
+const removeTime = 800 * time.Millisecond
+
+// own writes down what is about to be put on a machine that stays when the build is
+// gone. On one that the build made, it goes with the machine.
+func (s *Script) own() error {
+	made := func(r kiln.Resource) bool {
+		return r.Owner == "builder."+s.Build.Type && r.Kind != kiln.KindLayer
+	}
+	if s.Keep || slices.ContainsFunc(s.Build.Owned(), made) {
+		return nil
+	}
+	all := []kiln.Resource{{Owner: s.Owner, Kind: "script", ID: s.where() + s.Path}}
+	if s.VarPath != "" {
+		all = append(all, kiln.Resource{Owner: s.Owner, Kind: "variables", ID: s.where() + s.VarPath})
+	}
+	for _, r := range all {
+		if err := s.Build.Own(r, s.remove); err != nil {
+			return err
+		}
+		s.owned = append(s.owned, r)
+	}
+	return nil
+}
+
+// where is the machine, for people: USER@HOST:PORT and a colon.
+func (s *Script) where() string {
+	a := s.Build.Access()
+	if a.Host == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s@%s:", a.User, net.JoinHostPort(a.Host, fmt.Sprint(a.Port)))
+}
+
+// settle strikes off what is no longer on the machine. What is left there by a lost
+// connection, or by the end of the build, is removed now if that is quickly done, as
+// there is no way to the machine when the build is closed.
+func (s *Script) settle(ctx context.Context, err error) error {
+	if len(s.owned) == 0 {
+		return err
+	}
+	var exit *kiln.ExitError
+	gone := !s.stayed && (err == nil || errors.As(err, &exit) || errors.Is(err, ErrTaken))
+	if !gone {
+		removeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
+		defer cancel()
+		gone = s.remove(removeCtx) == nil
+	}
+	if !gone {
+		return err
+	}
+	return errors.Join(err, s.forget())
+}
+
+// forget strikes off what the build owned on the machine.
+func (s *Script) forget() error {
+	var errs []error
+	for _, r := range s.owned {
+		errs = append(errs, s.Build.Forget(r))
+	}
+	s.owned = nil
+	return errors.Join(errs...)
 }
 
 // retry tries again what did not begin, until RetryFor is over.
 func (s *Script) retry(ctx context.Context, try func() error) error {
 	deadline := time.Now().Add(s.RetryFor)
 	delay := 100 * time.Millisecond
-	for {
+	for told := false; ; told = true {
 		err := try()
-		var start *kiln.StartError
-		if !errors.As(err, &start) && !errors.Is(err, ErrNotBegun) || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || s.Machine.Guest().Shell == kiln.ShellNone || !passing(err) {
 			return err
-		}
-		var exit *kiln.ExitError
-		if errors.As(err, &exit) || start != nil && start.Final || s.Machine.Guest().Shell == kiln.ShellNone {
-			return err // the machine answered, or never will: trying again changes nothing
 		}
 		pause := delay/2 + rand.N(delay)
 		if time.Now().Add(pause).After(deadline) {
-			return fmt.Errorf("tried to start the script for %s: %w", s.RetryFor, err)
+			return fmt.Errorf("tried for %s: %w", s.RetryFor, err)
+		}
+		if !told {
+			s.Build.Say("%v; trying again for up to %s...", err, s.RetryFor)
 		}
 		if err := kiln.Sleep(ctx, pause); err != nil {
 			return err
@@ -63,55 +142,77 @@ func (s *Script) retry(ctx context.Context, try func() error) error {
 	}
 }
 
-// once makes one try. Where a POSIX shell has standard input as a clean stream,
-// everything is one command; the script follows on its input.
+// passing reports whether an error may be gone after a while: that of a machine which is
+// restarting, or which has not made the script's folder yet. Any other answer of the
+// machine would be the same again.
+func passing(err error) bool {
+	var start *kiln.StartError
+	if errors.As(err, &start) {
+		return !start.Final
+	}
+	if !errors.Is(err, ErrNotBegun) {
+		return false
+	}
+	var network *net.OpError
+	return errors.Is(err, kiln.ErrConnectionLost) || errors.Is(err, kiln.ErrNotFound) ||
+		errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// once makes one try.
 func (s *Script) once(ctx context.Context, command string, text []byte, vars string) error {
 	if g := s.Machine.Guest(); g.Terminal || g.Shell != kiln.ShellPOSIX {
 		return s.inSteps(ctx, command, text, vars)
 	}
-	mark := "kiln-started-" + kiln.RandomName(12)
-	stdout, stderr := s.Build.Output(kiln.EventOut), s.Build.Output(kiln.EventErr)
-	begun := &marker{mark: mark + "\n", out: stderr}
-	input := io.MultiReader(strings.NewReader(vars), bytes.NewReader(text))
-	err := s.Machine.Run(
-		ctx,
-		&kiln.Cmd{Command: s.oneCommand(mark, command, len(vars)), Stdin: input, Stdout: stdout, Stderr: begun},
-	)
-	stdout.Close()
-	if err != nil && !begun.seen && ctx.Err() == nil {
-		return fmt.Errorf("upload script to %s: %w: %w%s", s.Path, ErrNotBegun, err, begun.words())
-	}
-	begun.flush()
-	stderr.Close()
-	return err
+	return s.atOnce(ctx, command, text, vars)
 }
 
-// oneCommand is a command line that takes the variables and the script from its
-// input, says that it begins, runs the script and removes what it brought.
-func (s *Script) oneCommand(mark, command string, varBytes int) string {
-	var b strings.Builder
-	path := Quote(s.Path)
+// RemoveAfterRestart removes the script once the machine answers again.
+func (s *Script) RemoveAfterRestart(ctx context.Context) error {
+	if s.Keep {
+		return nil
+	}
+	err := s.retry(ctx, func() error {
+		err := s.remove(ctx)
+		var start *kiln.StartError
+		if errors.Is(err, kiln.ErrConnectionLost) && !errors.As(err, &start) {
+			// It may have met the machine on its way down.
+			return &kiln.StartError{Err: err}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.forget()
+}
+
+func (s *Script) remove(ctx context.Context) error {
+	command := "rm -f " + QuotePath(s.Path)
 	if s.VarPath != "" {
-		fmt.Fprintf(&b, "( umask 077; dd bs=1 count=%d 2>/dev/null >%s ) || exit 1; ", varBytes, Quote(s.VarPath))
+		command += " " + QuotePath(s.VarPath)
 	}
-	fmt.Fprintf(&b, "cat >%s && chmod 0755 %s || { rm -f %s; exit 1; }; echo %s >&2\n", path, path, path, mark)
-	// A sub-shell, so that an exit in execute_command does not skip the rest.
-	fmt.Fprintf(&b, "( %s\n) </dev/null\n", command)
-	if !s.Keep {
-		fmt.Fprintf(&b, "kiln_code=$?; rm -f %s %s; exit $kiln_code\n", path, Quote(s.VarPath))
+	if err := s.Machine.Run(ctx, &kiln.Cmd{Command: command}); err != nil {
+		return fmt.Errorf("remove script from the machine: %w", err)
 	}
-	return strings.ReplaceAll(b.String(), " ''", "")
+	return nil
 }
 
-// inSteps brings and runs the script with a call for each step.
+// folder is where the script goes on the machine.
+func (s *Script) folder() string { return path.Dir(s.Path) }
+
+// inSteps brings and runs the script with a call for each step, where standard input is
+// no clean stream.
 func (s *Script) inSteps(ctx context.Context, command string, text []byte, vars string) error {
 	if s.VarPath != "" {
-		if err := s.Machine.Upload(ctx, &kiln.Upload{Destination: s.VarPath, Content: strings.NewReader(vars), Size: int64(len(vars)), Mode: 0o600}); err != nil {
-			return fmt.Errorf("upload variables to %s: %w: %w", s.VarPath, ErrNotBegun, err)
+		if err := s.upload(ctx, "variables", s.VarPath, vars, 0o600); err != nil {
+			return err
 		}
 	}
-	if err := s.Machine.Upload(ctx, &kiln.Upload{Destination: s.Path, Content: bytes.NewReader(text), Size: int64(len(text)), Mode: 0o755}); err != nil {
-		return fmt.Errorf("upload script to %s: %w: %w", s.Path, ErrNotBegun, err)
+	if err := s.upload(ctx, "script", s.Path, string(text), 0o755); err != nil {
+		if s.VarPath != "" {
+			s.stayed = s.remove(ctx) != nil
+		}
+		return err
 	}
 	stdout, stderr := s.Build.Output(kiln.EventOut), s.Build.Output(kiln.EventErr)
 	err := s.Machine.Run(ctx, &kiln.Cmd{Command: command, Stdout: stdout, Stderr: stderr})
@@ -120,77 +221,32 @@ func (s *Script) inSteps(ctx context.Context, command string, text []byte, vars 
 	if s.Keep || errors.Is(err, kiln.ErrConnectionLost) || ctx.Err() != nil {
 		return err
 	}
-	if rmErr := s.remove(ctx); rmErr != nil && err == nil {
-		return rmErr
+	rmErr := s.remove(ctx)
+	s.stayed = rmErr != nil
+	if err == nil {
+		err = rmErr
 	}
 	return err
 }
 
-func (s *Script) remove(ctx context.Context) error {
-	command := "rm -f " + Quote(s.Path)
-	if s.VarPath != "" {
-		command += " " + Quote(s.VarPath)
-	}
-	if err := s.Machine.Run(ctx, &kiln.Cmd{Command: command}); err != nil {
-		return fmt.Errorf("remove script from the machine: %w", err)
-	}
-	return nil
-}
-
-// RemoveAfterRestart removes the script once the machine answers again.
-func (s *Script) RemoveAfterRestart(ctx context.Context) error {
-	if s.Keep {
+// upload brings one file. The communicator answers for its being whole.
+func (s *Script) upload(ctx context.Context, what, name, text string, mode fs.FileMode) error {
+	err := s.Machine.Upload(ctx, &kiln.Upload{
+		Destination: name, Content: strings.NewReader(text), Size: int64(len(text)), Mode: mode,
+	})
+	if err == nil {
 		return nil
 	}
-	return s.retry(ctx, func() error {
-		err := s.remove(ctx)
-		if errors.Is(err, kiln.ErrConnectionLost) {
-			// It may have met the machine on its way down.
-			return &kiln.StartError{Err: err}
-		}
-		return err
-	})
-}
-
-// marker takes a line out of a stream that says that the script has begun. What
-// came before it is no output of the script.
-type marker struct {
-	mark string
-	out  io.Writer
-	seen bool
-	buf  []byte
-}
-
-// Write holds back what may be the mark.
-func (m *marker) Write(p []byte) (int, error) {
-	if m.seen {
-		return m.out.Write(p)
-	}
-	m.buf = append(m.buf, p...)
-	if i := bytes.Index(m.buf, []byte(m.mark)); i >= 0 {
-		m.seen = true
-		rest := append(m.buf[:i:i], m.buf[i+len(m.mark):]...)
-		m.buf = nil
-		if _, err := m.out.Write(rest); err != nil {
-			return 0, err
+	var exit *kiln.ExitError
+	if !passing(fmt.Errorf("%w: %w", ErrNotBegun, err)) && s.Machine.Guest().Shell == kiln.ShellPOSIX {
+		look := s.Machine.Run(ctx, &kiln.Cmd{Command: "[ -d " + QuotePath(s.folder()) + " ]"})
+		if errors.As(look, &exit) {
+			err = s.noFolder()
 		}
 	}
-	return len(p), nil
+	return fmt.Errorf("upload %s to %s: %w: %w", what, name, ErrNotBegun, err)
 }
 
-// flush passes on what was held back.
-func (m *marker) flush() {
-	if len(m.buf) > 0 {
-		// The writer makes events of it and never fails.
-		_, _ = m.out.Write(m.buf)
-		m.buf = nil
-	}
-}
-
-// words is what the machine said in place of beginning.
-func (m *marker) words() string {
-	if text := strings.TrimSpace(string(m.buf)); text != "" {
-		return ": " + text
-	}
-	return ""
+func (s *Script) noFolder() error {
+	return fmt.Errorf("folder %s: %w on the machine", s.folder(), kiln.ErrNotFound)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"kiln"
 )
@@ -31,41 +32,46 @@ func (f *Builder) Validate() error {
 	if f.Source != "" && f.Content != "" {
 		errs = append(errs, kiln.Invalid("content", "Cannot specify source file AND content"))
 	}
+	if f.Source == "" && f.Content == "" {
+		errs = append(errs, kiln.Caution(
+			"content", "Both source file and contents are blank; target will have no content"))
+	}
 	return errors.Join(errs...)
 }
 
 // Start writes the file.
 func (f *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error) {
-	if f.Source == "" && f.Content == "" {
-		b.Warn("Warning: both source file and contents are blank; target will have no content")
-	}
+	var in io.Reader = strings.NewReader(f.Content)
 	mode := fs.FileMode(0o600)
-	if info, err := os.Stat(f.Source); f.Source != "" && err == nil {
-		mode = info.Mode().Perm()
+	if f.Source != "" {
+		source, err := b.Open(ctx, f.Source)
+		if err != nil {
+			return nil, err // it names the file, in words that users know
+		}
+		defer source.Close()
+		in = source
+		if info, err := os.Stat(f.Source); err == nil {
+			mode = info.Mode().Perm()
+		}
 	}
-	made, err := b.WriteFile(ctx, f.Target, mode, func(w io.Writer) error { return f.write(b, w) })
+	made, err := b.WriteFile(ctx, f.Target, mode, func(w io.Writer) error { return f.write(b, w, in) })
 	if err != nil {
 		return nil, fmt.Errorf("make target file: %w", err)
 	}
 	return &machine{f.Target, made, b}, nil
 }
 
-func (f *Builder) write(b *kiln.Build, w io.Writer) error {
-	if f.Source == "" {
-		_, err := io.WriteString(w, f.Content)
-		return err
+func (f *Builder) write(b *kiln.Build, w io.Writer, in io.Reader) error {
+	if f.Source != "" {
+		b.Say("Copying %s to %s", f.Source, f.Target)
 	}
-	in, err := os.Open(f.Source)
-	if err != nil {
-		return fmt.Errorf("open source: %w", err)
-	}
-	defer in.Close()
-	b.Say("Copying %s to %s", f.Source, f.Target)
 	n, err := io.Copy(w, in)
 	if err != nil {
 		return fmt.Errorf("copy source: %w", err)
 	}
-	b.Say("Copied %d bytes", n)
+	if f.Source != "" {
+		b.Say("Copied %d bytes", n)
+	}
 	return nil
 }
 

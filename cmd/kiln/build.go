@@ -289,6 +289,10 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 					p.say("Second signal: cleaning up is stopped. What is left is in the journal; `%s cleanup` removes it.",
 						p.name)
 					cancelHard(fmt.Errorf("cleaning up was stopped: received %s again", sig))
+				case 2:
+					// Something hears no signal, such as a call to a file server that is gone.
+					p.say("Third signal: ending at once.")
+					os.Exit(exitFailed)
 				}
 			}
 		}

@@ -71,6 +71,7 @@ func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags
 	cleaner := journal.Cleaner{Dir: journals, Reaper: find.reaper,
 		Gone:     func(run string, r kiln.Resource) { count++; p.say("%s: destroyed %s", run, r) },
 		Replaced: func(run string, r kiln.Resource) { p.say("%s: %s is left alone: it is another one now", run, r) },
+		Beyond:   func(run string, r kiln.Resource) { count++; p.say("%s: %s: %v", run, r, kiln.ErrOutOfReach) },
 		Failed:   func(run string, r kiln.Resource, err error) { p.fail("%s: could not destroy %s: %v", run, r, err) },
 	}
 	err = cleaner.Clean(ctx, only)

@@ -66,7 +66,7 @@ func (c *Communicator) ready(ctx context.Context) error {
 
 func (c *Communicator) run(ctx context.Context, cmd *kiln.Cmd, user string, tty bool) error {
 	if err := c.ready(ctx); err != nil {
-		return &kiln.StartError{Err: err}
+		return &kiln.StartError{Err: err, Final: true}
 	}
 	exec, err := c.engine.ExecCreate(ctx, c.container, client.ExecCreateOptions{
 		User: user, TTY: tty, AttachStdin: cmd.Stdin != nil, AttachStdout: true, AttachStderr: true,
@@ -121,14 +121,15 @@ func (c *Communicator) notStarted(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	if docker.Gone(err) {
-		return fmt.Errorf("%w: %w", kiln.ErrConnectionLost, err)
+		return &kiln.StartError{Err: fmt.Errorf("%w: %w", kiln.ErrConnectionLost, err), Final: true}
 	}
 	state, stateErr := c.engine.ContainerInspect(ctx, c.container, client.ContainerInspectOptions{})
 	if stateErr == nil && !state.Container.State.Running {
-		return fmt.Errorf(
-			"%w: the container is not running (%s)",
+		err = fmt.Errorf(
+			"%w: the container is not running (%s, exit code %d)",
 			kiln.ErrConnectionLost,
 			state.Container.State.Status,
+			state.Container.State.ExitCode,
 		)
 	}
 	return &kiln.StartError{Err: err, Final: true}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"kiln"
 	"kiln/driver/process"
@@ -143,7 +143,7 @@ func (c *Config) temporary(ctx context.Context, b *kiln.Build, lines []string) (
 	}
 	path := filepath.Join(
 		os.TempDir(),
-		"packer-shell"+strconv.FormatInt(time.Now().UnixNano(), 36)+kiln.RandomName(6),
+		"packer-shell"+strconv.FormatUint(rand.Uint64(), 10),
 	)
 	if c.TempfileExtension != "" {
 		path += "." + c.TempfileExtension
@@ -153,13 +153,24 @@ func (c *Config) temporary(ctx context.Context, b *kiln.Build, lines []string) (
 	if err != nil {
 		return "", nil, err
 	}
-	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+	if err := writeNew(path, text); err != nil {
 		return "", nil, fmt.Errorf("write the script: %w", err)
 	}
 	return path, func() {
 		// A failure to remove it is reported when the build is closed.
 		_ = b.Destroy(context.WithoutCancel(ctx), r)
 	}, nil
+}
+
+// writeNew writes a file that does not exist yet: in a folder for all, somebody may
+// have put a link there.
+func writeNew(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }
 
 func (c *Config) runScript(ctx context.Context, b *kiln.Build, script string, data map[string]any) error {

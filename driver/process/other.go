@@ -18,6 +18,10 @@ func supported() error {
 
 func prepare(*exec.Cmd) {}
 
+func running(int) bool { return false }
+
+func terminate(int) {}
+
 func find(string) ([]int, error) { return nil, supported() }
 
 func kill(int) error { return supported() }

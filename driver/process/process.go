@@ -29,8 +29,9 @@ type Process struct {
 
 // Start starts cmd, which was made with ctx, in a group of its own. The build owns it
 // before it exists; when the build is closed, what carries the token is killed. When
-// ctx ends, the group is asked to end, and killed after cmd.WaitDelay, or five seconds
-// where that is zero.
+// ctx ends, the group gets the signal of Ctrl-C, as it would at a terminal, and SIGTERM
+// after half of cmd.WaitDelay, or as soon as its leader has ended; what is left after
+// cmd.WaitDelay, or ten seconds where that is zero, is killed.
 func Start(ctx context.Context, b *kiln.Build, cmd *exec.Cmd) (*Process, error) {
 	if err := supported(); err != nil {
 		return nil, err
@@ -49,7 +50,7 @@ func Start(ctx context.Context, b *kiln.Build, cmd *exec.Cmd) (*Process, error) 
 	cmd.Env = append(cmd.Environ(), Variable+"="+token)
 	prepare(cmd)
 	if cmd.WaitDelay == 0 {
-		cmd.WaitDelay = 5 * time.Second
+		cmd.WaitDelay = 10 * time.Second
 	}
 	started := make(chan error)
 	go func() {
@@ -67,7 +68,31 @@ func Start(ctx context.Context, b *kiln.Build, cmd *exec.Cmd) (*Process, error) 
 	if err := <-started; err != nil {
 		return nil, errors.Join(err, b.Forget(p.Resource))
 	}
+	go p.end(cmd.Process.Pid, cmd.WaitDelay/2)
 	return p, nil
+}
+
+// end asks the group to end once more, when its leader has ended and others of the
+// group hold its output, or after some time. What a shell started in the background
+// hears no Ctrl-C.
+func (p *Process) end(group int, after time.Duration) {
+	select {
+	case <-p.done:
+		return
+	case <-p.ctx.Done():
+	}
+	deadline := time.Now().Add(after)
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		select {
+		case <-p.done:
+			return
+		case <-time.After(pause):
+		}
+		if !running(group) || time.Now().After(deadline) {
+			terminate(group)
+			return
+		}
+	}
 }
 
 // Wait waits for the process and returns how it ended, as [exec.Cmd.Wait] does.

@@ -10,12 +10,18 @@ import (
 
 func supported() error { return nil }
 
-// prepare gives the command its group, and ends the whole group when its context
-// ends.
+// prepare gives the command its group, and interrupts the whole group when its context
+// ends: scripts clean up in a trap on INT.
 func prepare(cmd *exec.Cmd) {
 	cmd.SysProcAttr = attributes()
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 }
+
+// running reports whether there is a process of that number.
+func running(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
+
+// terminate asks a group to end. That it has ended is as good.
+func terminate(group int) { _ = syscall.Kill(-group, syscall.SIGTERM) }
 
 // kill kills a process, and its group if it leads one.
 func kill(pid int) error {

@@ -422,7 +422,7 @@ func TestWorthKeeping(t *testing.T) {
 		{"much since the last", 2, 20*cost + time.Second, 15 * cost, true},
 	} {
 		w := &work{
-			runner: &runner{Options{Layers: &Layers{}}}, checkpointer: dear(cost),
+			runner: &runner{Options: Options{Layers: &Layers{}}}, checkpointer: dear(cost),
 			job: &Job{Template: &template.Build{Provisioners: steps}},
 			chain: &chain{
 				keys: make([]kiln.LayerKey, len(steps)+1), worked: c.worked, spent: cost,

@@ -60,7 +60,7 @@ func foresee(
 			remade = append(remade, need)
 		}
 	}
-	w := &work{runner: &runner{Options{Dir: dir, Layers: layers}}, job: job}
+	w := &work{runner: &runner{Options: Options{Dir: dir, Layers: layers}}, job: job}
 	resumed, err := w.foreseeStart(ctx, f, remade)
 	if err != nil {
 		return nil, err

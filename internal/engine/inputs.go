@@ -96,6 +96,10 @@ func (h *Hasher) fields(kind string, component any, counts func(*schema.Field) b
 // step itself will say so.
 func (h *Hasher) Tree(root string) (string, error) {
 	sum := h.new()
+	// A pipe that was handed over as /dev/fd/N has no name that could be resolved.
+	if info, err := os.Stat(root); err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s %w", root, errNoInput)
+	}
 	real, err := filepath.EvalSymlinks(root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return h.Sum("absent"), nil

@@ -244,10 +244,10 @@ func (w *work) retried(tries int, inner kiln.Provisioner) kiln.Provisioner {
 			}
 			w.stopKeeping(b, "a try of step %d failed", b.Step)
 			if left == 0 {
-				b.Error("retry limit reached.")
+				b.Say("retry limit reached.")
 				return first
 			}
-			b.Error("Provisioner failed with %q, retrying with %d trie(s) left", err.Error(), left)
+			b.Say("Provisioner failed with %q, retrying with %d trie(s) left", err.Error(), left)
 		}
 	})
 }

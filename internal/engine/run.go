@@ -94,7 +94,10 @@ func Run(ctx context.Context, plan *Plan, o Options) []Result {
 	return results
 }
 
-type runner struct{ Options }
+type runner struct {
+	Options
+	pipes kiln.Pipes // that its builds have read
+}
 
 func (r *runner) emit(e kiln.Event) {
 	e.Time, e.Run = time.Now(), r.Run
@@ -190,6 +193,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 		Hide:    r.Hide,
 		Render:  w.render,
 		Fetch:   r.Fetch,
+		Pipes:   &r.pipes,
 	}
 	if r.Layers != nil {
 		host.Layers, host.Last = w.layerKeys, w.last

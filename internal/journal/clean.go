@@ -16,9 +16,10 @@ type Cleaner struct {
 	// Reaper finds the component that made a resource of a build in a run, such as
 	// builder.docker; "" is this machine. The error says why there is none.
 	Reaper func(run, build, owner string) (kiln.Reaper, error)
-	// Gone, Replaced and Failed are called for each resource. Each may be nil.
+	// Gone, Replaced, Beyond and Failed are called for each resource. Each may be nil.
 	Gone     func(run string, r kiln.Resource)
 	Replaced func(run string, r kiln.Resource) // another thing bears its name
+	Beyond   func(run string, r kiln.Resource) // it is out of reach, see kiln.ErrOutOfReach
 	Failed   func(run string, r kiln.Resource, err error)
 }
 
@@ -114,6 +115,12 @@ func (c *Cleaner) reap(ctx context.Context, j *Journal, build string, r kiln.Res
 	if errors.Is(err, kiln.ErrReplaced) {
 		if c.Replaced != nil {
 			c.Replaced(j.run, r)
+		}
+		return j.Gone(build, r)
+	}
+	if errors.Is(err, kiln.ErrOutOfReach) {
+		if c.Beyond != nil {
+			c.Beyond(j.run, r)
 		}
 		return j.Gone(build, r)
 	}

@@ -90,6 +90,11 @@ func (d *decoding) finish(c *reader, dst any, pos schema.Positions, diags hcl.Di
 	}
 	diags = append(diags, validate(dst, pos, d.Range, diags, c.unsure)...)
 	diags = append(diags, d.hide(dst)...)
+	for _, problem := range diags {
+		if problem.Severity == hcl.DiagWarning && problem.Summary == "" {
+			problem.Summary = fmt.Sprintf("Warning when preparing build: %q", d.maker.spec.Name)
+		}
+	}
 	out.diags = d.texts.Convert(d.maker.spec.Scope.Explain(d.Step, diags))
 	return out
 }
@@ -274,7 +279,11 @@ func validate(component any, pos schema.Positions, body hcl.Range, before hcl.Di
 				rng = at
 			}
 		}
-		diags = append(diags, ErrorAt(rng, "", err.Error()))
+		problem := ErrorAt(rng, "", err.Error())
+		if fe != nil && fe.Caution {
+			problem.Severity = hcl.DiagWarning
+		}
+		diags = append(diags, problem)
 	}
 	return diags
 }

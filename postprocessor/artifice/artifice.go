@@ -37,10 +37,13 @@ func (p *PostProcessor) Traits() kiln.Traits { return kiln.Traits{Keep: kiln.Kee
 func (p *PostProcessor) Process(
 	ctx context.Context,
 	b *kiln.Build,
-	_ *kiln.Artifact,
+	in *kiln.Artifact,
 ) (*kiln.Artifact, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
+	}
+	if in != nil && len(in.Files) > 0 {
+		b.Say("Discarding files from artifact: %s", strings.Join(in.Files, ", "))
 	}
 	out := &kiln.Artifact{Builder: "packer.post-processor.artifice"}
 	for _, pattern := range p.Files {
@@ -50,6 +53,7 @@ func (p *PostProcessor) Process(
 		}
 		out.Files = append(out.Files, found...)
 	}
+	b.Say("Using these artifact files: %s", strings.Join(out.Files, ", "))
 	if len(out.Files) == 0 {
 		b.Warn("Warning: no file fits %s", strings.Join(p.Files, ", "))
 	}

@@ -74,7 +74,7 @@ func (p *PostProcessor) Process(
 	sums := make([][]string, len(in.Files))
 	for i, f := range in.Files {
 		var err error
-		if sums[i], err = sum(ctx, f, p.ChecksumTypes); err != nil {
+		if sums[i], err = sum(ctx, b, f, p.ChecksumTypes); err != nil {
 			return nil, err
 		}
 	}
@@ -117,8 +117,8 @@ func (p *PostProcessor) Process(
 	return out, nil
 }
 
-func sum(ctx context.Context, path string, types []string) ([]string, error) {
-	f, err := os.Open(path)
+func sum(ctx context.Context, b *kiln.Build, path string, types []string) ([]string, error) {
+	f, err := b.Open(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("read artifact: %w", err)
 	}

@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 
 	"kiln"
 	"kiln/archive"
@@ -101,17 +101,44 @@ func (p *PostProcessor) Process(
 			return nil, err
 		}
 	}
-	b.Say("Packing %d file(s) into %s", len(in.Files), target)
+	say(b, form, algorithm, target, in.Files)
 	made, err := b.WriteFile(ctx, target, 0o666, func(w io.Writer) error {
 		return p.stream(ctx, b, w, form, algorithm, in.Files)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("pack %s: %w", target, err)
 	}
+	b.Say("Archive %s completed", target)
 	return &kiln.Artifact{
 		Builder: "packer.post-processor.compress", Files: []string{target}, Resources: []kiln.Resource{made},
 		Text: "compressed artifacts in: " + target,
 	}, b.Release(made)
+}
+
+// say tells what is done, in the words that scripts look for.
+func say(b *kiln.Build, form, algorithm, target string, files []string) {
+	name := algorithm
+	switch algorithm {
+	case "gz":
+		name = "pgzip"
+	case "":
+		name = "no compression"
+	}
+	switch algorithm {
+	case "":
+	case "xz", "bzip2":
+		b.Say("Using %s compression with 1 core for %s (library does not support MT)", name, target)
+	default:
+		b.Say("Using %s compression with %d cores for %s", name, runtime.GOMAXPROCS(0), target)
+	}
+	switch form {
+	case "tar":
+		b.Say("Tarring %s with %s", target, name)
+	case "zip":
+		b.Say("Zipping %s", target)
+	default:
+		b.Say("Archiving %s with %s", files[0], name)
+	}
 }
 
 // distinct refuses files whose names are the same within the archive.
@@ -142,7 +169,7 @@ func (p *PostProcessor) stream(
 		return err
 	}
 	copyFile := func(dst io.Writer, path string) error {
-		f, err := os.Open(path)
+		f, err := b.Open(ctx, path)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@
 package file
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -126,6 +127,14 @@ func (p *Provisioner) upload(ctx context.Context, b *kiln.Build, c kiln.Communic
 		if strings.HasSuffix(p.Destination, "/") {
 			up.Destination = p.Destination + filepath.Base(source)
 		}
+	}
+	if kiln.IsPipe(source) {
+		text, err := b.ReadFile(ctx, source)
+		if err != nil {
+			return fmt.Errorf("read source: %w", err)
+		}
+		total = int64(len(text))
+		up.Source, up.Content, up.Size, up.Mode = "", bytes.NewReader(text), total, info.Mode().Perm()
 	}
 	up.Progress = progress(b, filepath.Base(source), total)
 	if err := c.Upload(ctx, up); err != nil {

@@ -2,9 +2,12 @@
 package shell
 
 import (
+	"context"
 	"errors"
-	"fmt"
+	"math"
+	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,9 +32,9 @@ type Provisioner struct {
 	EnvVarFormat string `kiln:"env_var_format"`
 	// Send the script as it is. Otherwise line ends become those of Unix.
 	Binary bool `kiln:"binary"`
-	// Folder on the machine for the script; it must exist.
+	// Folder on the machine for the script. Where it does not exist yet, the script is tried again until start_retry_timeout.
 	RemoteFolder string `kiln:"remote_folder,default=/tmp"`
-	// Name of the script on the machine; a random one by default.
+	// Name of the script on the machine; by default script_NNNN.sh with random digits.
 	RemoteFile string `kiln:"remote_file"`
 	// Whole path of the script on the machine; by default remote_folder and remote_file.
 	RemotePath string `kiln:"remote_path"`
@@ -45,7 +48,7 @@ type Provisioner struct {
 	ExpectDisconnect bool `kiln:"expect_disconnect"`
 	// Leave the script on the machine.
 	SkipClean bool `kiln:"skip_clean"`
-	// How long to try to start the script, for a machine that is restarting.
+	// How long to try to bring and start the script, for a machine that is restarting.
 	StartRetryTimeout time.Duration `kiln:"start_retry_timeout,default=5m"`
 	// How long to wait after the last script.
 	PauseAfter time.Duration `kiln:"pause_after"`
@@ -95,6 +98,18 @@ func (p *Provisioner) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Traits: nothing has to be known to tell where a script was left.
+func (p *Provisioner) Traits() kiln.Traits { return kiln.Traits{ReapsAlone: true} }
+
+// Reap names a script that a crash may have left on a machine that is not ours: the way
+// to it ended with the build.
+func (p *Provisioner) Reap(context.Context, kiln.Resource) error { return kiln.ErrOutOfReach }
+
+// Owned finds nothing: each script is written down before it is brought.
+func (p *Provisioner) Owned(context.Context, string, kiln.Resource) ([]kiln.Resource, error) {
+	return nil, nil
+}
+
 func (p *Provisioner) files() []string {
 	if p.Script != "" {
 		return []string{p.Script}
@@ -129,9 +144,23 @@ func (p *Provisioner) remotePath() string {
 	}
 	name := p.RemoteFile
 	if name == "" {
-		name = fmt.Sprintf("script_%s.sh", kiln.RandomName(6))
+		name = "script_" + digits(4) + ".sh"
 	}
+	return p.inFolder(name)
+}
+
+// named reports whether the template says what the script is called on the machine.
+func (p *Provisioner) named() bool { return p.RemotePath != "" || p.RemoteFile != "" }
+
+func (p *Provisioner) inFolder(name string) string {
 	return strings.TrimSuffix(p.RemoteFolder, "/") + "/" + name
+}
+
+// digits are n random digits, of which the first is not zero: rules of sudo match such
+// names.
+func digits(n int) string {
+	least := int(math.Pow10(n - 1))
+	return strconv.Itoa(least + rand.N(9*least))
 }
 
 // readable reports why a path cannot be a script.

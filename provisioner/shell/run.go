@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,30 +21,36 @@ func (p *Provisioner) Provision(ctx context.Context, b *kiln.Build, c kiln.Commu
 		&guest.Script{
 			Build:    b,
 			Machine:  c,
+			Owner:    "provisioner.shell",
 			Path:     p.remotePath(),
+			Fresh:    !p.named(),
 			RetryFor: p.StartRetryTimeout,
 			Keep:     p.SkipClean,
 		},
 	}
 	if p.UseEnvVarFile {
-		r.VarPath = strings.TrimSuffix(p.RemoteFolder, "/") + "/varfile_" + kiln.RandomName(6) + ".sh"
+		r.VarPath = p.inFolder("varfile_" + digits(4) + ".sh")
 	}
 	if len(p.Inline) > 0 {
-		if err := r.script(ctx, "inline script", p.inline()); err != nil {
+		// Packer names the file that it makes of the lines; here there is none.
+		if err := r.script(ctx, filepath.Join(os.TempDir(), "packer-shell"+digits(9)), p.inline()); err != nil {
 			return err
 		}
 	}
 	for _, file := range p.files() {
-		text, err := os.ReadFile(file)
+		text, err := b.ReadFile(ctx, file)
 		if err != nil {
 			return fmt.Errorf("read script: %w", err)
 		}
 		if !p.Binary {
 			text = unixLines(text)
 		}
-		if err := r.script(ctx, "shell script: "+file, text); err != nil {
+		if err := r.script(ctx, file, text); err != nil {
 			return err
 		}
+	}
+	if p.PauseAfter > 0 {
+		b.Say("Pausing %s after this provisioner...", p.PauseAfter)
 	}
 	return kiln.Sleep(ctx, p.PauseAfter)
 }
@@ -80,18 +87,30 @@ func (r *runner) vars() string {
 	return guest.Vars(r.Build, nil, r.p.EnvironmentVars, r.p.Env, r.p.format())
 }
 
+// otherNames is how many names are tried where others have a file of that name.
+const otherNames = 20
+
 // script runs one script.
-func (r *runner) script(ctx context.Context, title string, text []byte) error {
-	r.Build.Say("Provisioning with %s", title)
+func (r *runner) script(ctx context.Context, name string, text []byte) error {
+	r.Build.Say("Provisioning with shell script: %s", name)
 	vars := r.vars()
-	command, err := r.Build.Render(
-		r.p.command(),
-		map[string]any{"Path": r.Path, "Vars": vars, "EnvVarFile": r.VarPath},
-	)
-	if err != nil {
-		return fmt.Errorf("execute_command: %w", err)
+	for try := 0; ; try++ {
+		command, err := r.Build.Render(
+			r.p.command(),
+			map[string]any{"Path": r.Path, "Vars": vars, "EnvVarFile": r.VarPath},
+		)
+		if err != nil {
+			return fmt.Errorf("execute_command: %w", err)
+		}
+		err = r.Run(ctx, text, vars, command)
+		if errors.Is(err, guest.ErrTaken) && try < otherNames {
+			r.Path = r.p.remotePath()
+			continue
+		}
+		// One that stays is replaced by the next script, as with Packer.
+		r.Fresh = r.Fresh && !r.Keep
+		return r.outcome(ctx, err)
 	}
-	return r.outcome(ctx, r.Run(ctx, text, vars, command))
 }
 
 // outcome decides what the end of a script means.
