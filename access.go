@@ -18,15 +18,13 @@ type Access struct {
 // secretKeys are those keys of data whose values are secret.
 var secretKeys = []string{"Password", "SSHPrivateKey", "WinRMPassword"}
 
-// data is what templates may know of it, by the keys that they use.
+// data is what templates may know of it, by the keys that they use. What there is not is
+// empty.
 func (a Access) data() map[string]any {
-	if a.Type == "" {
-		return nil
-	}
 	all := map[string]any{
 		"ConnType": a.Type, "Host": a.Host, "Port": a.Port, "User": a.User, "Password": a.Password,
 		"SSHPrivateKey": a.PrivateKey, "SSHPublicKey": a.PublicKey,
-		"SSHPrivateKeyFile": a.PrivateKeyFile, "SSHAgentAuth": a.AgentAuth,
+		"SSHPrivateKeyFile": a.PrivateKeyFile, "SSHAgentAuth": a.AgentAuth, "WinRMPassword": "",
 	}
 	if a.Type == "winrm" {
 		all["WinRMPassword"] = a.Password

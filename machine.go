@@ -128,7 +128,7 @@ type Layer struct {
 type LayerStore interface {
 	// FindLayer asks b for the layer keys of the start state, as Start does, and
 	// returns how many provisioners a kept layer stands for. It makes and changes
-	// nothing. An error says why that is not known.
+	// nothing. An error says why that is not known; b.Warn says what may yet change it.
 	FindLayer(ctx context.Context, b *Build) (resumed int, err error)
 	// KeptLayers lists all layers. Configuration counts only as far as it says where
 	// layers are.

@@ -216,7 +216,7 @@ func (p *program) runPlan(
 			p.name + " build -on-error=ask " + shellQuote(f.path) + "   # stops at the failing step and asks",
 		}
 	}
-	if o.Layers, err = openLayers(f.layers); err != nil {
+	if o.Layers, err = openLayers(f.layers, engine.OpenLayers); err != nil {
 		p.say("Warning: layers are not used: %v", err)
 	}
 	show := func(text string) {

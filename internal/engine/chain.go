@@ -359,7 +359,7 @@ func (w *work) rememberRun() {
 // made keeps with the memory of a run what it made.
 func (w *work) made(a *kiln.Artifact) {
 	if last := w.Layers.recall(w); last != nil {
-		last.Artifact = a.Public()
+		last.Artifact, last.Made = a.Public(), w.madeOf()
 		w.Layers.remember(w, last)
 	}
 }

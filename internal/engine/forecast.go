@@ -7,14 +7,17 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/schema"
 )
 
 // Forecast is what a run would do with one build.
 type Forecast struct {
 	PlannedBuild
-	Start string         `json:"start"` // where the machine starts from, in words
-	Runs  int            `json:"runs"`  // provisioners that would run
-	last  *kiln.Artifact // of the last run, where this one would make the same
+	Start   string         `json:"start"`             // where the machine starts from, in words
+	Runs    int            `json:"runs"`              // provisioners that would run
+	Caveats []string       `json:"caveats,omitempty"` // what may change it until the run begins
+	Same    bool           `json:"unchanged,omitempty"`
+	last    *kiln.Artifact // of the last run, where this one would make the same
 }
 
 // What would happen to a provisioner.
@@ -67,8 +70,9 @@ func foresee(
 	}
 	w.foreseeSteps(f, resumed, remade)
 	if layers != nil && len(remade) == 0 && f.Runs == 0 {
-		if last := layers.recall(w); last != nil && last.Artifact != nil {
-			f.last = last.Artifact
+		last := layers.recall(w)
+		if last != nil && last.Artifact != nil && last.Made != "" && last.Made == w.madeOf() {
+			f.last, f.Same = last.Artifact, true
 			if t.Publish != nil {
 				t.Publish(last.Artifact)
 			}
@@ -96,7 +100,12 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 		f.Start = "the artifact of " + strings.Join(remade, ", ") + ", which is made again"
 		return -1, nil
 	}
-	host := kiln.Host{Emit: func(kiln.Event) {}, Layers: w.layerKeys, Render: w.render}
+	caveat := func(e kiln.Event) {
+		if e.Kind == kiln.EventWarn {
+			f.Caveats = append(f.Caveats, e.Text)
+		}
+	}
+	host := kiln.Host{Emit: caveat, Layers: w.layerKeys, Render: w.render}
 	w.b = kiln.NewBuild(
 		kiln.Build{
 			Name:   w.job.Template.Name,
@@ -122,7 +131,7 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 }
 
 func (w *work) foreseeSteps(f *Forecast, resumed int, remade []string) {
-	missed := false
+	missed, local := false, 0
 	for i, p := range w.job.Template.Provisioners {
 		component, _ := p.Decode(nil)
 		s := &f.Steps[i]
@@ -149,10 +158,55 @@ func (w *work) foreseeSteps(f *Forecast, resumed int, remade []string) {
 			}
 			missed = true
 		}
+		if path := firstFile(component); path != "" && local > 0 &&
+			(s.Layer == LayerHit || s.Layer == LayerMiss) {
+			s.Caveat = fmt.Sprintf("step %d runs on this machine first, and may change %s", local, path)
+		}
+		if kiln.TraitsOf(component).Outside {
+			local = i + 1
+		}
 		if s.Layer != LayerHit {
 			f.Runs++
 		}
 	}
+}
+
+// firstFile is the first file or folder that a component names; "": none that is known.
+func firstFile(component any) string {
+	for _, path := range schema.Files(component) {
+		if path != "" && !strings.Contains(path, schema.Placeholder) {
+			return path
+		}
+	}
+	return ""
+}
+
+// madeOf is a hash of all that the build's artifacts come from: the state of the machine
+// after its last step, the builder's settings, and the post-processors with the files that
+// they name. Empty where that cannot be known.
+func (w *work) madeOf() string {
+	c := w.chain
+	if c == nil || len(c.keys) != len(w.job.Template.Provisioners)+1 {
+		return ""
+	}
+	component, _ := w.job.Template.Builder.Decode(nil)
+	in, err := w.Layers.fields(w.job.Template.Builder.Type, component, func(*schema.Field) bool { return true })
+	if err != nil {
+		return ""
+	}
+	parts := append([]string{"made", string(c.keys[len(c.keys)-1])}, in.list()...)
+	for i, chain := range w.job.Template.Chains {
+		for _, p := range chain {
+			component, _ := p.Decode(nil)
+			if in, err = w.Layers.Step(p.Type, component, w.b); err != nil {
+				return ""
+			}
+			keep := p.Keep != nil && *p.Keep
+			parts = append(parts, fmt.Sprint(i, p.Name, p.Keep != nil, keep))
+			parts = append(parts, in.list()...)
+		}
+	}
+	return w.Layers.Sum(parts...)
 }
 
 // age is how long ago step i ran, as the layer after n steps tells.
