@@ -31,9 +31,6 @@ func (sc *scope) hints(diags hcl.Diagnostics) hcl.Diagnostics {
 		switch name := quotedName(d.Detail); {
 		case d.Summary == "Call to unknown function":
 			hint = instead[name]
-			if before, _, ok := strings.Cut(d.Detail, " Did you mean"); ok && hint != "" {
-				d.Detail = before // of functions that do something else
-			}
 		case d.Summary == "Unknown variable" || d.Summary == "Variables not allowed":
 			hint = sc.missingName(d)
 		case d.Summary == "Unsupported attribute" && d.Expression != nil &&
@@ -46,7 +43,9 @@ func (sc *scope) hints(diags hcl.Diagnostics) hcl.Diagnostics {
 			}
 		}
 		if hint != "" {
-			d.Detail, d.Extra = d.Detail+" "+hint, hinted{}
+			// What hcl suggests has a similar name, and does something else.
+			before, _, _ := strings.Cut(d.Detail, " Did you mean")
+			d.Detail, d.Extra = before+" "+hint, hinted{}
 		}
 	}
 	return diags

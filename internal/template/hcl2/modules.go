@@ -2,7 +2,9 @@ package hcl2
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -84,6 +86,9 @@ func (p *parsed) loadModule(path, written string, rng hcl.Range) *parsed {
 	real, err := p.World.Folder(path)
 	if err != nil {
 		detail := err.Error()
+		if errors.Is(err, fs.ErrNotExist) {
+			detail = fmt.Sprintf("There is no folder %s", path)
+		}
 		switch {
 		case distant.MatchString(written):
 			detail += ". " + moduleFolders

@@ -382,7 +382,17 @@ func (bs *buildScope) Unknown(s *template.Step, known []string) *hcl.Diagnostic 
 
 // Explain names the component in problems that do not.
 func (bs *buildScope) Explain(s *template.Step, diags hcl.Diagnostics) hcl.Diagnostics {
+	on := template.OnProvisioner
+	if s.Kind == template.KindPostProcessor {
+		on = template.OnPostProcessor
+	}
 	for _, d := range bs.sc.hints(diags) {
+		if d.Summary == "Unsupported argument" && s.Kind != template.KindBuilder &&
+			!strings.Contains(d.Detail, "Did you mean") {
+			if near := schema.Suggest(quotedName(d.Detail), attributes(on)); near != "" {
+				d.Detail += fmt.Sprintf(" Did you mean %q?", near)
+			}
+		}
 		switch {
 		case d.Summary != "":
 		case s.Kind == template.KindBuilder:
