@@ -131,6 +131,18 @@ var broken = []struct {
 		[]string{"Variables not allowed"}},
 	{"hcl default uses function", "variable \"a\" { default = upper(\"b\") }\nbuild {}", "",
 		[]string{"Call to unknown function"}},
+	{"hcl each in a local", "locals {\n  a = each.key\n  b = matrix.x\n}\nbuild {}", "",
+		[]string{"each has a value where the block", "matrix has a value where the block"}},
+	{"hcl each without for_each", "source \"null\" \"x\" { communicator = each.key }\n" +
+		"build { sources = [\"null.x\"] }", "", []string{"each has a value where the block", "has for_each"}},
+	{"hcl artifact in a local", "locals { a = artifact.b.n.id }\nbuild {}", "",
+		[]string{"artifact.BUILD.SOURCE may stand in sources, provisioners and post-processors"}},
+	{"hcl toset", "locals { a = toset([\"a\"]) }\nbuild {}", "",
+		[]string{`no function named "toset". for_each takes a list of strings as it is`, "convert(LIST, set(string))"}},
+	{"hcl functions of others", "locals {\n  a = filemd5(\"a\")\n  b = tostring(1)\n}\nbuild {}", "",
+		[]string{"Write md5(file(PATH)).", "convert(VALUE, string)"}},
+	{"hcl plugin builder", "source \"amazon-ebs\" \"x\" {}\nbuild { sources = [\"amazon-ebs.x\"] }", "",
+		[]string{"The builder amazon-ebs is known, but not part of this version: it comes with a plugin"}},
 	{"hcl bad type", "variable \"a\" { type = strin }\nbuild {}", "", []string{"Invalid type specification"}},
 	{"hcl validation", "variable \"a\" {\n  default = \"x\"\n  validation {\n    condition = var.a == \"y\"\n" +
 		"    error_message = \"It must be y.\"\n  }\n}\nbuild {}", "",
