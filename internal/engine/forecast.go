@@ -69,10 +69,10 @@ func foresee(
 		return nil, err
 	}
 	w.foreseeSteps(f, resumed, remade)
-	if layers != nil && len(remade) == 0 && f.Runs == 0 {
-		last := layers.recall(w)
-		if last != nil && last.Artifact != nil && last.Made != "" && last.Made == w.madeOf() {
-			f.last, f.Same = last.Artifact, true
+	if w.captured != nil {
+		if last := layers.recall(w); last != nil && last.again() {
+			f.last = last.Artifact
+			f.Same = f.Runs == 0 && last.Posts != "" && last.Posts == w.postsOf()
 			if t.Publish != nil {
 				t.Publish(last.Artifact)
 			}
@@ -105,7 +105,7 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 			f.Caveats = append(f.Caveats, e.Text)
 		}
 	}
-	host := kiln.Host{Emit: caveat, Layers: w.layerKeys, Render: w.render}
+	host := kiln.Host{Emit: caveat, Layers: w.layerKeys, Last: w.last, Render: w.render}
 	w.b = kiln.NewBuild(
 		kiln.Build{
 			Name:   w.job.Template.Name,
@@ -115,7 +115,7 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 		},
 		host,
 	)
-	resumed, err := store.FindLayer(ctx, w.b)
+	resumed, last, err := store.FindLayer(ctx, w.b)
 	if err != nil {
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
@@ -124,9 +124,13 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 		return -1, nil
 	}
 	f.Start = "its source"
-	if resumed > 0 {
+	switch {
+	case last != nil:
+		f.Start = "what it made last, which is kept"
+	case resumed > 0:
 		f.Start = fmt.Sprintf("the layer after step %d", resumed)
 	}
+	w.captured = last
 	return resumed, nil
 }
 
@@ -181,28 +185,18 @@ func firstFile(component any) string {
 	return ""
 }
 
-// madeOf is a hash of all that the build's artifacts come from: the state of the machine
-// after its last step, the builder's settings, and the post-processors with the files that
-// they name. Empty where that cannot be known.
-func (w *work) madeOf() string {
-	c := w.chain
-	if c == nil || len(c.keys) != len(w.job.Template.Provisioners)+1 {
-		return ""
-	}
-	component, _ := w.job.Template.Builder.Decode(nil)
-	in, err := w.Layers.fields(w.job.Template.Builder.Type, component, func(*schema.Field) bool { return true })
-	if err != nil {
-		return ""
-	}
-	parts := append([]string{"made", string(c.keys[len(c.keys)-1])}, in.list()...)
+// postsOf is a hash of the post-processors: their settings and the files that they name.
+// Empty where that cannot be known.
+func (w *work) postsOf() string {
+	parts := []string{"posts"}
 	for i, chain := range w.job.Template.Chains {
 		for _, p := range chain {
 			component, _ := p.Decode(nil)
-			if in, err = w.Layers.Step(p.Type, component, w.b); err != nil {
+			in, err := w.Layers.Step(p.Type, component, w.b)
+			if err != nil {
 				return ""
 			}
-			keep := p.Keep != nil && *p.Keep
-			parts = append(parts, fmt.Sprint(i, p.Name, p.Keep != nil, keep))
+			parts = append(parts, fmt.Sprint(i, p.Name, p.Keep != nil, p.Keep != nil && *p.Keep))
 			parts = append(parts, in.list()...)
 		}
 	}

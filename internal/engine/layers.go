@@ -188,7 +188,11 @@ type memory struct {
 	Steps    []Inputs       `json:"steps"`
 	Kept     []bool         `json:"kept"` // whether a layer was kept after the step
 	Artifact *kiln.Artifact `json:"artifact,omitempty"`
-	Made     string         `json:"made,omitempty"` // hash of all that the artifact was made of; "": not known
+	// Captured is what the machine gave, and Made stands for all that it depends on.
+	Captured *kiln.Artifact `json:"captured,omitempty"`
+	Made     string         `json:"made,omitempty"`
+	// Posts stands for what was done to it then; "": that is not known.
+	Posts string `json:"posts,omitempty"`
 }
 
 func (l *Layers) memoryPath(w *work) string {
