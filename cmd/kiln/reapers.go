@@ -91,7 +91,8 @@ func (r *reapers) read(run string) *reapedRun {
 	}
 	flags := r.flags
 	// What was given for other runs' templates is not this one's.
-	flags.vars = slices.DeleteFunc(slices.Clone(flags.vars), func(pair string) bool { return !declares(b, pair) })
+	flags.vars = slices.DeleteFunc(slices.Clone(flags.vars),
+		func(pair string) bool { return !declares(b, pair) })
 	t, diags := load.FromBundle(r.ctx, b, flags.options(r.ctx, r.p, b.Path))
 	if diags.HasErrors() {
 		return &reapedRun{err: diagnosticError(diags)}

@@ -99,12 +99,14 @@ func (d *decoding) reader(data map[string]any) *reader {
 	c := &reader{later: map[string][]string{}, unsure: map[string]bool{},
 		learned: d.maker.spec.Scope.Learned(d.Step)}
 	var option string
-	r := renderer{data: data, exact: !d.assembler.spec.Weak, unsure: func() { c.unsure[option] = true }, later: func(key string) {
+	r := renderer{data: data, exact: !d.assembler.spec.Weak}
+	r.unsure = func() { c.unsure[option] = true }
+	r.later = func(key string) {
 		c.unsure[option] = true
 		if !slices.Contains(c.later[option], key) {
 			c.later[option] = append(c.later[option], key)
 		}
-	}}
+	}
 	if data != nil {
 		r.data = d.complete(data)
 	}

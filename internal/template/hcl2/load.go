@@ -42,7 +42,7 @@ type parsed struct {
 	steps     map[string]*hcl.Block // shared provisioners
 	plugins   []template.Plugin
 	problems  hcl.Diagnostics
-	doubled   hcl.Diagnostics // plugins that are asked for twice: what is resolved, or installs them, refuses that
+	doubled   hcl.Diagnostics // plugins asked for twice: refused where they are looked for
 	late      hcl.Diagnostics // found only when the template is resolved: inspect and -syntax-only do not see them
 
 	sourceOrder [][2]string
