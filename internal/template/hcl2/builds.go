@@ -232,41 +232,47 @@ func (sc *scope) readChain(blk *hcl.Block, ctx *hcl.EvalContext) (chain []*templ
 
 var sourceRef = regexp.MustCompile(`^(?:sources?\.)?(?:module\.([\w-]+)\.)?([\w-]+)\.([\w.-]+)$`)
 
+// readSources reads the list of sources.
+func (sc *scope) readSources(b *build, attr *hcl.Attribute, ctx *hcl.EvalContext) (diags hcl.Diagnostics) {
+	v, more := attr.Expr.Value(ctx)
+	for _, d := range more {
+		if d.Summary == "Unknown variable" || d.Summary == "Invalid reference" {
+			d.Detail += ` Sources are written as quoted strings, such as "source.docker.example".`
+		}
+	}
+	diags = append(diags, more...)
+	if !more.HasErrors() {
+		list, err := convert.Convert(v, cty.List(cty.String))
+		if err != nil || !list.IsWhollyKnown() || list.IsNull() {
+			diags = append(
+				diags,
+				template.ErrorAt(
+					attr.Expr.Range(),
+					"Invalid source reference",
+					`sources is a list of strings such as "source.docker.example".`,
+				),
+			)
+		} else {
+			exprs, _ := hcl.ExprList(attr.Expr)
+			for i, item := range list.AsValueSlice() {
+				rng := attr.Expr.Range()
+				if i < len(exprs) {
+					rng = exprs[i].Range()
+				}
+				uses, more := sc.use(stringOf(item), rng)
+				diags = append(diags, more...)
+				b.uses, b.named = append(b.uses, uses...), true
+				b.show(uses)
+			}
+		}
+	}
+	return diags
+}
+
 // readUses reads the sources of a build: first the list, then the blocks.
 func (sc *scope) readUses(b *build, content *hcl.BodyContent, ctx *hcl.EvalContext) (diags hcl.Diagnostics) {
 	if attr := content.Attributes["sources"]; attr != nil {
-		v, more := attr.Expr.Value(ctx)
-		for _, d := range more {
-			if d.Summary == "Unknown variable" || d.Summary == "Invalid reference" {
-				d.Detail += ` Sources are written as quoted strings, such as "source.docker.example".`
-			}
-		}
-		diags = append(diags, more...)
-		if !more.HasErrors() {
-			list, err := convert.Convert(v, cty.List(cty.String))
-			if err != nil || !list.IsWhollyKnown() || list.IsNull() {
-				diags = append(
-					diags,
-					template.ErrorAt(
-						attr.Expr.Range(),
-						"Invalid source reference",
-						`sources is a list of strings such as "source.docker.example".`,
-					),
-				)
-			} else {
-				exprs, _ := hcl.ExprList(attr.Expr)
-				for i, item := range list.AsValueSlice() {
-					rng := attr.Expr.Range()
-					if i < len(exprs) {
-						rng = exprs[i].Range()
-					}
-					uses, more := sc.use(stringOf(item), rng)
-					diags = append(diags, more...)
-					b.uses, b.named = append(b.uses, uses...), true
-					b.show(uses)
-				}
-			}
-		}
+		diags = sc.readSources(b, attr, ctx)
 	}
 	for _, blk := range content.Blocks {
 		if blk.Type != "source" {
