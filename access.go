@@ -18,7 +18,8 @@ type Access struct {
 // secretKeys are those keys of data whose values are secret.
 var secretKeys = []string{"Password", "SSHPrivateKey", "WinRMPassword"}
 
-// data is what templates may know of it, by the keys that they use.
+// data is what templates may know of it, by the keys that they use. What there is not is
+// empty.
 func (a Access) data() map[string]any {
 	if a.Type == "" {
 		return nil
@@ -26,7 +27,7 @@ func (a Access) data() map[string]any {
 	all := map[string]any{
 		"ConnType": a.Type, "Host": a.Host, "Port": a.Port, "User": a.User, "Password": a.Password,
 		"SSHPrivateKey": a.PrivateKey, "SSHPublicKey": a.PublicKey,
-		"SSHPrivateKeyFile": a.PrivateKeyFile, "SSHAgentAuth": a.AgentAuth,
+		"SSHPrivateKeyFile": a.PrivateKeyFile, "SSHAgentAuth": a.AgentAuth, "WinRMPassword": "",
 	}
 	if a.Type == "winrm" {
 		all["WinRMPassword"] = a.Password
@@ -45,7 +46,7 @@ func (b *Build) SetAccess(a Access) {
 }
 
 // Access is how the machine is reached; its Type is empty where that is not known
-// yet, or there is no way in.
+// yet, and none where there is no way in.
 func (b *Build) Access() Access {
 	b.state.mu.Lock()
 	defer b.state.mu.Unlock()

@@ -133,7 +133,7 @@ type LayerStore interface {
 	// FindLayer asks b for the layer keys of the start state, as Start does, and
 	// returns how many provisioners a kept layer stands for, and what [Build.Last] says
 	// if that is still there and would not be made again. It makes and changes nothing.
-	// An error says why that is not known.
+	// An error says why that is not known; b.Warn says what may yet change it.
 	FindLayer(ctx context.Context, b *Build) (resumed int, last *Artifact, err error)
 	// KeptLayers lists all layers. Configuration counts only as far as it says where
 	// layers are.

@@ -162,6 +162,9 @@ func (c *Builder) FindLayer(ctx context.Context, b *kiln.Build) (int, *kiln.Arti
 	if m.chain.outside != "" {
 		return 0, nil, errors.New(m.chain.outside)
 	}
+	if c.Pull && !imageID.MatchString(c.Image) && !strings.Contains(c.Image, "@sha256:") {
+		b.Warn("the image %s is pulled first, and the registry may have a newer one", c.Image)
+	}
 	last, err := m.lastThere(ctx)
 	return m.chain.resumed, last, err
 }

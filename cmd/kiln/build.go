@@ -239,7 +239,7 @@ func (p *program) runPlan(
 	if again := f.again(); again != "" && !f.debug && f.onError.value == "cleanup" {
 		o.Hint = []string{p.name + " build -on-error=ask " + again + "   # stops at the failing step and asks"}
 	}
-	if o.Layers, err = openLayers(f.layers); err != nil {
+	if o.Layers, err = openLayers(f.layers, engine.OpenLayers); err != nil {
 		p.say("Warning: layers are not used: %v", err)
 	}
 	results := engine.Run(ctx, plan, o)

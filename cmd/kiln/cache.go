@@ -255,8 +255,9 @@ func (p *program) cacheSettings(none bool, maxAge age) (c cacheSettings, err err
 	return c, err
 }
 
-// openLayers opens the layers of this home as they are asked for; nil: none are.
-func openLayers(c cacheSettings) (*engine.Layers, error) {
+// openLayers opens the layers of this home, with engine.OpenLayers or ReadLayers, as they
+// are asked for; nil: none are.
+func openLayers(c cacheSettings, open func(dir string) (*engine.Layers, error)) (*engine.Layers, error) {
 	if c.none {
 		return nil, nil
 	}
@@ -264,7 +265,7 @@ func openLayers(c cacheSettings) (*engine.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := engine.OpenLayers(filepath.Join(dir, "layers"))
+	l, err := open(filepath.Join(dir, "layers"))
 	if err != nil {
 		return nil, err
 	}

@@ -62,12 +62,21 @@ func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags
 			return fmt.Errorf("-var-file: %w", err)
 		}
 	}
+	find := newReapers(ctx, p, dir, f.vars, f.varFiles)
+	var ended []string
+	for _, run := range runs {
+		if only == run.ID || only == "" && !run.Live {
+			ended = append(ended, run.ID)
+		}
+	}
+	if err := find.checkVars(ended); err != nil {
+		return err
+	}
 	if f.dryRun {
 		p.report(err)
 		return p.listOpen(runs, only)
 	}
 	count := 0
-	find := newReapers(ctx, p, dir, f.vars, f.varFiles)
 	cleaner := journal.Cleaner{Dir: journals, Reaper: find.reaper,
 		Gone:     func(run string, r kiln.Resource) { count++; p.say("%s: destroyed %s", run, r) },
 		Replaced: func(run string, r kiln.Resource) { p.say("%s: %s is left alone: it is another one now", run, r) },

@@ -125,6 +125,10 @@ build { sources = ["safe.x"] }
 	if out, err = kilnAs("cleanup", "-var", "token=another-word"); err == nil || things() != 1 || !strings.Contains(out, "wrong token") {
 		t.Errorf("with a wrong token: %v, %d things are left: %s", err, things(), out)
 	}
+	if out, err = kilnAs("cleanup", "-var", "tokn="+secret); err == nil ||
+		!strings.Contains(out, "-var tokn: no template of these runs has such a variable: did you mean \"token\"?") {
+		t.Errorf("with a variable that there is not: %v: %s", err, out)
+	}
 	if out, err = kilnAs("cleanup", "last", "-var", "token="+secret); err != nil || things() != 0 {
 		t.Errorf("with the token: %v, %d things are left: %s", err, things(), out)
 	}

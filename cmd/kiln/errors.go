@@ -8,10 +8,11 @@ import (
 	"kiln"
 )
 
-// Exit codes, as Packer's.
+// Exit codes, as Packer's where it has them.
 const (
 	exitOK          = 0
 	exitFailed      = 1
+	exitToDo        = 2   // plan -detailed-exitcode found something to do
 	exitUnformatted = 3   // fmt -check found a file to format
 	exitNoSuch      = 127 // no command, or one that does not exist
 )
@@ -21,6 +22,8 @@ var (
 	errReported = errors.New("reported")
 	// errUnformatted is fmt -check that found a file to format and named it.
 	errUnformatted = errors.New("not formatted")
+	// errToDo is plan -detailed-exitcode where a build would make something new.
+	errToDo = errors.New("something to do")
 	// errNoCommand is a command line without a command that exists.
 	errNoCommand = errors.New("no such command")
 )
@@ -33,6 +36,7 @@ var exitCodes = []struct {
 }{
 	{errNoCommand, exitNoSuch},
 	{errUnformatted, exitUnformatted},
+	{errToDo, exitToDo},
 	{errReported, exitFailed},
 	{kiln.ErrInvalid, exitFailed},
 	{kiln.ErrNotFound, exitFailed},
@@ -84,7 +88,7 @@ func wordedf(format string, args ...any) error { return worded(failed(format, ar
 func (p *program) report(err error) {
 	var w *wordedError
 	switch {
-	case err == nil, errors.Is(err, errReported), errors.Is(err, errUnformatted):
+	case err == nil, errors.Is(err, errReported), errors.Is(err, errUnformatted), errors.Is(err, errToDo):
 	case errors.As(err, &w):
 		for _, m := range w.messages {
 			p.print(m.kind, m.text)

@@ -73,6 +73,9 @@ func runUpgrade(ctx context.Context, p *program, c *call) error {
 	if err := os.WriteFile(output, result.Text, 0o644); err != nil {
 		return err
 	}
+	if len(result.Unknown) > 0 {
+		p.fail("unknown builder type(s): %v", result.Unknown)
+	}
 	err = nil
 	for _, skipped := range result.Skipped {
 		p.report(wordedf("%s", skipped))

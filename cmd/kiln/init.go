@@ -50,6 +50,9 @@ func runInit(ctx context.Context, p *program, c *call) error {
 		return fmt.Errorf("Packer plugins currently only works with HCL2 configuration templates. A JSON "+
 			"template uses every plugin that is installed: see `%s help plugins`.", p.name)
 	}
+	if err := p.show(t.Doubled); err != nil {
+		return err
+	}
 	if len(t.Plugins) == 0 {
 		p.say("No plugins requirement found: the template has no required_plugins block, so it needs only what " +
 			"is built in.")

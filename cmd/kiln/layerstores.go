@@ -27,7 +27,7 @@ func (p *program) layers(ctx context.Context, f *cacheFlags) (*engine.Layers, []
 	if err != nil {
 		return nil, nil, err
 	}
-	mine, err := engine.OpenLayers(filepath.Join(dir, "layers"))
+	mine, err := engine.ReadLayers(filepath.Join(dir, "layers"))
 	if err != nil {
 		return nil, nil, err
 	}

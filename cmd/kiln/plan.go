@@ -21,6 +21,7 @@ type planFlags struct {
 	noCache bool
 	maxAge  age
 	noData  bool
+	exact   bool
 }
 
 func (f *planFlags) define(fs *flag.FlagSet) {
@@ -31,6 +32,9 @@ func (f *planFlags) define(fs *flag.FlagSet) {
 	fs.BoolVar(&f.noCache, "no-cache", false, "as a build with -no-cache")
 	f.maxAge.Duration = engine.DefaultMaxAge
 	fs.Var(&f.maxAge, "cache-max-age", "as a build with -cache-max-age=`DURATION`")
+	fs.BoolVar(&f.exact, "detailed-exitcode", false,
+		"exit with 0 where every build would make what it made last, with 2 where there is something to do,\n"+
+			"and with 1 after an error")
 	fs.BoolVar(&f.noData, "no-datasources", false, "do not ask data sources: their values stay unknown")
 }
 
@@ -82,7 +86,7 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) error {
 			return err
 		}
 	}
-	layers, err := openLayers(settings)
+	layers, err := openLayers(settings, engine.ReadLayers)
 	if err != nil {
 		p.say("Warning: layers are not looked up: %v", err)
 	}
@@ -90,6 +94,17 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) error {
 	if err != nil {
 		return err
 	}
+	if err := p.showPlan(f, all); err != nil {
+		return err
+	}
+	if f.exact && slices.ContainsFunc(all, func(b engine.Forecast) bool { return !b.Same }) {
+		return errToDo
+	}
+	return nil
+}
+
+// showPlan prints what a run would do.
+func (p *program) showPlan(f *planFlags, all []engine.Forecast) error {
 	if f.output.value == "json" {
 		return p.planJSON(all)
 	}
@@ -129,10 +144,16 @@ func planText(n int, f engine.Forecast) string {
 		fmt.Fprintf(&b, "   after %s\n", strings.Join(f.Needs, ", "))
 	}
 	fmt.Fprintf(&b, "   builder %s, starts from %s\n", f.Builder.Type, f.Start)
+	for _, caveat := range f.Caveats {
+		fmt.Fprintf(&b, "      but %s\n", caveat)
+	}
 	planSettings(&b, f.Builder)
 	for i, s := range f.Steps {
 		what := map[string]string{engine.LayerHit: "unchanged, its layer is used" + ranAgo(s), engine.LayerMiss: "runs: " + s.Reason, engine.LayerAlways: "runs always", engine.LayerNone: "runs"}[s.Layer]
 		fmt.Fprintf(&b, "   step %d, provisioner %s: %s\n", i+1, titled(s), what)
+		if s.Caveat != "" {
+			fmt.Fprintf(&b, "      but %s\n", s.Caveat)
+		}
 		planSettings(&b, s)
 	}
 	if f.Cleanup != nil {
@@ -148,6 +169,9 @@ func planText(n int, f engine.Forecast) string {
 			fmt.Fprintf(&b, "   %s %s\n", then, titled(s))
 			planSettings(&b, s)
 		}
+	}
+	if f.Same {
+		b.WriteString("   unchanged: it would make what the last run made\n")
 	}
 	return b.String()
 }

@@ -81,6 +81,9 @@ func pluginsRequired(ctx context.Context, p *program, c *call, dir string) error
 	if t.Format == template.JSON {
 		return errors.New("Packer plugins currently only works with HCL2 configuration templates")
 	}
+	if err := p.show(t.Doubled); err != nil {
+		return err
+	}
 	all, err := plugin.Installed(ctx, dir, plugin.Options{})
 	if err != nil {
 		return err

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"kiln"
 	"kiln/internal/template"
 	"kiln/internal/template/load"
+	"kiln/schema"
 )
 
 // reapers finds who destroys what dead runs left: the component as the run had it
@@ -84,7 +89,11 @@ func (r *reapers) read(run string) *reapedRun {
 	if err != nil {
 		return &reapedRun{err: err}
 	}
-	t, diags := load.FromBundle(r.ctx, b, r.flags.options(r.ctx, r.p, b.Path))
+	flags := r.flags
+	// What was given for other runs' templates is not this one's.
+	flags.vars = slices.DeleteFunc(slices.Clone(flags.vars),
+		func(pair string) bool { return !declares(b, pair) })
+	t, diags := load.FromBundle(r.ctx, b, flags.options(r.ctx, r.p, b.Path))
 	if diags.HasErrors() {
 		return &reapedRun{err: diagnosticError(diags)}
 	}
@@ -93,6 +102,51 @@ func (r *reapers) read(run string) *reapedRun {
 		return &reapedRun{err: diagnosticError(diags)}
 	}
 	return &reapedRun{builds: builds}
+}
+
+// declares reports whether the template of a bundle has the variable of name=value.
+func declares(b *template.Bundle, pair string) bool {
+	name, _, _ := strings.Cut(pair, "=")
+	_, plain := b.Variables[name]
+	_, secret := b.Secrets[name]
+	if plain || secret || b.Format != template.JSON {
+		return plain || secret
+	}
+	// Of JSON the bundle has the variables that were given; the others stand in the text.
+	for _, f := range b.Outside.Files {
+		if f.Secret || bytes.Contains(f.Text, []byte(strconv.Quote(name))) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkVars refuses variables that the templates of none of the runs have. A run whose copy
+// of its template cannot be read may have any.
+func (r *reapers) checkVars(runs []string) error {
+	var secrets []string
+	left := slices.Clone(r.flags.vars)
+	for _, run := range runs {
+		b, err := runBundle(filepath.Join(r.runs, run, bundleName))
+		if err != nil {
+			return nil
+		}
+		left = slices.DeleteFunc(left, func(pair string) bool { return declares(b, pair) })
+		secrets = slices.AppendSeq(secrets, maps.Keys(b.Secrets))
+	}
+	if len(left) == 0 || len(runs) == 0 {
+		return nil
+	}
+	slices.Sort(secrets)
+	secrets = slices.Compact(secrets)
+	name, _, _ := strings.Cut(left[0], "=")
+	hint := "no secret is needed again"
+	if near := schema.Suggest(name, secrets); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	} else if len(secrets) > 0 {
+		hint = "the secrets that may be needed again are " + strings.Join(secrets, ", ")
+	}
+	return fmt.Errorf("-var %s: no template of these runs has such a variable: %s", name, hint)
 }
 
 // diagnosticError is what is wrong as one line.

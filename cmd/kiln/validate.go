@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"runtime/debug"
@@ -63,14 +64,16 @@ func (p *program) validate(ctx context.Context, f *validateFlags, path string) e
 		p.say("Syntax-only check passed. Everything looks okay.")
 		return nil
 	}
-	if err := p.havePlugins(ctx, t, f.ignoreDev); err != nil {
-		return err
+	// What else is wrong is shown beside a plugin that is missing.
+	missing := p.havePlugins(ctx, t, f.ignoreDev)
+	if missing != nil && !errors.Is(missing, errReported) {
+		return missing
 	}
 	builds, diags := t.Builds(ctx)
 	_, more := engine.NewPlan(builds)
 	diags = append(diags, more...)
-	if err := p.show(diags); err != nil {
-		return err
+	if err := errors.Join(missing, p.show(diags)); err != nil {
+		return errReported
 	}
 	p.say(validText)
 	if !p.asPacker() && !p.machine {

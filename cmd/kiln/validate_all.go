@@ -13,16 +13,17 @@ import (
 	"sync"
 
 	"kiln/internal/template"
+	"kiln/internal/template/hcl2"
 )
 
 // validateAll validates every template below a folder, several at a time, and says
 // of each whether it is valid.
 func (p *program) validateAll(ctx context.Context, f *validateFlags, root string) error {
-	paths, err := templatesBelow(root)
+	found, modules, err := templatesBelow(root)
 	if err != nil {
 		return err
 	}
-	if len(paths) == 0 {
+	if len(found) == 0 {
 		return fmt.Errorf("there is no template below %s: files named .pkr.hcl or .pkr.json, or JSON files with "+
 			"builders.", root)
 	}
@@ -30,7 +31,7 @@ func (p *program) validateAll(ctx context.Context, f *validateFlags, root string
 		text string
 		err  error
 	}
-	outcomes := make([]outcome, len(paths))
+	outcomes := make([]outcome, len(found))
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -40,14 +41,16 @@ func (p *program) validateAll(ctx context.Context, f *validateFlags, root string
 				var out bytes.Buffer
 				one := newProgram(p.in, &out, p.errs)
 				one.name, one.start, one.machine = p.name, p.start, p.machine
-				err := one.validate(ctx, f, paths[i])
+				flags := *f
+				flags.syntaxOnly = f.syntaxOnly || found[i].module
+				err := one.validate(ctx, &flags, found[i].path)
 				one.report(err)
 				one.flush()
 				outcomes[i] = outcome{out.String(), err}
 			}
 		})
 	}
-	for i := range paths {
+	for i := range found {
 		if ctx.Err() != nil {
 			break
 		}
@@ -57,29 +60,51 @@ func (p *program) validateAll(ctx context.Context, f *validateFlags, root string
 	wg.Wait()
 	failed := 0
 	for i, o := range outcomes {
-		if o.err == nil && strings.HasPrefix(o.text, validText) {
-			p.say("%s: valid", paths[i])
-			continue
+		switch path := found[i].path; {
+		case o.err == nil && found[i].module:
+			p.say("%s: valid, as far as a module can be told without its inputs", path)
+		case o.err == nil && strings.HasPrefix(o.text, validText):
+			p.say("%s: valid", path)
+		default:
+			if o.err != nil {
+				failed++
+			}
+			p.say("%s:", path)
+			fmt.Fprint(p.out, o.text)
 		}
-		if o.err != nil {
-			failed++
-		}
-		p.say("%s:", paths[i])
-		fmt.Fprint(p.out, o.text)
 	}
-	p.say("%d of %d templates are valid.", len(paths)-failed, len(paths))
+	for _, dir := range modules {
+		p.say("%s: a module, validated with the templates that use it", dir)
+	}
+	p.say("%d of %d templates are valid.", len(found)-failed, len(found))
 	if failed > 0 || ctx.Err() != nil {
 		return errReported
 	}
 	return nil
 }
 
-// templatesBelow finds templates. Where every HCL2 file of a folder has a build
-// block, each is a template; otherwise the folder is one. Other JSON files are
-// templates if they have builders.
-func templatesBelow(root string) ([]string, error) {
-	var all []string
-	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+// foundTemplate is something to validate.
+type foundTemplate struct {
+	path   string
+	module bool // it is a module that no template here uses
+}
+
+// foundFolder is a folder that holds templates, or is one.
+type foundFolder struct {
+	dir     string
+	paths   []string // of its templates
+	module  bool     // it has what modules have, and no build
+	modules []string // real paths of the folders that it has as modules
+}
+
+// templatesBelow finds the templates at or below a path. Folders that others of them have as
+// modules are listed apart: they are validated with these.
+func templatesBelow(root string) (found []foundTemplate, modules []string, err error) {
+	if info, err := os.Stat(root); err == nil && !info.IsDir() {
+		return []foundTemplate{{path: root}}, nil, nil
+	}
+	var folders []*foundFolder
+	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -89,59 +114,111 @@ func templatesBelow(root string) ([]string, error) {
 		if name := e.Name(); path != root && strings.HasPrefix(name, ".") {
 			return filepath.SkipDir
 		}
-		found, err := templatesIn(path)
-		all = append(all, found...)
+		f, err := templatesIn(path)
+		if err == nil && len(f.paths) > 0 {
+			folders = append(folders, f)
+		}
 		return err
 	})
-	return all, err
+	used := usedFolders(folders)
+	for _, f := range folders {
+		if used[realPath(f.dir)] {
+			modules = append(modules, f.dir)
+			continue
+		}
+		for _, path := range f.paths {
+			found = append(found, foundTemplate{path, f.module})
+		}
+	}
+	return found, modules, err
 }
 
-func templatesIn(dir string) (all []string, err error) {
+// usedFolders are the real paths of the folders that are modules of others, directly or by
+// way of modules. Folders that are modules of each other only are none: nobody else would
+// validate them.
+func usedFolders(folders []*foundFolder) map[string]bool {
+	at, named := map[string]*foundFolder{}, map[string]bool{}
+	for _, f := range folders {
+		at[realPath(f.dir)] = f
+		for _, m := range f.modules {
+			named[m] = true
+		}
+	}
+	used := map[string]bool{}
+	var use func(f *foundFolder)
+	use = func(f *foundFolder) {
+		for _, m := range f.modules {
+			if next := at[m]; next != nil && !used[m] {
+				used[m] = true
+				use(next)
+			}
+		}
+	}
+	for _, f := range folders {
+		if !named[realPath(f.dir)] {
+			use(f)
+		}
+	}
+	return used
+}
+
+// realPath is a path without links, or the path where that cannot be told.
+func realPath(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		return real
+	}
+	return abs
+}
+
+// templatesIn finds the templates of a folder. Where every HCL2 file has a build block, each
+// is a template; otherwise the folder is one. Other JSON files are templates if they have
+// builders.
+func templatesIn(dir string) (*foundFolder, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	var hcl []string
-	alone := true
+	f := &foundFolder{dir: dir}
+	var native []string
+	alone, builds := true, false
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		switch {
-		case e.IsDir() || strings.HasSuffix(path, ".pkrvars.json"):
-		case template.IsHCL(path):
-			hcl = append(hcl, path)
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return nil, err
-			}
-			alone = alone && hasBuild(path, text)
-		case strings.HasSuffix(path, ".json"):
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return nil, err
-			}
+		if e.IsDir() || strings.HasSuffix(path, ".pkrvars.json") ||
+			!template.IsHCL(path) && !strings.HasSuffix(path, ".json") {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if !template.IsHCL(path) {
 			if bytes.Contains(text, []byte(`"builders"`)) {
-				all = append(all, path)
+				f.paths = append(f.paths, path)
 			}
+			continue
+		}
+		native = append(native, path)
+		outline := hcl2.OutlineOf(path, text)
+		alone, builds = alone && outline.Build, builds || outline.Build
+		f.module = f.module || outline.Shares
+		for _, m := range outline.Modules {
+			if !filepath.IsAbs(m) {
+				m = filepath.Join(dir, m)
+			}
+			f.modules = append(f.modules, realPath(m))
 		}
 	}
-	if len(hcl) > 0 && !alone {
-		return append(all, dir), nil
+	// A mixed folder of JSON templates and a module is rare, and then a template.
+	f.module = f.module && !builds && len(f.paths) == 0
+	if len(native) > 0 && !alone {
+		f.paths = append(f.paths, dir)
+		return f, nil
 	}
-	all = append(all, hcl...)
-	slices.Sort(all)
-	return all, nil
-}
-
-// hasBuild reports whether a file looks as if it had a build block.
-func hasBuild(path string, text []byte) bool {
-	if strings.HasSuffix(path, ".json") {
-		return bytes.Contains(text, []byte(`"build"`))
-	}
-	for line := range bytes.Lines(text) {
-		word, rest, _ := bytes.Cut(bytes.TrimSpace(line), []byte("{"))
-		if string(bytes.TrimSpace(word)) == "build" && (len(rest) > 0 || bytes.Contains(line, []byte("{"))) {
-			return true
-		}
-	}
-	return false
+	f.paths = append(f.paths, native...)
+	slices.Sort(f.paths)
+	return f, nil
 }

@@ -19,7 +19,8 @@ func (*Config) Validate() error { return nil }
 func (*Config) Alone() error { return nil }
 
 // Connect connects to nothing.
-func (*Config) Connect(context.Context, *kiln.Build, kiln.Target) (kiln.Communicator, error) {
+func (*Config) Connect(_ context.Context, b *kiln.Build, _ kiln.Target) (kiln.Communicator, error) {
+	b.SetAccess(kiln.Access{Type: "none"})
 	return Communicator{}, nil
 }
 

@@ -14,7 +14,7 @@ func TestConformance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b.Access().Type != "" {
+		if b.Access() != (kiln.Access{Type: "none"}) {
 			t.Errorf("templates are told of a way in: %+v", b.Access())
 		}
 		return c

@@ -7,14 +7,17 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/schema"
 )
 
 // Forecast is what a run would do with one build.
 type Forecast struct {
 	PlannedBuild
-	Start string         `json:"start"` // where the machine starts from, in words
-	Runs  int            `json:"runs"`  // provisioners that would run
-	last  *kiln.Artifact // of the last run, where this one would make the same
+	Start   string         `json:"start"`             // where the machine starts from, in words
+	Runs    int            `json:"runs"`              // provisioners that would run
+	Caveats []string       `json:"caveats,omitempty"` // what may change it until the run begins
+	Same    bool           `json:"unchanged,omitempty"`
+	last    *kiln.Artifact // of the last run, where this one would make the same
 }
 
 // What would happen to a provisioner.
@@ -69,6 +72,7 @@ func foresee(
 	if w.captured != nil {
 		if last := layers.recall(w); last != nil && last.again() {
 			f.last = last.Artifact
+			f.Same = f.Runs == 0 && last.Posts != "" && last.Posts == w.postsOf()
 			if t.Publish != nil {
 				t.Publish(last.Artifact)
 			}
@@ -96,7 +100,12 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 		f.Start = "the artifact of " + strings.Join(remade, ", ") + ", which is made again"
 		return -1, nil
 	}
-	host := kiln.Host{Emit: func(kiln.Event) {}, Layers: w.layerKeys, Last: w.last, Render: w.render}
+	caveat := func(e kiln.Event) {
+		if e.Kind == kiln.EventWarn {
+			f.Caveats = append(f.Caveats, e.Text)
+		}
+	}
+	host := kiln.Host{Emit: caveat, Layers: w.layerKeys, Last: w.last, Render: w.render}
 	w.b = kiln.NewBuild(
 		kiln.Build{
 			Name:   w.job.Template.Name,
@@ -126,7 +135,7 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 }
 
 func (w *work) foreseeSteps(f *Forecast, resumed int, remade []string) {
-	missed := false
+	missed, local := false, 0
 	for i, p := range w.job.Template.Provisioners {
 		component, _ := p.Decode(nil)
 		s := &f.Steps[i]
@@ -153,10 +162,45 @@ func (w *work) foreseeSteps(f *Forecast, resumed int, remade []string) {
 			}
 			missed = true
 		}
+		if path := firstFile(component); path != "" && local > 0 &&
+			(s.Layer == LayerHit || s.Layer == LayerMiss) {
+			s.Caveat = fmt.Sprintf("step %d runs on this machine first, and may change %s", local, path)
+		}
+		if kiln.TraitsOf(component).Outside {
+			local = i + 1
+		}
 		if s.Layer != LayerHit {
 			f.Runs++
 		}
 	}
+}
+
+// firstFile is the first file or folder that a component names; "": none that is known.
+func firstFile(component any) string {
+	for _, path := range schema.Files(component) {
+		if path != "" && !strings.Contains(path, schema.Placeholder) {
+			return path
+		}
+	}
+	return ""
+}
+
+// postsOf is a hash of the post-processors: their settings and the files that they name.
+// Empty where that cannot be known.
+func (w *work) postsOf() string {
+	parts := []string{"posts"}
+	for i, chain := range w.job.Template.Chains {
+		for _, p := range chain {
+			component, _ := p.Decode(nil)
+			in, err := w.Layers.Step(p.Type, component, w.b)
+			if err != nil {
+				return ""
+			}
+			parts = append(parts, fmt.Sprint(i, p.Name, p.Keep != nil, p.Keep != nil && *p.Keep))
+			parts = append(parts, in.list()...)
+		}
+	}
+	return w.Layers.Sum(parts...)
 }
 
 // age is how long ago step i ran, as the layer after n steps tells.

@@ -15,7 +15,7 @@ func (w *work) rememberRun() {
 	}
 	m := &memory{Identity: c.identity, Builder: c.builder, Steps: c.inputs, Kept: c.kept}
 	if last := w.Layers.recall(w); last != nil {
-		m.Artifact, m.Captured, m.Made = last.Artifact, last.Captured, last.Made
+		m.Artifact, m.Captured, m.Made, m.Posts = last.Artifact, last.Captured, last.Made, last.Posts
 	}
 	w.Layers.remember(w, m)
 }
@@ -28,6 +28,7 @@ func (w *work) remade(published *kiln.Artifact) {
 		return
 	}
 	last.Artifact, last.Captured, last.Made = published.Public(), w.captured.Public(), w.made
+	last.Posts = w.postsOf()
 	w.Layers.remember(w, last)
 }
 

@@ -62,9 +62,26 @@ func OpenLayers(dir string) (*Layers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key of the layers: %w", err)
 	}
+	return newLayers(dir, key), nil
+}
+
+// ReadLayers opens the folder of layers to look into it, and makes nothing: where there is
+// no key there are no layers, which any other key says as well.
+func ReadLayers(dir string) (*Layers, error) {
+	key, err := os.ReadFile(filepath.Join(dir, "key"))
+	if errors.Is(err, os.ErrNotExist) {
+		key, err = []byte(rand.Text()), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key of the layers: %w", err)
+	}
+	return newLayers(dir, key), nil
+}
+
+func newLayers(dir string, key []byte) *Layers {
 	l := &Layers{Hasher: NewHasher(key), MaxAge: DefaultMaxAge, dir: dir}
 	l.home = l.Sum("home")[:homeDigits] + "-"
-	return l, nil
+	return l
 }
 
 // writeNew makes a file with its whole content at once, or fails with
@@ -133,7 +150,7 @@ func (l *Layers) Record(key kiln.LayerKey) *Record {
 // Records are all layers of which something is known.
 func (l *Layers) Records() (map[kiln.LayerKey]*Record, error) {
 	entries, err := os.ReadDir(filepath.Join(l.dir, "kept"))
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	all := map[kiln.LayerKey]*Record{}
@@ -174,6 +191,8 @@ type memory struct {
 	// Captured is what the machine gave, and Made stands for all that it depends on.
 	Captured *kiln.Artifact `json:"captured,omitempty"`
 	Made     string         `json:"made,omitempty"`
+	// Posts stands for what was done to it then; "": that is not known.
+	Posts string `json:"posts,omitempty"`
 }
 
 func (l *Layers) memoryPath(w *work) string {
@@ -181,7 +200,7 @@ func (l *Layers) memoryPath(w *work) string {
 	if err != nil {
 		dir = w.Dir
 	}
-	return filepath.Join(l.dir, "builds", l.Sum(dir, w.job.Template.Name)[:32]+".json")
+	return filepath.Join(l.dir, "builds", l.Sum(dir, w.job.Template.Key)[:32]+".json")
 }
 
 // recall reads what is remembered of a build's last run; nil: nothing.

@@ -19,7 +19,7 @@ type Job struct {
 }
 
 // NewPlan checks every component of the builds. A build with an error is not in
-// the plan; the others are.
+// the plan; the others are. What is wrong with several instances is said once.
 func NewPlan(builds []*template.Build) (*Plan, template.Diagnostics) {
 	plan := &Plan{}
 	var all template.Diagnostics
@@ -31,7 +31,7 @@ func NewPlan(builds []*template.Build) (*Plan, template.Diagnostics) {
 		}
 		plan.Builds = append(plan.Builds, &Job{Template: b, Index: len(plan.Builds)})
 	}
-	return plan, all
+	return plan, all.Tidy()
 }
 
 // title is how a provisioner is named to people.

@@ -243,6 +243,7 @@ type Planned struct {
 	Layer  string `json:"layer,omitempty"`
 	Reason string `json:"reason,omitempty"` // of a miss
 	Age    string `json:"layer_age,omitempty"`
+	Caveat string `json:"caveat,omitempty"` // what may change that until the step's turn
 }
 
 // Describe is the plan as data.

@@ -24,6 +24,7 @@ type assembler struct {
 	spec   *Spec
 	only   *selection
 	except *selection
+	broken []*Build // that cannot be made: what there is of them is checked all the same
 }
 
 // Builds resolves variables, locals and data sources and lists the builds that
@@ -32,6 +33,7 @@ func (t *Template) Builds(ctx context.Context) ([]*Build, Diagnostics) {
 	var spec *Spec
 	var problems hcl.Diagnostics
 	t.options.World.In("spec", func() { spec, problems = t.lang.Spec(ctx) })
+	problems = append(problems, spec.tellApart()...)
 	a := &assembler{Template: t, spec: spec}
 	var bad *hcl.Diagnostic
 	if a.only, bad = newSelection(t.options.Only, "only", spec.Globs); bad == nil {
@@ -42,6 +44,9 @@ func (t *Template) Builds(ctx context.Context) ([]*Build, Diagnostics) {
 	}
 	builds, more := a.builds()
 	diags := t.texts.Convert(append(problems, more...))
+	for _, b := range a.broken {
+		diags = append(diags, b.Check()...)
+	}
 	if problems.HasErrors() || spec.Whole && more.HasErrors() {
 		// Nothing can be built. What is wrong with components is reported with the rest.
 		for _, b := range builds {
@@ -82,10 +87,8 @@ func (a *assembler) builds() (out []*Build, diags hcl.Diagnostics) {
 	}
 	out, more := a.needed(out, excluded)
 	diags = append(diags, more...)
-	if a.spec.Globs {
-		diags = append(diags, a.only.unmatched(a.spec.Builds)...)
-	}
-	return out, diags
+	diags = append(diags, a.only.unmatched(a.spec)...)
+	return out, append(diags, a.except.unmatched(a.spec)...)
 }
 
 // needed adds the builds whose artifacts the selected ones stand on, and refuses
@@ -181,9 +184,14 @@ type maker struct {
 // build makes a build with the steps that are for it. Nil: it cannot be made.
 func (a *assembler) build(spec *BuildSpec) (*Build, hcl.Diagnostics) {
 	m := &maker{assembler: a, spec: spec, keys: commonData}
-	m.out = &Build{Name: spec.Name, Source: spec.Source, Alias: spec.Alias, Publish: spec.Publish,
-		Render: spec.Scope.Render}
-	m.out.Builder = m.component(spec.Builder)
+	m.out = &Build{Name: spec.Name, Key: spec.key, Source: spec.Source, Alias: spec.Alias,
+		Publish: spec.Publish}
+	m.out.Render = func(text string, vars map[string]any) (string, error) {
+		return spec.Scope.Render(text, m.complete(vars))
+	}
+	if m.out.Builder = m.component(spec.Builder); m.out.Builder == nil {
+		m.keys = nil // nobody can say what it would generate
+	}
 	for _, s := range spec.Steps {
 		if s.runsFor(spec) {
 			m.out.Provisioners = append(m.out.Provisioners, m.provisioner(s))
@@ -197,10 +205,58 @@ func (a *assembler) build(spec *BuildSpec) (*Build, hcl.Diagnostics) {
 			m.out.Chains = append(m.out.Chains, steps)
 		}
 	}
-	if m.diags.HasErrors() {
+	if m.diags.HasErrors() || m.out.Builder == nil {
+		a.broken = append(a.broken, m.out)
 		return nil, m.diags
 	}
 	return m.out, m.diags
+}
+
+// runData are the keys of a running build's data that only {{ }} text can ask for.
+var runData = []string{"SSHPrivateKeyFile", "SSHAgentAuth"}
+
+// LaterData answers the engine's build function before the build runs: the text that the
+// second rendering fills in. Keys are those that can be asked for; nil: nobody knows.
+func LaterData(s *Step, keys []string) func(key string) (string, error) {
+	return func(key string) (string, error) {
+		switch {
+		case s.Kind == KindBuilder:
+			return "", fmt.Errorf("the given variable %s will not be passed into your plugin", key)
+		case keys != nil && !slices.Contains(keys, key):
+			return "", noData(key, keys)
+		}
+		return "{{." + key + "}}", nil
+	}
+}
+
+// BuildData answers the engine's build function while the build runs.
+func BuildData(data map[string]any) func(key string) (string, error) {
+	return func(key string) (string, error) {
+		v, ok := data[key]
+		if !ok {
+			return "", noData(key, slices.Sorted(maps.Keys(data)))
+		}
+		return fmt.Sprint(v), nil
+	}
+}
+
+func noData(key string, keys []string) error {
+	return fmt.Errorf("loaded data, but couldnt find %s in it. The keys are: %s", key,
+		strings.Join(keys, ", "))
+}
+
+// complete adds empty values for what the build could generate and has not.
+func (m *maker) complete(data map[string]any) map[string]any {
+	all := maps.Clone(data)
+	if all == nil {
+		all = map[string]any{}
+	}
+	for _, key := range slices.Concat(m.keys, runData) {
+		if _, ok := all[key]; !ok {
+			all[key] = ""
+		}
+	}
+	return all
 }
 
 func (m *maker) provisioner(s *Step) *Provisioner {
@@ -231,22 +287,23 @@ func (m *maker) provisioner(s *Step) *Provisioner {
 // chain makes a chain of post-processors. One that -except names ends it.
 func (m *maker) chain(chain []*Step) (out []*PostProcessor) {
 	for _, s := range chain {
-		name := s.Name
-		if name == "" {
-			name = s.Written
+		name := s.called()
+		if !s.runsFor(m.spec) {
+			continue
 		}
 		if m.except.match(name, false) {
 			break
 		}
-		if s.runsFor(m.spec) {
-			out = append(out, &PostProcessor{Component: m.component(s), Keep: s.Keep})
-		}
+		out = append(out, &PostProcessor{Component: m.component(s), Keep: s.Keep})
 	}
 	return out
 }
 
 // component makes a component that can be decoded. Nil: there is none of its type.
 func (m *maker) component(s *Step) *Component {
+	if s == nil {
+		return nil // a source that does not exist was reported where it is named
+	}
 	needs, more := m.spec.Scope.Needs(s, m.keys)
 	m.diags = append(m.diags, more...)
 	for _, name := range needs {

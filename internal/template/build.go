@@ -1,6 +1,7 @@
 package template
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 // post-processors, not yet decoded.
 type Build struct {
 	Name   string // full name, as shown and as -only matches it
+	Key    string // tells builds of one name apart: the name, and a number behind all but the first
 	Source string // PACKER_BUILD_NAME: the source's or builder's own name
 	Alias  string // HCL2: name given in the build block; JSON: the interpolated name
 
@@ -140,9 +142,11 @@ func (b *Build) Check() Diagnostics {
 	return diags
 }
 
-// Components are all components of the build, in the order in which they run.
-func (b *Build) Components() []*Component {
-	all := []*Component{b.Builder}
+// Components are all components of the build, in the order in which they run. In a build
+// that cannot be made they are those that there are.
+func (b *Build) Components() (all []*Component) {
+	defer func() { all = slices.DeleteFunc(all, func(c *Component) bool { return c == nil }) }()
+	all = []*Component{b.Builder}
 	for _, p := range b.Provisioners {
 		all = append(all, p.Component)
 	}

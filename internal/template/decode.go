@@ -50,7 +50,7 @@ func (d *decoded) options() map[string]bool {
 // first decodes a new value, with nothing known of the build.
 func (d *decoding) first() *decoded {
 	var out *decoded
-	d.options.World.In(fmt.Sprintf("%s %d", d.maker.spec.Name, d.number), func() {
+	d.options.World.In(fmt.Sprintf("%s %d", d.maker.spec.key, d.number), func() {
 		dst := d.make()
 		c := d.reader(nil)
 		pos, diags := c.Body(c.body, dst)
@@ -114,12 +114,17 @@ func (d *decoding) reader(data map[string]any) *reader {
 	c := &reader{later: map[string][]string{}, unsure: map[string]bool{},
 		learned: d.maker.spec.Scope.Learned(d.Step)}
 	var option string
-	r := renderer{data: data, unsure: func() { c.unsure[option] = true }, later: func(key string) {
+	r := renderer{data: data, exact: !d.assembler.spec.Weak}
+	r.unsure = func() { c.unsure[option] = true }
+	r.later = func(key string) {
 		c.unsure[option] = true
 		if !slices.Contains(c.later[option], key) {
 			c.later[option] = append(c.later[option], key)
 		}
-	}}
+	}
+	if data != nil {
+		r.data = d.complete(data)
+	}
 	r.prepare, r.c = d.maker.spec.Scope.Text(d.Step, d.keys)
 	body, eval := d.maker.spec.Scope.Open(d.Step, d.keys, data)
 	c.body, c.Decoder = body, &schema.Decoder{Weak: d.assembler.spec.Weak, Eval: eval, Render: r.render,
@@ -204,6 +209,7 @@ type renderer struct {
 	c       *interpolate.Context // of the second rendering, without data
 	prepare *interpolate.Context // of the first
 	data    map[string]any       // nil: nothing is known yet
+	exact   bool                 // text that is rendered only once must not ask for data
 	later   func(key string)     // is called for text that needs the build's data
 	unsure  func()               // is called for text with a placeholder in it
 }
@@ -246,6 +252,14 @@ func (r renderer) phases(f *schema.Field, text string, touched func()) (string, 
 		second := *r.c
 		second.Data, second.Touched = r.data, touched
 		return interpolate.RenderStable(out, &second)
+	}
+	if build := c.Build; build != nil && r.exact {
+		c.Build = func(key string) (string, error) {
+			if _, err := build(key); err != nil {
+				return "", err
+			}
+			return "", fmt.Errorf("this option is rendered before the build runs: write ${build.%s}", key)
+		}
 	}
 	return interpolate.Render(text, &c)
 }
@@ -298,21 +312,28 @@ func (d *decoding) hide(component any) (diags hcl.Diagnostics) {
 	return diags
 }
 
-// plugins are the prefixes of components that Packer has in plugins.
-var plugins = []string{"amazon", "ansible", "azure", "chef", "cloudstack", "digitalocean", "googlecompute",
-	"hcloud", "hyperv", "inspec", "linode", "lxc",
-	"lxd", "ncloud", "oneandone", "openstack", "oracle", "parallels", "powershell", "profitbricks", "proxmox", "puppet", "qemu", "salt", "scaleway", "tencentcloud",
-	"triton", "ucloud", "vagrant", "virtualbox", "vmware", "vsphere", "windows", "yandex", "hcp", "provenance"}
+// Prefixes of components that Packer has in plugins, and of those that it has itself.
+var (
+	plugins = []string{"amazon", "ansible", "azure", "chef", "cloudstack", "digitalocean", "googlecompute",
+		"hcloud", "hyperv", "inspec", "linode", "lxc", "lxd", "ncloud", "oneandone", "openstack", "oracle",
+		"parallels", "profitbricks", "proxmox", "puppet", "qemu", "salt", "scaleway", "tencentcloud", "triton",
+		"ucloud", "vagrant", "virtualbox", "vmware", "vsphere", "yandex"}
+	core = []string{"powershell", "windows", "hcp", "provenance"}
+)
 
-// UnknownHint ends the sentence "The builder x is unknown by ...".
-func UnknownHint(typ string, known []string) string {
+// UnknownType says of a type that no component has what it is. Noun is what it should be.
+func UnknownType(noun, typ string, known []string) string {
 	if near := schema.Suggest(typ, known); near != "" {
-		return fmt.Sprintf("Kiln. Did you mean to use %q?", near)
+		return fmt.Sprintf("The %s %s is unknown. Did you mean to use %q?", noun, typ, near)
 	}
-	for _, p := range plugins {
-		if typ == p || strings.HasPrefix(typ, p+"-") {
-			return "Packer, and is likely part of a plugin that is not installed. It is known, but not part of this version of Kiln."
-		}
+	of := func(prefix string) bool { return typ == prefix || strings.HasPrefix(typ, prefix+"-") }
+	switch {
+	case slices.ContainsFunc(core, of):
+		return fmt.Sprintf("The %s %s is known, but not part of this version.", noun, typ)
+	case slices.ContainsFunc(plugins, of):
+		return fmt.Sprintf("The %s %s is known, but not part of this version: it comes with a plugin, and "+
+			"plugins cannot run here yet.", noun, typ)
 	}
-	return "Packer, and is likely part of a plugin that is not installed. `kiln explain` lists the components that are built in."
+	return fmt.Sprintf("The %s %s is unknown by Packer, and is likely part of a plugin that is not installed. "+
+		"The command explain lists the components that are built in.", noun, typ)
 }

@@ -3,7 +3,6 @@ package template
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -14,12 +13,11 @@ type selection struct {
 	flag     string
 	patterns []string
 	res      []*regexp.Regexp // of the patterns; nil: they are exact names
-	matched  []bool           // which of them fitted something
 }
 
 // newSelection reads patterns, or names where they are none.
 func newSelection(patterns []string, flag string, globs bool) (*selection, *hcl.Diagnostic) {
-	s := &selection{flag: flag, patterns: patterns, matched: make([]bool, len(patterns))}
+	s := &selection{flag: flag, patterns: patterns}
 	for _, p := range patterns {
 		if !globs {
 			break
@@ -40,32 +38,80 @@ func (s *selection) match(name string, ifNone bool) bool {
 	if len(s.patterns) == 0 {
 		return ifNone
 	}
-	if s.res == nil {
-		return slices.Contains(s.patterns, name)
-	}
-	found := false
-	for i, re := range s.res {
-		if re.MatchString(name) {
-			found, s.matched[i] = true, true
+	for i := range s.patterns {
+		if s.fits(i, name) {
+			return true
 		}
 	}
-	return found
+	return false
 }
 
-// unmatched warns of patterns that fit no build.
-func (s *selection) unmatched(builds []*BuildSpec) (diags hcl.Diagnostics) {
-	var names []string
-	for _, b := range builds {
-		names = append(names, b.Name)
+// fits reports whether a name fits pattern i.
+func (s *selection) fits(i int, name string) bool {
+	if s.res == nil {
+		return s.patterns[i] == name
+	}
+	return s.res[i].MatchString(name)
+}
+
+// unmatched warns of patterns that fit nothing in the template: no build, and no
+// post-processor where these can be left out.
+func (s *selection) unmatched(spec *Spec) (diags hcl.Diagnostics) {
+	if len(s.patterns) == 0 {
+		return nil
+	}
+	builds := buildNames(spec)
+	nothing, lists := "no build", []string{"The builds are: " + strings.Join(builds, ", ")}
+	names := map[string]bool{}
+	for _, name := range builds {
+		names[name] = true
+	}
+	if s.flag == "except" {
+		nothing = "no build and no post-processor"
+		posts := postProcessorNames(spec)
+		for _, name := range posts {
+			names[name] = true
+		}
+		if len(posts) > 0 {
+			lists = append(lists, "the post-processors: "+strings.Join(posts, ", "))
+		}
 	}
 	for i, p := range s.patterns {
-		if !s.matched[i] {
+		fits := false
+		for name := range names {
+			fits = fits || s.fits(i, name)
+		}
+		if !fits {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning,
-				Summary: fmt.Sprintf("-%s=%s fits no build", s.flag, p),
-				Detail:  fmt.Sprintf("The builds are: %s", strings.Join(names, ", "))})
+				Summary: fmt.Sprintf("-%s=%s fits %s", s.flag, p, nothing), Detail: strings.Join(lists, "; ")})
 		}
 	}
 	return diags
+}
+
+func buildNames(spec *Spec) (names []string) {
+	for _, b := range spec.Builds {
+		if b.Builder != nil {
+			names = append(names, b.Select)
+		}
+	}
+	return names
+}
+
+// postProcessorNames are the names by which -except knows them, each once.
+func postProcessorNames(spec *Spec) (names []string) {
+	seen := map[string]bool{}
+	for _, b := range spec.Builds {
+		for _, chain := range b.Chains {
+			for _, s := range chain {
+				if !seen[s.called()] {
+					seen[s.called()] = true
+					names = append(names, s.called())
+				}
+			}
+		}
+	}
+	return names
 }
 
 // glob is a pattern of docs/compat/templates.md 3.9 as a regular expression: * also fits dots.

@@ -3,6 +3,8 @@ package template
 import (
 	"encoding/json"
 	"fmt"
+	"math/big"
+	"strconv"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -65,6 +67,16 @@ func Show(v cty.Value) string {
 	return fmt.Sprintf("%q", ShowText(v, true))
 }
 
+// showNumber writes whole numbers with all their digits, and others as exactly as people
+// and Packer's console know them.
+func showNumber(n *big.Float) string {
+	if n.IsInt() || n.IsInf() {
+		return n.Text('f', -1)
+	}
+	f, _ := n.Float64()
+	return strconv.FormatFloat(f, 'f', -1, 64)
+}
+
 // ShowText is a value as the console shows it. Secrets in it are masked.
 func ShowText(v cty.Value, top bool) string {
 	switch ty := v.Type(); {
@@ -82,7 +94,7 @@ func ShowText(v cty.Value, top bool) string {
 		}
 		return fmt.Sprintf("%q", v.AsString())
 	case ty == cty.Number:
-		return v.AsBigFloat().Text('f', -1)
+		return showNumber(v.AsBigFloat())
 	case ty == cty.Bool:
 		return fmt.Sprint(v.True())
 	case (ty.IsTupleType() || ty.IsListType() || ty.IsSetType()) && v.LengthInt() == 0:

@@ -1,7 +1,9 @@
 package template
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -30,7 +32,7 @@ type BuildSpec struct {
 	Only   string // what only and except of a step name it by
 	Own    string // what override of a step names it by
 
-	Builder *Step
+	Builder *Step // nil: its source does not exist, and the rest is only checked
 	Steps   []*Step
 	Cleanup *Step // nil: none
 	Chains  [][]*Step
@@ -38,6 +40,30 @@ type BuildSpec struct {
 	Scope   Scope
 	Publish func(*kiln.Artifact) // see Build
 	Range   hcl.Range            // of its block
+
+	key string // see Build
+}
+
+// tellApart gives builds their keys. Two of one name are both made, and a warning says so.
+func (s *Spec) tellApart() (diags hcl.Diagnostics) {
+	first := map[string]*BuildSpec{}
+	count := map[string]int{}
+	for _, b := range s.Builds {
+		b.key = b.Name
+		if count[b.Name]++; count[b.Name] == 1 {
+			first[b.Name] = b
+			continue
+		}
+		b.key = fmt.Sprintf("%s#%d", b.Name, count[b.Name])
+		if count[b.Name] == 2 && b.Builder != nil {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Subject: b.Range.Ptr(),
+				Summary: fmt.Sprintf("Several builds are called %s", b.Name),
+				Detail: fmt.Sprintf("The first is declared at %s:%d. All are made, and all output is under the "+
+					"one name: a name in each build block tells them apart.", first[b.Name].Range.Filename,
+					first[b.Name].Range.Start.Line)})
+		}
+	}
+	return diags
 }
 
 // The kinds of components that builds have, as messages spell them.
@@ -149,6 +175,9 @@ func AttributesOf(f Format, on On) []Attribute {
 		return a.JSON&on == 0
 	})
 }
+
+// called is the name by which -except knows the step.
+func (s *Step) called() string { return cmp.Or(s.Name, s.Written) }
 
 // runsFor reports whether a step belongs to a build.
 func (s *Step) runsFor(b *BuildSpec) bool {

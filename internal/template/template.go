@@ -59,6 +59,7 @@ type Template struct {
 	Locals    []Local
 	Blocks    []Block // build blocks as they are declared, for inspect
 	Plugins   []Plugin
+	Doubled   Diagnostics // plugins that are asked for twice: an error for who would install them
 
 	options Options
 	lang    Language

@@ -31,6 +31,7 @@ type artifacts struct {
 type made struct {
 	build    string // full name
 	artifact *kiln.Artifact
+	several  bool // more than one build has the name
 }
 
 func newArtifacts() *artifacts {
@@ -47,15 +48,21 @@ func (a *artifacts) clear() {
 	a.known, a.marked = cty.NilVal, cty.NilVal
 }
 
-// add names a build. One in a block without a name cannot be referred to.
-func (a *artifacts) add(block, source, build string) {
+// add names a build, and reports whether it can be referred to: one in a block without a
+// name cannot, nor a second one of the same name.
+func (a *artifacts) add(block, source, build string) bool {
 	key := [2]string{block, source}
-	if block == "" || a.all[key] != nil {
-		return
+	if block == "" {
+		return false
+	}
+	if old := a.all[key]; old != nil {
+		old.several = true
+		return false
 	}
 	a.all[key] = &made{build: build}
 	a.builds[build] = a.all[key]
 	a.order = append(a.order, key)
+	return true
 }
 
 // publish tells what a build made.
@@ -154,6 +161,10 @@ func (a *artifacts) needs(body hcl.Body, ctx *hcl.EvalContext) (builds []string,
 		found, more := a.needsOf(expr, probe)
 		diags = append(diags, more...)
 		for _, b := range found {
+			if a.builds[b].several {
+				diags = append(diags, template.ErrorfAt(expr.Range(), "Ambiguous artifact",
+					"Several builds are called %s: a name of its own in each build block tells them apart.", b))
+			}
 			if !slices.Contains(builds, b) {
 				builds = append(builds, b)
 			}

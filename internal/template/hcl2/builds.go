@@ -1,7 +1,9 @@
 package hcl2
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,23 +21,45 @@ import (
 // build is a build block.
 type build struct {
 	instance
-	nested            []string // steps blocks that are being read
 	name, description string
 	blk               *hcl.Block
 	uses              []use
+	named             bool             // it names a source, though maybe one without instances
 	shown             []template.Named // sources as inspect lists them, also unknown ones
-	steps             []*template.Step
-	cleanup           *template.Step
-	chains            [][]*template.Step
+	works             []*work          // at least one
 }
 
 // use is a source that a build block makes an image of.
 type use struct {
-	src       *source
-	typ, name string // of the source
-	alias     string // name given in the build block; default: the source's
+	src       *source // nil: it does not exist, and the steps are only checked
+	typ, name string  // of the source
+	alias     string  // name given in the build block; default: the source's
 	body      hcl.Body
 	rng       hcl.Range
+	work      *work
+}
+
+// vars adds each or matrix of the source. Of one that does not exist they are not known.
+func (u use) vars(more map[string]cty.Value) map[string]cty.Value {
+	if u.src == nil {
+		return instance{vars: map[string]cty.Value{"each": cty.DynamicVal, "matrix": cty.DynamicVal}}.with(more)
+	}
+	return u.src.with(more)
+}
+
+// work is what a build does to its sources: to all of them, or to one that has each or
+// matrix of its own.
+type work struct {
+	nested  []string // steps blocks that are being read
+	steps   []*template.Step
+	cleanup *template.Step
+	chains  [][]*template.Step
+}
+
+// headSchema is what of a build is read before its steps.
+var headSchema = &hcl.BodySchema{
+	Attributes: []hcl.AttributeSchema{{Name: "name"}, {Name: "description"}, {Name: "sources"}},
+	Blocks:     []hcl.BlockHeaderSchema{{Type: "source", LabelNames: []string{"reference"}}},
 }
 
 var buildSchema = &hcl.BodySchema{
@@ -87,14 +111,7 @@ func (sc *scope) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix str
 	ctx := sc.context(
 		i.with(map[string]cty.Value{"build": cty.ObjectVal(map[string]cty.Value{"name": cty.DynamicVal})}),
 	)
-	content, diags := expand(body, ctx).Content(buildSchema)
-	for _, d := range diags {
-		if name := quotedName(d.Detail); name != "" && !strings.Contains(d.Detail, "Did you mean") {
-			if near := schema.Suggest(name, buildNames); near != "" {
-				d.Detail += fmt.Sprintf(" Did you mean %q?", near)
-			}
-		}
-	}
+	content, _, diags := expand(body, ctx).PartialContent(headSchema)
 	text := func(name string) string {
 		attr := content.Attributes[name]
 		if attr == nil {
@@ -111,17 +128,61 @@ func (sc *scope) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix str
 	b.name, b.description = instance{key: i.named(text("name"))}.named(prefix), text("description")
 	ctx.Variables["build"] = cty.ObjectVal(map[string]cty.Value{"name": cty.StringVal(b.name)})
 	diags = append(diags, sc.readUses(b, content, ctx)...)
+	return b, append(diags, sc.readWorks(b, body, ctx)...)
+}
+
+// readWorks reads what a build does: once, and once more for each source whose each or
+// matrix it sees.
+func (sc *scope) readWorks(b *build, body hcl.Body, ctx *hcl.EvalContext) (diags hcl.Diagnostics) {
+	var shared *work
+	read := func(u *use) *work {
+		own := u.vars(nil)
+		maps.DeleteFunc(own, func(name string, _ cty.Value) bool { return b.vars[name] != cty.NilVal })
+		if len(own) == 0 && shared != nil {
+			return shared
+		}
+		inner := ctx.NewChild()
+		inner.Functions, inner.Variables = ctx.Functions, maps.Clone(ctx.Variables)
+		maps.Copy(inner.Variables, own)
+		w, more := sc.readWork(body, inner)
+		diags = append(diags, more...)
+		b.works = append(b.works, w)
+		if len(own) == 0 {
+			shared = w
+		}
+		return w
+	}
+	for i := range b.uses {
+		b.uses[i].work = read(&b.uses[i])
+	}
+	if len(b.uses) == 0 {
+		read(&use{}) // nothing is built, and yet its steps are checked
+	}
+	return diags
+}
+
+// readWork reads the steps of a build block.
+func (sc *scope) readWork(body hcl.Body, ctx *hcl.EvalContext) (*work, hcl.Diagnostics) {
+	w := &work{}
+	content, diags := expand(body, ctx).Content(buildSchema)
+	for _, d := range diags {
+		if name := quotedName(d.Detail); name != "" && !strings.Contains(d.Detail, "Did you mean") {
+			if near := schema.Suggest(name, buildNames); near != "" {
+				d.Detail += fmt.Sprintf(" Did you mean %q?", near)
+			}
+		}
+	}
 	registries := 0
 	for _, sub := range content.Blocks {
 		switch sub.Type {
 		case "provisioner":
 			s, more := sc.readStep(sub, ctx, template.OnProvisioner)
 			diags = append(diags, more...)
-			b.steps = append(b.steps, s)
+			w.steps = append(w.steps, s)
 		case "steps":
-			diags = append(diags, b.addShared(sc, sub, ctx)...)
+			diags = append(diags, w.addShared(sc, sub, ctx)...)
 		case "error-cleanup-provisioner":
-			if b.cleanup != nil {
+			if w.cleanup != nil {
 				diags = append(diags, template.ErrorAt(
 					sub.DefRange,
 					"Only one error-cleanup-provisioner is allowed",
@@ -131,15 +192,15 @@ func (sc *scope) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix str
 			}
 			s, more := sc.readStep(sub, ctx, template.OnProvisioner)
 			diags = append(diags, more...)
-			b.cleanup = s
+			w.cleanup = s
 		case "post-processor":
 			s, more := sc.readStep(sub, ctx, template.OnPostProcessor)
 			diags = append(diags, more...)
-			b.chains = append(b.chains, []*template.Step{s})
+			w.chains = append(w.chains, []*template.Step{s})
 		case "post-processors":
 			chain, more := sc.readChain(sub, ctx)
 			diags = append(diags, more...)
-			b.chains = append(b.chains, chain)
+			w.chains = append(w.chains, chain)
 		case "hcp_packer_registry":
 			if registries++; registries > 1 || sc.registry != nil {
 				diags = append(diags, template.ErrorAt(sub.DefRange,
@@ -149,7 +210,7 @@ func (sc *scope) readBuild(blk *hcl.Block, body hcl.Body, i instance, prefix str
 			diags = append(diags, sc.checkRegistry(sub, ctx, true)...)
 		}
 	}
-	return b, diags
+	return w, diags
 }
 
 func (sc *scope) readChain(blk *hcl.Block, ctx *hcl.EvalContext) (chain []*template.Step,
@@ -169,43 +230,49 @@ func (sc *scope) readChain(blk *hcl.Block, ctx *hcl.EvalContext) (chain []*templ
 	return chain, diags
 }
 
-var sourceRef = regexp.MustCompile(`^(?:source\.)?(?:module\.([\w-]+)\.)?([\w-]+)\.([\w.-]+)$`)
+var sourceRef = regexp.MustCompile(`^(?:sources?\.)?(?:module\.([\w-]+)\.)?([\w-]+)\.([\w.-]+)$`)
+
+// readSources reads the list of sources.
+func (sc *scope) readSources(b *build, attr *hcl.Attribute, ctx *hcl.EvalContext) (diags hcl.Diagnostics) {
+	v, more := attr.Expr.Value(ctx)
+	for _, d := range more {
+		if d.Summary == "Unknown variable" || d.Summary == "Invalid reference" {
+			d.Detail += ` Sources are written as quoted strings, such as "source.docker.example".`
+		}
+	}
+	diags = append(diags, more...)
+	if !more.HasErrors() {
+		list, err := convert.Convert(schema.Bare(v), cty.List(cty.String))
+		if err != nil || !list.IsWhollyKnown() || list.IsNull() {
+			diags = append(
+				diags,
+				template.ErrorAt(
+					attr.Expr.Range(),
+					"Invalid source reference",
+					`sources is a list of strings such as "source.docker.example".`,
+				),
+			)
+		} else {
+			exprs, _ := hcl.ExprList(attr.Expr)
+			for i, item := range list.AsValueSlice() {
+				rng := attr.Expr.Range()
+				if i < len(exprs) {
+					rng = exprs[i].Range()
+				}
+				uses, more := sc.use(stringOf(item), rng)
+				diags = append(diags, more...)
+				b.uses, b.named = append(b.uses, uses...), true
+				b.show(uses)
+			}
+		}
+	}
+	return diags
+}
 
 // readUses reads the sources of a build: first the list, then the blocks.
 func (sc *scope) readUses(b *build, content *hcl.BodyContent, ctx *hcl.EvalContext) (diags hcl.Diagnostics) {
 	if attr := content.Attributes["sources"]; attr != nil {
-		v, more := attr.Expr.Value(ctx)
-		for _, d := range more {
-			if d.Summary == "Unknown variable" || d.Summary == "Invalid reference" {
-				d.Detail += ` Sources are written as quoted strings, such as "source.docker.example".`
-			}
-		}
-		diags = append(diags, more...)
-		if !more.HasErrors() {
-			list, err := convert.Convert(schema.Bare(v), cty.List(cty.String))
-			if err != nil || !list.IsWhollyKnown() || list.IsNull() {
-				diags = append(
-					diags,
-					template.ErrorAt(
-						attr.Expr.Range(),
-						"Invalid source reference",
-						`sources is a list of strings such as "source.docker.example".`,
-					),
-				)
-			} else {
-				exprs, _ := hcl.ExprList(attr.Expr)
-				for i, item := range list.AsValueSlice() {
-					rng := attr.Expr.Range()
-					if i < len(exprs) {
-						rng = exprs[i].Range()
-					}
-					uses, more := sc.use(stringOf(item), rng)
-					diags = append(diags, more...)
-					b.uses = append(b.uses, uses...)
-					b.show(stringOf(item), uses)
-				}
-			}
-		}
+		diags = sc.readSources(b, attr, ctx)
 	}
 	for _, blk := range content.Blocks {
 		if blk.Type != "source" {
@@ -213,6 +280,7 @@ func (sc *scope) readUses(b *build, content *hcl.BodyContent, ctx *hcl.EvalConte
 		}
 		uses, more := sc.use(blk.Labels[0], blk.LabelRanges[0])
 		diags = append(diags, more...)
+		b.named = true
 		inner, rest, more := blk.Body.PartialContent(
 			&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "name"}}},
 		)
@@ -224,6 +292,11 @@ func (sc *scope) readUses(b *build, content *hcl.BodyContent, ctx *hcl.EvalConte
 			alias = stringOf(v)
 		}
 		for _, u := range uses {
+			if u.src == nil {
+				u.alias = cmp.Or(alias, u.alias)
+				b.uses = append(b.uses, u)
+				continue
+			}
 			if alias != "" {
 				u.alias = u.src.named(alias)
 			}
@@ -238,9 +311,9 @@ func (sc *scope) readUses(b *build, content *hcl.BodyContent, ctx *hcl.EvalConte
 			}
 			b.uses = append(b.uses, u)
 		}
-		b.show(blk.Labels[0], b.uses[len(b.uses)-len(uses):])
+		b.show(b.uses[len(b.uses)-len(uses):])
 	}
-	if len(b.uses) == 0 && !diags.HasErrors() {
+	if !b.named && !diags.HasErrors() {
 		diags = append(diags, template.ErrorAt(
 			b.blk.DefRange,
 			"missing source reference",
@@ -250,18 +323,15 @@ func (sc *scope) readUses(b *build, content *hcl.BodyContent, ctx *hcl.EvalConte
 	return diags
 }
 
-// show lists what a reference means for inspect, or the reference where it means
-// nothing.
-func (b *build) show(ref string, uses []use) {
+// show lists what a reference means for inspect.
+func (b *build) show(uses []use) {
 	for _, u := range uses {
 		b.shown = append(b.shown, template.Named{Type: u.typ, Name: u.alias})
 	}
-	if m := sourceRef.FindStringSubmatch(ref); m != nil && len(uses) == 0 {
-		b.shown = append(b.shown, template.Named{Type: m[2], Name: m[3]})
-	}
 }
 
-// use finds the sources that a reference means: one, or all instances of a block.
+// use finds the sources that a reference means: one, or all instances of a block. What it
+// gives for one that does not exist has no source.
 func (sc *scope) use(ref string, rng hcl.Range) ([]use, hcl.Diagnostics) {
 	m := sourceRef.FindStringSubmatch(ref)
 	if m == nil {
@@ -273,15 +343,17 @@ func (sc *scope) use(ref string, rng hcl.Range) ([]use, hcl.Diagnostics) {
 		)}
 	}
 	owner, prefix := sc, ""
+	unknown := []use{{typ: m[2], name: m[3], alias: m[3], rng: rng}}
 	if m[1] != "" {
 		if owner = sc.children[m[1]]; owner == nil {
-			return nil, hcl.Diagnostics{template.ErrorfAt(rng, "Unknown module", "There is no module %q.",
+			return unknown, hcl.Diagnostics{template.ErrorfAt(rng, "Unknown module", "There is no module %q.",
 				m[1])}
 		}
 		prefix = "module." + m[1] + "."
 	}
-	found := owner.expanded[[2]string{m[2], m[3]}]
-	if len(found) == 0 {
+	key := [2]string{m[2], m[3]}
+	found := owner.expanded[key]
+	if len(found) == 0 && owner.sources[key] == nil {
 		var known []string
 		for key := range owner.expanded {
 			known = append(known, prefix+key[0]+"."+key[1])
@@ -291,7 +363,7 @@ func (sc *scope) use(ref string, rng hcl.Range) ([]use, hcl.Diagnostics) {
 		if near := schema.Suggest(prefix+m[2]+"."+m[3], known); near != "" {
 			detail = fmt.Sprintf("Did you mean %q?", near)
 		}
-		return nil, hcl.Diagnostics{template.ErrorAt(rng, "Unknown source "+prefix+m[2]+"."+m[3], detail)}
+		return unknown, hcl.Diagnostics{template.ErrorAt(rng, "Unknown source "+prefix+m[2]+"."+m[3], detail)}
 	}
 	var uses []use
 	for _, s := range found {

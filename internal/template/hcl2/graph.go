@@ -391,8 +391,8 @@ func (sc *scope) prepare(d *dataBlock) (kiln.DataSource, hcl.Diagnostics) {
 		for name := range sc.Components.DataSources {
 			known = append(known, name)
 		}
-		return nil, hcl.Diagnostics{template.ErrorfAt(d.blk.LabelRanges[0], "Unknown data type "+d.typ,
-			"The data source %s is unknown by %s", d.typ, sc.unknownType(d.typ, known))}
+		return nil, hcl.Diagnostics{template.ErrorAt(d.blk.LabelRanges[0], "Unknown data type "+d.typ,
+			sc.unknownType("data source", d.typ, known))}
 	}
 	src := make()
 	text := sc.interpolation("", "")

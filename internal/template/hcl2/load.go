@@ -42,6 +42,7 @@ type parsed struct {
 	steps     map[string]*hcl.Block // shared provisioners
 	plugins   []template.Plugin
 	problems  hcl.Diagnostics
+	doubled   hcl.Diagnostics // plugins asked for twice: refused where they are looked for
 	late      hcl.Diagnostics // found only when the template is resolved: inspect and -syntax-only do not see them
 
 	sourceOrder [][2]string
@@ -91,6 +92,7 @@ func Load(ctx context.Context, o template.Options, folder bool) (*template.Templ
 	p.Public(sc.public)
 	sc.t = template.New(o, sc, p.parser.texts)
 	sc.t.Dir, sc.t.Format, sc.t.Sources, sc.t.Plugins = dir, template.HCL2, p.files, p.plugins
+	sc.t.Doubled = p.parser.texts.Convert(p.doubled)
 	sc.readValues(folder)
 	sc.describeValues()
 	problems := append(slices.Clone(p.problems), sc.problems...)
@@ -235,8 +237,8 @@ func (p *parsed) readBlock(blk *hcl.Block) {
 		p.builds = append(p.builds, blk)
 	case "hcp_packer_registry":
 		if p.registry != nil {
-			p.problems = append(p.problems, template.ErrorAt(blk.DefRange,
-				"Only one hcp_packer_registry is allowed", ""))
+			p.late = append(p.late, template.ErrorAt(blk.DefRange, "Only one hcp_packer_registry is allowed", ""))
+			return
 		}
 		p.registry = blk
 	}
@@ -324,9 +326,9 @@ func (p *parsed) readPlugins(blk *hcl.Block) {
 func (p *parsed) checkRequirement(name string, v cty.Value, rng hcl.Range) {
 	for _, old := range p.plugins {
 		if old.Accessor == name {
-			p.problems = append(p.problems, template.ErrorfAt(rng,
-				fmt.Sprintf("Duplicate required_plugin.%q block",
-					name), "The plugin %q is asked for twice.", name))
+			p.doubled = append(p.doubled, template.ErrorfAt(rng,
+				fmt.Sprintf("Duplicate required_plugin.%q block", name),
+				"The plugin %q is asked for twice: one of the requirements goes.", name))
 		}
 	}
 	before := len(p.problems)
@@ -373,4 +375,4 @@ func stringOf(v cty.Value) string {
 }
 
 // Validate is what is wrong beyond the syntax.
-func (sc *scope) Validate() hcl.Diagnostics { return sc.late }
+func (sc *scope) Validate() hcl.Diagnostics { return slices.Concat(sc.doubled, sc.late) }

@@ -2,8 +2,11 @@ package hcl2
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -54,25 +57,45 @@ func (p *parsed) readModule(blk *hcl.Block) {
 	if diags.HasErrors() {
 		return
 	}
-	if path == "" || strings.Contains(path, "://") {
+	if path == "" || fetched.MatchString(path) {
 		p.problems = append(p.problems, template.ErrorAt(attr.Expr.Range(), "Invalid source of module",
-			"The source of a module is a folder of this machine, relative to the template's."))
+			moduleFolders))
 		return
 	}
+	folder := path
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(p.dir, path)
+		folder = filepath.Join(p.dir, path)
 	}
-	child := p.loadModule(path, attr.Expr.Range())
+	child := p.loadModule(folder, path, attr.Expr.Range())
 	if child != nil {
 		p.modules = append(p.modules, &module{name: name, blk: blk, inputs: attrs, child: child})
 	}
 }
 
-// loadModule loads the folder of a module.
-func (p *parsed) loadModule(path string, rng hcl.Range) *parsed {
+// Sources of modules that are no folders, surely or if there is no such folder.
+var (
+	fetched = regexp.MustCompile(`://|::|^[\w.-]+@[\w.-]+:`)
+	distant = regexp.MustCompile(`^[\w-]+(\.[\w-]+)+/|^[\w-]+/[\w-]+/[\w-]+$`)
+)
+
+const moduleFolders = "Modules come from folders of this machine: nothing is fetched for them. Clone what is " +
+	"elsewhere, with git submodule for example, and name its folder: source = \"./modules/base\"."
+
+// loadModule loads the folder of a module, whose source is written so.
+func (p *parsed) loadModule(path, written string, rng hcl.Range) *parsed {
 	real, err := p.World.Folder(path)
 	if err != nil {
-		p.problems = append(p.problems, template.ErrorAt(rng, "Cannot read the module", err.Error()))
+		detail := err.Error()
+		if errors.Is(err, fs.ErrNotExist) {
+			detail = fmt.Sprintf("There is no folder %s", path)
+		}
+		switch {
+		case distant.MatchString(written):
+			detail += ". " + moduleFolders
+		case !filepath.IsAbs(written):
+			detail += ". A relative source begins in the folder of the template that names it."
+		}
+		p.problems = append(p.problems, template.ErrorAt(rng, "Cannot read the module", detail))
 		return nil
 	}
 	if slices.Contains(p.inside, real) {
@@ -103,6 +126,7 @@ func (p *parsed) loadModule(path string, rng hcl.Range) *parsed {
 	p.problems = append(p.problems, child.problems...)
 	p.files = append(p.files, child.files...)
 	p.plugins = append(p.plugins, child.plugins...)
+	p.doubled = append(p.doubled, child.doubled...)
 	child.plugins = p.plugins
 	return child
 }
@@ -119,7 +143,7 @@ func (p *parsed) module(name string) *module {
 // computeModule gives a module its inputs, resolves it and takes its outputs.
 func (sc *scope) computeModule(ctx context.Context, m *module) (diags hcl.Diagnostics) {
 	eval, child := sc.context(nil), sc.children[m.name]
-	child.evaluateData = sc.evaluateData
+	child.evaluateData, child.called = sc.evaluateData, m
 	for _, attr := range inOrder(m.inputs) {
 		v := child.variables[attr.Name]
 		if v == nil {
@@ -218,10 +242,10 @@ func (sc *scope) shared(ref string, rng hcl.Range) (*scope, *hcl.Block, *hcl.Dia
 }
 
 // addShared puts the provisioners of a shared block at its place in a build.
-func (b *build) addShared(sc *scope, sub *hcl.Block, ctx *hcl.EvalContext) (diags hcl.Diagnostics) {
-	if len(b.nested) > maxModules {
+func (w *work) addShared(sc *scope, sub *hcl.Block, ctx *hcl.EvalContext) (diags hcl.Diagnostics) {
+	if len(w.nested) > maxModules {
 		return hcl.Diagnostics{template.ErrorfAt(sub.DefRange, "Steps cycle",
-			"Steps blocks are inside each other: %s.", strings.Join(b.nested, " -> "))}
+			"Steps blocks are inside each other: %s.", strings.Join(w.nested, " -> "))}
 	}
 	attrs, more := sub.Body.JustAttributes()
 	diags = append(diags, more...)
@@ -237,14 +261,14 @@ func (b *build) addShared(sc *scope, sub *hcl.Block, ctx *hcl.EvalContext) (diag
 	diags = append(diags, more...)
 	for _, inner := range content.Blocks {
 		if inner.Type == "steps" {
-			b.nested = append(b.nested, sub.Labels[0])
-			diags = append(diags, b.addShared(owner, inner, ctx)...)
-			b.nested = b.nested[:len(b.nested)-1]
+			w.nested = append(w.nested, sub.Labels[0])
+			diags = append(diags, w.addShared(owner, inner, ctx)...)
+			w.nested = w.nested[:len(w.nested)-1]
 			continue
 		}
 		s, more := owner.readStep(inner, owner.stepsContext(ctx), template.OnProvisioner)
 		diags = append(diags, more...)
-		b.steps = append(b.steps, s)
+		w.steps = append(w.steps, s)
 	}
 	return diags
 }

@@ -24,6 +24,7 @@ type scope struct {
 	*parsed
 	t            *template.Template // nil: this is a module
 	place        string             // of a module: "module.NAME."
+	called       *module            // the block that has it as a module
 	evaluateData bool
 	problems     hcl.Diagnostics
 
@@ -150,7 +151,7 @@ func (sc *scope) interpolation(name, typ string) *interpolate.Context {
 // resolveAll gives every variable, local, data source, module and source its value.
 func (sc *scope) resolveAll(ctx context.Context) hcl.Diagnostics {
 	sc.settled = nil
-	diags := append(slices.Clone(sc.late), sc.checkVariables()...)
+	diags := append(sc.Validate(), sc.checkVariables()...)
 	diags = append(diags, sc.evaluate(ctx)...)
 	sc.settled = &hcl.EvalContext{Functions: sc.functions(), Variables: sc.values()}
 	return append(diags, sc.expandSources()...)
@@ -183,7 +184,8 @@ func (sc *scope) builds(prefix string, t *template.Template) (all []*template.Bu
 		builds, more := sc.readBuilds(blk, prefix)
 		diags = append(diags, more...)
 		for _, b := range builds {
-			block := template.Describe(b.name, b.description, b.shown, b.steps, b.cleanup, b.chains)
+			w := b.works[0]
+			block := template.Describe(b.name, b.description, b.shown, w.steps, w.cleanup, w.chains)
 			t.Blocks = append(t.Blocks, block)
 			for _, u := range b.uses {
 				all = append(all, sc.spec(b, u))
@@ -203,21 +205,26 @@ func (sc *scope) spec(b *build, u use) *template.BuildSpec {
 	if b.name != "" {
 		name = b.name + "." + name
 	}
-	sc.artifacts.add(b.name, u.alias, name)
+	spec := &template.BuildSpec{
+		Name: name, Source: u.name, Alias: u.alias, Select: name, Only: id, Own: u.alias,
+		Steps: u.work.steps, Cleanup: u.work.cleanup, Chains: u.work.chains, Range: b.blk.DefRange,
+		Scope: &buildScope{sc: sc, text: sc.interpolation(u.name, u.typ), b: b, u: u},
+	}
+	if sc.artifacts.add(b.name, u.alias, name) {
+		spec.Publish = func(a *kiln.Artifact) { sc.artifacts.publish(name, a) }
+	}
+	if u.src == nil {
+		return spec
+	}
 	body, owner := u.src.body, u.src.owner
 	if u.body != nil {
 		body = hcl.MergeBodies([]hcl.Body{body, u.body})
 	}
 	blk := u.src.blk
-	builder := &template.Step{Kind: template.KindBuilder, Name: u.alias, Type: owner.resolve(u.typ),
+	spec.Builder = &template.Step{Kind: template.KindBuilder, Name: u.alias, Type: owner.resolve(u.typ),
 		Written: u.typ, TypeRange: blk.LabelRanges[0], Body: body, Range: blk.DefRange,
 		Of: newOrigin(owner, u.src.body, u.body)}
-	return &template.BuildSpec{
-		Name: name, Source: u.name, Alias: u.alias, Select: name, Only: id, Own: u.alias,
-		Builder: builder, Steps: b.steps, Cleanup: b.cleanup, Chains: b.chains, Range: b.blk.DefRange,
-		Publish: func(a *kiln.Artifact) { sc.artifacts.publish(name, a) },
-		Scope:   &buildScope{sc: sc, text: sc.interpolation(u.name, u.typ), b: b, u: u},
-	}
+	return spec
 }
 
 // resolve is a component's type as it is known: a required_plugins block can give
@@ -233,41 +240,15 @@ func (sc *scope) resolve(typ string) string {
 	return typ
 }
 
-// unknownType ends the sentence "The builder x is unknown by ...".
-func (sc *scope) unknownType(typ string, known []string) string {
+// unknownType says of a type that no component has what it is. Noun is what it should be.
+func (sc *scope) unknownType(noun, typ string, known []string) string {
 	for _, p := range sc.plugins {
 		if typ == p.Accessor || strings.HasPrefix(typ, p.Accessor+"-") {
-			return fmt.Sprintf(
-				"Kiln. It belongs to the plugin %s, which is required here; this version of Kiln cannot run plugins.",
-				p.Source,
-			)
+			return fmt.Sprintf("The %s %s belongs to the plugin %s, which is required here; this version cannot "+
+				"run plugins.", noun, typ, p.Source)
 		}
 	}
-	return template.UnknownHint(typ, known)
-}
-
-// hints adds what to do to messages that hcl gives.
-func (sc *scope) hints(diags hcl.Diagnostics) hcl.Diagnostics {
-	for _, d := range diags {
-		if d.Summary == "Call to unknown function" && !strings.Contains(d.Detail, "Did you mean") &&
-			strings.HasSuffix(d.Detail, `named "env".`) {
-			d.Detail += " The function env can only be used in the default of a variable."
-		}
-		if d.Summary == "Invalid dynamic block label" && strings.Contains(d.Detail, "dynamic marks") {
-			d.Detail = "A label is shown, and cannot be made of a secret. nonsensitive() says that a value is none."
-		}
-		if d.Summary == "Unsupported attribute" && d.Expression != nil &&
-			strings.Contains(d.Detail, "This object does not have an attribute named") {
-			for _, t := range d.Expression.Variables() {
-				if name := quotedName(d.Detail); t.RootName() == "var" && name != "" {
-					d.Detail += fmt.Sprintf(" There is no variable %q.%s", name, sc.nearVariable(name))
-					d.Expression = nil
-					break
-				}
-			}
-		}
-	}
-	return diags
+	return template.UnknownType(noun, typ, known)
 }
 
 // origin is where a body comes from: whose values it may refer to.
@@ -315,13 +296,13 @@ func (bs *buildScope) Open(s *template.Step, keys []string, data map[string]any)
 func (bs *buildScope) context(s *template.Step, keys []string, data map[string]any) *hcl.EvalContext {
 	o := s.Of.(*origin)
 	source := map[string]cty.Value{"name": cty.StringVal(bs.u.alias), "type": cty.StringVal(bs.u.typ)}
-	more := bs.b.with(map[string]cty.Value{"source": cty.ObjectVal(source)})
+	more := bs.b.with(bs.u.vars(map[string]cty.Value{"source": cty.ObjectVal(source)}))
 	if o.artifacts {
 		more["artifact"] = bs.sc.artifacts.value()
 	}
 	switch {
 	case s.Kind == template.KindBuilder:
-		more = bs.u.src.with(more)
+		more = bs.u.vars(more) // its own win there
 	case !o.build:
 	case data == nil:
 		bs.once.Do(func() { bs.unknown = bs.generated(keys, nil) })
@@ -332,9 +313,12 @@ func (bs *buildScope) context(s *template.Step, keys []string, data map[string]a
 	return o.scope.context(more)
 }
 
-// generated is what the build generates, as expressions see it. Nil: nothing is
-// known yet.
+// generated is what the build generates, as expressions see it. No data: nothing is
+// known yet; no keys: not even what there will be.
 func (bs *buildScope) generated(keys []string, data map[string]any) cty.Value {
+	if keys == nil {
+		return cty.DynamicVal
+	}
 	build := map[string]cty.Value{"name": cty.StringVal(bs.b.name)}
 	for _, key := range keys {
 		build[key] = cty.UnknownVal(cty.String)
@@ -365,15 +349,18 @@ func (bs *buildScope) generated(keys []string, data map[string]any) cty.Value {
 // secretKeys are the secrets among what a build generates.
 var secretKeys = []string{"Password", "SSHPrivateKey", "WinRMPassword"}
 
-// Text is the same in both renderings.
-func (bs *buildScope) Text(*template.Step, []string) (first, second *interpolate.Context) {
-	return bs.text, bs.text
+// Text leaves values that the build generates as text for the second rendering.
+func (bs *buildScope) Text(s *template.Step, keys []string) (first, second *interpolate.Context) {
+	c := *bs.text
+	c.Build = template.LaterData(s, keys)
+	return &c, bs.text
 }
 
 // Render renders text with vars as dot.
 func (bs *buildScope) Render(text string, vars map[string]any) (string, error) {
 	run := *bs.text
 	run.Data = vars
+	run.Build = template.BuildData(vars)
 	return interpolate.RenderStable(text, &run)
 }
 
@@ -410,13 +397,22 @@ func (bs *buildScope) Unknown(s *template.Step, known []string) *hcl.Diagnostic 
 	if s.Kind == template.KindBuilder {
 		summary = "Unknown source type " + s.Written
 	}
-	return template.ErrorfAt(s.TypeRange, summary, "The %s %s is unknown by %s", s.Kind, s.Written,
-		sc.unknownType(s.Written, known))
+	return template.ErrorAt(s.TypeRange, summary, sc.unknownType(s.Kind, s.Written, known))
 }
 
 // Explain names the component in problems that do not.
 func (bs *buildScope) Explain(s *template.Step, diags hcl.Diagnostics) hcl.Diagnostics {
+	on := template.OnProvisioner
+	if s.Kind == template.KindPostProcessor {
+		on = template.OnPostProcessor
+	}
 	for _, d := range bs.sc.hints(diags) {
+		if d.Summary == "Unsupported argument" && s.Kind != template.KindBuilder &&
+			!strings.Contains(d.Detail, "Did you mean") {
+			if near := schema.Suggest(quotedName(d.Detail), attributes(on)); near != "" {
+				d.Detail += fmt.Sprintf(" Did you mean %q?", near)
+			}
+		}
 		switch {
 		case d.Summary != "":
 		case s.Kind == template.KindBuilder:

@@ -398,13 +398,7 @@ func (sc *scope) checkVariables() (diags hcl.Diagnostics) {
 	for _, name := range sc.order {
 		v, g := sc.variables[name], sc.vars[name]
 		if g.value == cty.NilVal {
-			diags = append(diags, template.ErrorfAt(
-				v.rng,
-				fmt.Sprintf("Unset variable %q", name),
-				"A used variable must be set or have a default value; see https://packer.io/docs/templates/hcl_templates/syntax for details. Give it one with -var '%s=...', a -var-file or PKR_VAR_%s.",
-				name,
-				name,
-			))
+			diags = append(diags, sc.unset(v))
 			continue
 		}
 		if v.sensitive && hideAll(g.value, sc.Hide) {
@@ -421,6 +415,19 @@ func (sc *scope) checkVariables() (diags hcl.Diagnostics) {
 		}
 	}
 	return diags
+}
+
+// unset is the problem of a variable without a value, and how to give it one.
+func (sc *scope) unset(v *variable) *hcl.Diagnostic {
+	summary := fmt.Sprintf("Unset variable %q", v.name)
+	if m := sc.called; m != nil {
+		return template.ErrorfAt(m.blk.DefRange, summary, "The module %q needs a value for its variable %q, "+
+			"which is declared at %s:%d. Give it in this block: %s = ...", m.name, v.name, v.rng.Filename,
+			v.rng.Start.Line, v.name)
+	}
+	return template.ErrorfAt(v.rng, summary, "A used variable must be set or have a default value; see "+
+		"https://packer.io/docs/templates/hcl_templates/syntax for details. Give it one with -var '%s=...', a "+
+		"-var-file or PKR_VAR_%s.", v.name, v.name)
 }
 
 func (v *variable) check(g given, rule variableRule, ctx *hcl.EvalContext) hcl.Diagnostics {

@@ -109,7 +109,7 @@ func (s *buildScope) Open(step *template.Step, _ []string, _ map[string]any) (hc
 func (s *buildScope) Render(text string, vars map[string]any) (string, error) {
 	run := *s.text
 	run.Data = vars
-	run.Build = func(key string) (string, error) { return dataText(vars, key), nil }
+	run.Build = template.BuildData(vars)
 	return interpolate.RenderStable(text, &run)
 }
 
@@ -119,19 +119,9 @@ func (s *buildScope) Needs(*template.Step, []string) ([]string, hcl.Diagnostics)
 // Learned is always 0.
 func (s *buildScope) Learned(*template.Step) int { return 0 }
 
-// dataText is a value of a build's data as text.
-func dataText(data map[string]any, key string) string {
-	v, ok := data[key]
-	if !ok {
-		return "<no value>"
-	}
-	return fmt.Sprint(v)
-}
-
 // Unknown is the diagnostic of a type that no component has.
 func (s *buildScope) Unknown(step *template.Step, known []string) *hcl.Diagnostic {
-	return template.ErrorAt(step.TypeRange, "", fmt.Sprintf("The %s %s is unknown by %s", step.Kind,
-		step.Type, template.UnknownHint(step.Type, known)))
+	return template.ErrorAt(step.TypeRange, "", template.UnknownType(step.Kind, step.Type, known))
 }
 
 // Explain names build and component in every error.
@@ -161,16 +151,7 @@ func (s *buildScope) Text(step *template.Step, keys []string) (first, second *in
 		}
 		return "Build_" + key + ". To set this dynamically in the Packer template, you must use the `build` function"
 	}
-	c.Build = func(key string) (string, error) {
-		if step.Kind == template.KindBuilder {
-			return "", fmt.Errorf("the given variable %s will not be passed into your plugin", key)
-		}
-		if !slices.Contains(keys, key) {
-			return "", fmt.Errorf("loaded data, but couldnt find %s in it. The keys are: %s", key,
-				strings.Join(keys, ", "))
-		}
-		return "{{." + key + "}}", nil
-	}
+	c.Build = template.LaterData(step, keys)
 	return &c, s.text
 }
 

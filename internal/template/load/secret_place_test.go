@@ -188,7 +188,10 @@ variable "time" {
   default   = "3000s"
 }
 source "fake" "x" {}
-build { sources = ["fake.x"] }
+build {
+  name    = "first"
+  sources = ["fake.x"]
+}
 `
 
 // TestSecretPlaces puts secrets wherever a value may stand.

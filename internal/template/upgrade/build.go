@@ -13,6 +13,9 @@ var labelled = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
 // build writes the one build block.
 func (c *converter) build() string {
+	if len(c.sources) == 0 && len(c.in.Steps) == 0 && len(c.chains) == 0 && c.in.Cleanup == nil {
+		return "" // variables only: they belong to other files
+	}
 	return c.annotated(buildNote, c.section(func(w *writer) {
 		w.block("build", func() {
 			if c.in.Description != "" {

@@ -30,7 +30,8 @@ type Options struct {
 // Result is a converted template.
 type Result struct {
 	Text    []byte
-	Skipped []string // what could not be checked or converted, one message each
+	Unknown []string // builders of unknown types: they are converted without their schema
+	Skipped []string // what could not be converted, one message each
 }
 
 // root is a legacy template as far as conversion looks at it. That it is one was
@@ -54,6 +55,7 @@ type converter struct {
 	sources []*source
 	filters []object // of amazon builders: the bodies of their data blocks
 	chains  [][]object
+	unknown []string // types of builders
 }
 
 // source is a builder with its names.
@@ -99,7 +101,7 @@ func Convert(text []byte, o Options) (Result, error) {
 			out.WriteString(part)
 		}
 	}
-	return Result{hclwrite.Format([]byte(out.String())), c.skipped}, nil
+	return Result{hclwrite.Format([]byte(out.String())), c.unknown, c.skipped}, nil
 }
 
 func readChain(raw json.RawMessage) ([]object, error) {
@@ -153,7 +155,7 @@ func (c *converter) readSources() {
 		}
 	}
 	if len(unknown) > 0 {
-		c.skipped = append(c.skipped, fmt.Sprintf("unknown builder type(s): %v", unknown))
+		c.unknown = unknown
 	}
 }
 
