@@ -15,6 +15,7 @@ import (
 	"kiln"
 	"kiln/internal/download"
 	"kiln/internal/engine"
+	"kiln/internal/home"
 	"kiln/internal/journal"
 	"kiln/internal/template"
 )
@@ -121,7 +122,7 @@ var buildCommand = &command{
 
 // build loads, plans and runs.
 func (p *program) build(ctx context.Context, f *buildFlags, path string) error {
-	dir, err := home()
+	dir, err := home.Open()
 	if err != nil {
 		return err
 	}
@@ -192,14 +193,14 @@ func (p *program) runPlan(
 	run := runID(p.start)
 	os.Setenv("PACKER_RUN_UUID", runUUID(p.start))
 	record := p.newRecord(run, t, plan)
-	sinks, err := p.sinks(hard, f, dir, run, record)
+	j := journal.New(filepath.Join(dir, "journal"), run, t.Path)
+	sinks, err := p.sinks(hard, f, dir, run, record, &partJournal{journal: j})
 	if err != nil {
 		return err
 	}
 	if err := p.keepBundle(filepath.Join(dir, "runs", run, bundleName), t); err != nil {
 		p.warn(fmt.Errorf("what a clean-up by another process may need is not kept: %w", err))
 	}
-	j := journal.New(filepath.Join(dir, "journal"), run, t.Path)
 	o := engine.Options{
 		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Parallel: f.parallel, OnError: f.onError.value,
 		Debug: f.debug, Force: f.force, Version: kilnVersion, Journal: j, Hide: p.redactor.Add, Sink: sinks.Event,

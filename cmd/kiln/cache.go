@@ -14,6 +14,7 @@ import (
 
 	"kiln"
 	"kiln/internal/engine"
+	"kiln/internal/home"
 )
 
 type cacheFlags struct {
@@ -260,7 +261,7 @@ func openLayers(c cacheSettings) (*engine.Layers, error) {
 	if c.none {
 		return nil, nil
 	}
-	dir, err := home()
+	dir, err := home.Open()
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"kiln"
 	"kiln/internal/history"
+	"kiln/internal/home"
 )
 
 // mostRuns is how many runs are kept; KILN_HISTORY sets another number.
@@ -16,7 +17,7 @@ const mostRuns = 500
 
 // store is where the runs of this user are kept.
 func store() (history.Store, error) {
-	dir, err := home()
+	dir, err := home.Open()
 	return history.Store{Dir: filepath.Join(dir, "runs")}, err
 }
 

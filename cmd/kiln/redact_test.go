@@ -120,7 +120,7 @@ func runEverywhere(t *testing.T, p *program, f *buildFlags, dir string, all []st
 			Settings: map[string]any{"x": s, s: []string{s}},
 			Steps:    []*history.Step{{Name: s}}})
 	}
-	sinks, err := p.sinks(t.Context(), f, dir, "r", record)
+	sinks, err := p.sinks(t.Context(), f, dir, "r", record, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

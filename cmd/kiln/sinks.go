@@ -18,8 +18,8 @@ import (
 )
 
 // sinks are all that a run's events go to.
-func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, record *history.Record) (ui.Sink,
-	error) {
+func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, record *history.Record, j kiln.Journal) (
+	ui.Sink, error) {
 	all := []ui.Sink{p.screen(f)}
 	file, err := ui.NewEventFile(filepath.Join(dir, "runs", run, "events.jsonl"))
 	if err != nil {
@@ -43,10 +43,14 @@ func (p *program) sinks(ctx context.Context, f *buildFlags, dir, run string, rec
 		all = append(all, &exporter{trace.NewCollector(), ctx, p.warn})
 	}
 	if f.junit != "" {
-		all = append(all, ui.NewJUnit(f.junit))
+		junit := ui.NewJUnit(f.junit)
+		junit.Journal = j
+		all = append(all, junit)
 	}
 	if f.properties != "" {
-		all = append(all, ui.NewProperties(f.properties))
+		properties := ui.NewProperties(f.properties)
+		properties.Journal = j
+		all = append(all, properties)
 	}
 	logger, err := p.logger()
 	if err != nil {

@@ -10,10 +10,11 @@ import (
 
 // JUnit writes steps as test cases to a file, a suite for each build.
 type JUnit struct {
-	path   string
-	suites map[string]*suite
-	order  []string
-	lines  map[string][]string
+	Journal kiln.Journal // owns the file until it is complete; nil: nothing does
+	path    string
+	suites  map[string]*suite
+	order   []string
+	lines   map[string][]string
 }
 
 type suite struct {
@@ -121,7 +122,7 @@ func (j *JUnit) Close() error {
 	}
 	text, err := xml.MarshalIndent(root, "", "  ")
 	if err == nil {
-		err = kiln.WriteFile(j.path, append([]byte(xml.Header), append(text, '\n')...), 0o644)
+		err = kiln.WriteOwned(j.Journal, j.path, append([]byte(xml.Header), append(text, '\n')...), 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("write JUnit file: %w", err)
