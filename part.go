@@ -80,10 +80,7 @@ func NewPart(j Journal, dir, prefix string) (part *os.File, done func() error, e
 			return nil, nil, err
 		}
 	}
-	done = func() error {
-		if err := os.Remove(r.ID); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	gone := func() error {
 		if j == nil {
 			return nil
 		}
@@ -91,9 +88,14 @@ func NewPart(j Journal, dir, prefix string) (part *os.File, done func() error, e
 	}
 	part, err = os.OpenFile(r.ID, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, nil, errors.Join(err, done())
+		return nil, nil, errors.Join(err, gone())
 	}
-	return part, done, nil
+	return part, func() error {
+		if err := os.Remove(r.ID); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return gone()
+	}, nil
 }
 
 // partName is what WriteFile calls a part; the number is its process. Those of older
