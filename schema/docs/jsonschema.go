@@ -16,8 +16,6 @@ const draft = "https://json-schema.org/draft/2020-12/schema"
 
 var (
 	text       = object{"type": "string"}
-	flag       = object{"type": "boolean"}
-	texts      = object{"type": "array", "items": text}
 	textOrNull = object{"type": []string{"string", "null"}}
 )
 
