@@ -46,7 +46,8 @@ func IsTempDir(path string) bool {
 // such as kiln-layer-.
 func (b *Build) TempDir(name string) (string, Resource, error) {
 	if !tempName.MatchString(name + "aaaaaaaaaa") {
-		return "", Resource{}, fmt.Errorf("%q cannot begin a temporary folder's name: want kiln-WORD- or packer-WORD-", name)
+		return "", Resource{}, fmt.Errorf("%q cannot begin a temporary folder's name: want kiln-WORD- or packer-WORD-",
+			name)
 	}
 	dir, err := filepath.Abs(filepath.Join(os.TempDir(), name+RandomName(10)))
 	if err != nil {

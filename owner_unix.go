@@ -26,14 +26,14 @@ func CheckOwner(path string, info fs.FileInfo) error {
 func checkOwner(path string, owner, me int, mode fs.FileMode) error {
 	switch {
 	case owner != me && me == 0:
-		return fmt.Errorf("%s belongs to %s, and root would act on what that user wrote: run this as %[2]s (sudo -u "+
-			"'%[2]s' ...), or give root a folder of its own (sudo KILN_HOME=/var/lib/kiln ...)", path, userName(owner))
+		return fmt.Errorf("%s belongs to %s, and root would act on what that user wrote: run this as %[2]s "+
+			"(sudo -u '%[2]s' ...), or give root a folder of its own (sudo KILN_HOME=/var/lib/kiln ...)", path, userName(owner))
 	case owner != me:
-		return fmt.Errorf("%s belongs to %s, and you are %s: set KILN_HOME to a folder of your own, or take this one "+
-			"over: sudo chown -R %d %[1]q", path, userName(owner), userName(me), me)
+		return fmt.Errorf("%s belongs to %s, and you are %s: set KILN_HOME to a folder of your own, or take "+
+			"this one over: sudo chown -R %d %[1]q", path, userName(owner), userName(me), me)
 	case mode.Perm()&0o022 != 0:
-		return fmt.Errorf("others may write %s (its mode is %04o): chmod -R go-w %[1]q. Users and CI jobs do not share "+
-			"a KILN_HOME: each has its own", path, mode.Perm())
+		return fmt.Errorf("others may write %s (its mode is %04o): chmod -R go-w %[1]q. Users and CI jobs do not "+
+			"share a KILN_HOME: each has its own", path, mode.Perm())
 	}
 	return nil
 }

@@ -41,7 +41,8 @@ func bashCompletion(name string) string {
   local cur=${COMP_WORDS[COMP_CWORD]} found=() word
   while IFS= read -r word; do
     found+=("$word")
-  done < <("${COMP_WORDS[0]}" __complete "${COMP_LINE:0:COMP_POINT}" "${COMP_LINE:COMP_POINT}" "$COMP_WORDBREAKS" 2>/dev/null)
+  done < <("${COMP_WORDS[0]}" __complete "${COMP_LINE:0:COMP_POINT}" "${COMP_LINE:COMP_POINT}" \
+    "$COMP_WORDBREAKS" 2>/dev/null)
   COMPREPLY=()
   if [ "${found[0]}" = files ]; then
     case $cur in =|:) cur= ;; esac

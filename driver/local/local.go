@@ -31,8 +31,8 @@ func (Reaper) Reap(ctx context.Context, r kiln.Resource) error {
 			return nil
 		}
 		if !kiln.IsTempDir(r.ID) {
-			return fmt.Errorf("%q is not a folder that a build makes: if it is to go, remove it by hand, and clean up "+
-				"again", r.ID)
+			return fmt.Errorf("%q is not a folder that a build makes: if it is to go, remove it by hand, and "+
+				"clean up again", r.ID)
 		}
 		return os.RemoveAll(r.ID)
 	case kiln.KindProcess:

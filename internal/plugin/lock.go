@@ -65,8 +65,8 @@ func (p *Pin) Check(source string) error {
 	if p == nil || p.Zips[System] != "" || p.Binaries[System] != "" {
 		return nil
 	}
-	return fmt.Errorf("%s locks %s to %s and has no checksum of it for %s, so that what is fetched cannot be checked: "+
-		"init -upgrade makes the lock anew", LockName, source, p.Version, System)
+	return fmt.Errorf("%s locks %s to %s and has no checksum of it for %s, so that what is fetched "+
+		"cannot be checked: init -upgrade makes the lock anew", LockName, source, p.Version, System)
 }
 
 // Pin is what is locked for a source; nil: nothing. It is for Remote.

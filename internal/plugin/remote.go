@@ -433,8 +433,8 @@ func (r Remote) unpack(ctx context.Context, archive []byte, dir string, req Requ
 	}
 	check := func(path, sum string) error {
 		if locked := sums[System]; locked != "" && locked != sum {
-			return fmt.Errorf("the plugin in the archive of %s %s: %w: it has %s, the lock file says %s", req.Source, v,
-				errDigest, sum, locked)
+			return fmt.Errorf("the plugin in the archive of %s %s: %w: it has %s, the lock file says %s",
+				req.Source, v, errDigest, sum, locked)
 		}
 		sums[System] = sum
 		about, err := Describe(ctx, path)

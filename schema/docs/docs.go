@@ -45,7 +45,8 @@ func Of(c kiln.Components, files fs.FS, module string, around map[string][]*sche
 	var all []Component
 	add := func(kind, name string, value any) {
 		all = append(all, Component{
-			Kind: kind, Name: name, Block: schema.Of(value), Around: around[kind], source: &source{files, module, value}})
+			Kind: kind, Name: name, Block: schema.Of(value), Around: around[kind],
+			source: &source{files, module, value}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Builders)) {
 		add(Builder, name, c.NewBuilder(name))
