@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -30,10 +31,24 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// tempName is how the folders are named that builds make, and that a clean-up removes.
+var tempName = regexp.MustCompile(`^(kiln|packer)-[a-z]+-[a-z2-7]{10}$`)
+
+// IsTempDir reports whether TempDir made the folder at path, by its name: nothing else
+// is ever removed with all that is in it.
+func IsTempDir(path string) bool {
+	return filepath.IsAbs(path) && filepath.Clean(path) == path && tempName.MatchString(filepath.Base(path))
+}
+
 // TempDir makes an empty folder with mode 0700 in the system's folder for temporary
 // files. The build owns it; it goes with all that is in it when the build is closed,
-// or earlier by Destroy. Name begins its name.
+// or earlier by Destroy. Name begins its name: a word between kiln- or packer- and a dash,
+// such as kiln-layer-.
 func (b *Build) TempDir(name string) (string, Resource, error) {
+	if !tempName.MatchString(name + "aaaaaaaaaa") {
+		return "", Resource{}, fmt.Errorf("%q cannot begin a temporary folder's name: want kiln-WORD- or packer-WORD-",
+			name)
+	}
 	dir, err := filepath.Abs(filepath.Join(os.TempDir(), name+RandomName(10)))
 	if err != nil {
 		return "", Resource{}, err
@@ -136,38 +151,6 @@ func writeInto(ctx context.Context, path string, info fs.FileInfo, write func(w 
 			return fmt.Errorf("nobody reads from %s: %w", path, ctxErr)
 		}
 	}
-}
-
-// readerTime is how long a file of Kiln's own waits for the reader of a pipe.
-const readerTime = 5 * time.Second
-
-// WriteFile writes a file of Kiln's own whole or not at all, whatever happens
-// meanwhile: readers see the old content or the new, never a part.
-func WriteFile(path string, text []byte, mode fs.FileMode) error {
-	if led, err := filepath.EvalSymlinks(path); err == nil {
-		path = led
-	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		ctx, cancel := context.WithTimeout(context.Background(), readerTime)
-		defer cancel()
-		return writeInto(ctx, path, info, func(w io.Writer) error {
-			_, err := w.Write(text)
-			return err
-		})
-	}
-	part, err := os.CreateTemp(filepath.Dir(path), ".kiln-*")
-	if err != nil {
-		return err
-	}
-	_, err = part.Write(text)
-	err = errors.Join(err, part.Chmod(mode), part.Close())
-	if err == nil {
-		err = os.Rename(part.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(part.Name()))
-	}
-	return nil
 }
 
 // Remote is a file that a build needs and that is somewhere else.

@@ -34,8 +34,9 @@ type Resource struct {
 	Digest string `json:"digest,omitempty"`
 }
 
-// Kinds of resource on the local machine, which have no Owner. The ID of a process is
-// a token in its environment.
+// Kinds of resource on the local machine, which have no Owner. A dir is one that
+// [Build.TempDir] made: no other folder is ever removed. The ID of a process is a token in
+// its environment.
 const (
 	KindFile    = "file"
 	KindDir     = "dir"

@@ -24,6 +24,9 @@ type Decoder struct {
 	Render func(f *Field, text string) (out string, secret bool, err error)
 	// Skip tells names on the top level that are not the component's own.
 	Skip func(name string) bool
+	// Around are names on the top level that the caller reads: they too may have been meant
+	// by one that is unknown.
+	Around []string
 	// Unknown, if set, is called for each option whose value is not wholly known yet.
 	// Options of nested blocks are named block.option. Expr is nil for a plain value.
 	Unknown func(option string, expr hcl.Expression, rng hcl.Range)
@@ -77,6 +80,15 @@ func (d *Decoder) wants(f *Field, top bool) bool {
 	return true
 }
 
+// suggest finds what was probably meant by an unknown name of a block.
+func (d *Decoder) suggest(name string, b *Block, top bool) string {
+	known := b.Names()
+	if top {
+		known = append(known, d.Around...)
+	}
+	return Suggest(name, known)
+}
+
 // within is the decoder of the nth nested block of a field.
 func (d *Decoder) within(block *Field, n int) *Decoder {
 	sub := *d
@@ -99,7 +111,7 @@ func (d *Decoder) Value(val cty.Value, rng hcl.Range, dst any) hcl.Diagnostics {
 	r, done := open(dst)
 	defer done()
 	over := *d
-	over.overlay = true
+	over.overlay, over.Around = true, nil
 	return over.object(val, rng, r, nil, true)
 }
 
@@ -195,7 +207,7 @@ func (d *Decoder) unknown(rest hcl.Body, b *Block, top bool) (diags hcl.Diagnost
 	_, left := rest.Content(nothing)
 	for _, diag := range left {
 		if name := quoted(diag.Detail); name != "" {
-			if s := Suggest(name, b.Names()); s != "" {
+			if s := d.suggest(name, b, top); s != "" {
 				if f := b.names[s]; f != nil && f.Block != nil {
 					diag.Detail += fmt.Sprintf(" Did you mean the block %q?", s)
 				} else if !strings.Contains(diag.Detail, "Did you mean") {
@@ -219,7 +231,7 @@ func (d *Decoder) weakBody(body hcl.Body, r *Record, pos Positions) hcl.Diagnost
 		f := b.FieldFold(attr.Name)
 		if f == nil {
 			if d.Only == nil {
-				diags = append(diags, unknownKey(attr.Name, b, attr.NameRange))
+				diags = append(diags, unknownKey(attr.Name, d.suggest(attr.Name, b, true), attr.NameRange))
 			}
 			continue
 		}
@@ -244,11 +256,11 @@ func (d *Decoder) weakBody(body hcl.Body, r *Record, pos Positions) hcl.Diagnost
 	return diags
 }
 
-func unknownKey(name string, b *Block, rng hcl.Range) *hcl.Diagnostic {
+func unknownKey(name, near string, rng hcl.Range) *hcl.Diagnostic {
 	diag := &hcl.Diagnostic{Severity: hcl.DiagError,
 		Summary: fmt.Sprintf(`unknown configuration key: '"%s"'`, name), Subject: &rng}
-	if s := Suggest(name, b.Names()); s != "" {
-		diag.Detail = fmt.Sprintf("Did you mean %q?", s)
+	if near != "" {
+		diag.Detail = fmt.Sprintf("Did you mean %q?", near)
 	}
 	return diag
 }
@@ -377,10 +389,10 @@ func (d *Decoder) object(
 		switch {
 		case top && f == nil && d.Only != nil || f != nil && !d.wants(f, top):
 		case f == nil && d.Weak:
-			diags = append(diags, unknownKey(name, b, rng))
+			diags = append(diags, unknownKey(name, d.suggest(name, b, top), rng))
 		case f == nil:
 			detail := fmt.Sprintf("An argument named %q is not expected here.", name)
-			if s := Suggest(name, b.Names()); s != "" {
+			if s := d.suggest(name, b, top); s != "" {
 				detail += fmt.Sprintf(" Did you mean %q?", s)
 			}
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError,

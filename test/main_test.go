@@ -99,8 +99,10 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"pluginmirror": pluginMirror},
-		Condition: func(cond string) (bool, error) { return cond == "race" && raceFlag != "", nil },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"pluginmirror": pluginMirror},
+		Condition: func(cond string) (bool, error) {
+			return cond == "race" && raceFlag != "" || cond == "root" && os.Geteuid() == 0, nil
+		},
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"kiln/internal/download"
 	"kiln/internal/engine"
+	"kiln/internal/home"
 	"kiln/internal/journal"
 	"kiln/internal/template"
 )
@@ -132,7 +133,7 @@ var buildCommand = &command{
 
 // build loads, plans and runs.
 func (p *program) build(ctx context.Context, f *buildFlags, s *stage, path string) error {
-	dir, err := home()
+	dir, err := home.Open()
 	if err != nil {
 		return err
 	}
@@ -215,6 +216,8 @@ func (p *program) runPlan(
 		hash = layers.Hasher
 	}
 	record := p.newRecord(run, t, plan, hash)
+	j := journal.New(filepath.Join(dir, "journal"), run, t.Path)
+	s.own(&partJournal{journal: j})
 	sinks, err := p.sinks(hard, f, s, dir, run, record)
 	if err != nil {
 		return err
@@ -223,7 +226,6 @@ func (p *program) runPlan(
 	if err := p.keepBundle(filepath.Join(dir, "runs", run, bundleName), t); err != nil {
 		p.warn(fmt.Errorf("what a clean-up by another process may need is not kept: %w", err))
 	}
-	j := journal.New(filepath.Join(dir, "journal"), run, t.Path)
 	o := engine.Options{
 		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Parallel: f.parallel, OnError: f.onError.value,
 		Debug: f.debug, Force: f.force, Version: kilnVersion, Journal: j, Hide: p.redactor.Add, Sink: sinks.Event,

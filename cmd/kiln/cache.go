@@ -14,6 +14,7 @@ import (
 
 	"kiln"
 	"kiln/internal/engine"
+	"kiln/internal/home"
 )
 
 type cacheFlags struct {
@@ -261,7 +262,7 @@ func openLayers(c cacheSettings, open func(dir string) (*engine.Layers, error)) 
 	if c.none {
 		return nil, nil
 	}
-	dir, err := home()
+	dir, err := home.Open()
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/internal/home"
 	"kiln/internal/journal"
 )
 
@@ -37,7 +39,7 @@ var cleanupCommand = &command{
 		if err := c.parse(p, f.define, 0, 1); err != nil {
 			return err
 		}
-		dir, err := home()
+		dir, err := home.Open()
 		if err != nil {
 			return err
 		}
@@ -72,9 +74,14 @@ func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags
 	if err := find.checkVars(ended); err != nil {
 		return err
 	}
+	var parts []kiln.Resource
+	var partsErr error
+	if only == "" {
+		parts, partsErr = kiln.AbandonedParts(dir)
+	}
 	if f.dryRun {
-		p.report(err)
-		return p.listOpen(runs, only)
+		p.report(errors.Join(err, partsErr))
+		return p.listOpen(runs, only, parts)
 	}
 	count := 0
 	cleaner := journal.Cleaner{Dir: journals, Reaper: find.reaper,
@@ -83,7 +90,17 @@ func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags
 		Beyond:   func(run string, r kiln.Resource) { count++; p.say("%s: %s: %v", run, r, kiln.ErrOutOfReach) },
 		Failed:   func(run string, r kiln.Resource, err error) { p.fail("%s: could not destroy %s: %v", run, r, err) },
 	}
-	err = cleaner.Clean(ctx, only)
+	err = errors.Join(cleaner.Clean(ctx, only), partsErr)
+	for _, r := range parts {
+		if removeErr := kiln.RemoveFile(r)(ctx); errors.Is(removeErr, kiln.ErrReplaced) {
+			continue
+		} else if removeErr != nil {
+			err = errors.Join(err, &kiln.UndestroyedError{Resource: r, Err: removeErr})
+			continue
+		}
+		count++
+		p.say("destroyed %s, which was never complete", r)
+	}
 	for _, run := range runs {
 		if run.Live && only == "" {
 			p.say("%s: still running as process %d, left alone", run.ID, run.PID)
@@ -145,8 +162,11 @@ func ownRun(runs []journal.Run, word string, err error) (string, error) {
 	)
 }
 
-func (p *program) listOpen(runs []journal.Run, only string) error {
-	none := true
+func (p *program) listOpen(runs []journal.Run, only string, parts []kiln.Resource) error {
+	none := len(parts) == 0
+	for _, r := range parts {
+		p.say("%s, which was never complete", r)
+	}
 	for _, run := range runs {
 		if only != "" && run.ID != only {
 			continue
@@ -158,7 +178,11 @@ func (p *program) listOpen(runs []journal.Run, only string) error {
 		p.say("%s (%s, begun %s%s):", run.ID, run.Template, run.Started.Local().Format(time.DateTime), note)
 		for i := len(run.Open) - 1; i >= 0; i-- {
 			none = false
-			p.say("  %s: %s", run.Open[i].Build, run.Open[i].Resource)
+			by := ""
+			if run.Open[i].Build != "" {
+				by = run.Open[i].Build + ": "
+			}
+			p.say("  %s%s", by, run.Open[i].Resource)
 		}
 	}
 	switch {

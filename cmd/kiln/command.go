@@ -77,6 +77,11 @@ func (p *program) command(ctx context.Context, args []string) error {
 	case "-autocomplete-uninstall", "--autocomplete-uninstall":
 		return installCompletion(p, false)
 	}
+	if args[0] == completeWord {
+		args = append(args, "", "", "")
+		p.complete(ctx, args[1], args[2], args[3])
+		return nil
+	}
 	c := findCommand(args[0])
 	if c == nil {
 		return p.unknownCommand(args[0], errNoCommand)

@@ -3,17 +3,19 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"kiln"
 )
 
 var completionCommand = &command{
 	name: "completion", usage: "bash|zsh|fish", synopsis: "print a shell's completion script",
-	about: "Prints a script that teaches a shell the commands and options:\n" +
-		"  bash: source <(kiln completion bash)\n  fish: kiln completion fish | source",
+	about: "Prints a script that teaches a shell commands, options and their values, components, the\n" +
+		"builds and variables of the template, and runs:\n" +
+		"  bash, zsh: source <(kiln completion bash), or zsh\n  fish:      kiln completion fish | source",
 	run: func(_ context.Context, p *program, c *call) error {
 		if err := c.parse(p, nil, 1, 1); err != nil {
 			return err
@@ -22,7 +24,7 @@ var completionCommand = &command{
 		case "bash":
 			fmt.Fprint(p.out, bashCompletion(p.name))
 		case "zsh":
-			fmt.Fprint(p.out, "autoload -U +X bashcompinit && bashcompinit\n"+bashCompletion(p.name))
+			fmt.Fprint(p.out, zshCompletion(p.name))
 		case "fish":
 			fmt.Fprint(p.out, fishCompletion(p.name))
 		default:
@@ -32,49 +34,63 @@ var completionCommand = &command{
 	},
 }
 
-func flagNames(command string) (names []string) {
-	define := flagDefinitions[command]
-	if define == nil {
-		return nil
-	}
-	fs := flag.NewFlagSet(command, flag.ContinueOnError)
-	define(fs)
-	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-	return names
+// bashCompletion asks the program itself, and hands what it gets to the shell. Bash divides
+// words at more than blanks, so that it is told where.
+func bashCompletion(name string) string {
+	return strings.ReplaceAll(`_NAME() {
+  local cur=${COMP_WORDS[COMP_CWORD]} found=() word
+  while IFS= read -r word; do
+    found+=("$word")
+  done < <("${COMP_WORDS[0]}" __complete "${COMP_LINE:0:COMP_POINT}" "${COMP_LINE:COMP_POINT}" \
+    "$COMP_WORDBREAKS" 2>/dev/null)
+  COMPREPLY=()
+  if [ "${found[0]}" = files ]; then
+    case $cur in =|:) cur= ;; esac
+    while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$cur")
+    return
+  fi
+  compopt +o filenames 2>/dev/null
+  for word in "${found[@]:1}"; do COMPREPLY+=("${word%%$'\t'*}"); done
+  case ${COMPREPLY[0]} in *=) compopt -o nospace 2>/dev/null ;; esac
+}
+complete -o filenames -F _NAME NAME
+`, "NAME", name)
 }
 
-func bashCompletion(name string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "_%s() {\n  local cur=${COMP_WORDS[COMP_CWORD]}\n", name)
-	var names []string
-	for _, c := range commands {
-		names = append(names, c.name)
-	}
-	fmt.Fprintf(&b, "  if [ \"$COMP_CWORD\" -eq 1 ]; then "+
-		"COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return; fi\n", strings.Join(names, " "))
-	b.WriteString("  case \"${COMP_WORDS[1]} $cur\" in\n")
-	for _, c := range names {
-		if flags := flagNames(c); len(flags) > 0 {
-			fmt.Fprintf(&b, "    %q*) COMPREPLY=($(compgen -W '-%s' -- \"$cur\")) ;;\n", c+" -",
-				strings.Join(flags, " -"))
-		}
-	}
-	fmt.Fprintf(&b, "    \"help \"*) COMPREPLY=($(compgen -W '%s' -- \"$cur\")) ;;\n", strings.Join(names, " "))
-	fmt.Fprintf(&b, "    *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n  esac\n}\n"+
-		"complete -o filenames -F _%s %s\n", name, name)
-	return b.String()
+func zshCompletion(name string) string {
+	return strings.ReplaceAll(`#compdef NAME
+_NAME() {
+  local -a found plain open
+  local word
+  found=("${(@f)$("${words[1]}" __complete "$LBUFFER" "$RBUFFER" "" 2>/dev/null)}")
+  if [[ $found[1] == files ]]; then
+    compset -P '*='
+    _files
+    return
+  fi
+  for word in "${(@)found[2,-1]}"; do
+    word=${word%%$'\t'*}
+    if [[ $word == *= ]]; then open+=("$word"); else plain+=("$word"); fi
+  done
+  compadd -a plain
+  compadd -S '' -a open
+}
+if (( ! $+functions[compdef] )); then autoload -Uz compinit && compinit; fi
+compdef _NAME NAME
+`, "NAME", name)
 }
 
 func fishCompletion(name string) string {
-	var b strings.Builder
-	for _, c := range commands {
-		fmt.Fprintf(&b, "complete -c %s -n __fish_use_subcommand -a %s -d %s\n", name, c.name,
-			shellQuote(c.synopsis))
-		for _, f := range flagNames(c.name) {
-			fmt.Fprintf(&b, "complete -c %s -n '__fish_seen_subcommand_from %s' -o %s\n", name, c.name, f)
-		}
-	}
-	return b.String()
+	return strings.ReplaceAll(`function __NAME_complete
+  set -l found (NAME __complete (commandline -cp | string collect) "" "" 2>/dev/null)
+  if test "$found[1]" = files
+    __fish_complete_path (commandline -ct | string replace -r '^-[^=]*=' '')
+    return
+  end
+  printf '%s\n' $found[2..-1]
+end
+complete -c NAME -f -a '(__NAME_complete)'
+`, "NAME", name)
 }
 
 // installCompletion adds the completion to the user's bash and zsh set-up, or
@@ -100,7 +116,7 @@ func installCompletion(p *program, install bool) error {
 			changed += line
 		}
 		if err == nil && changed != string(text) {
-			err = os.WriteFile(path, []byte(changed), 0o644)
+			err = p.replace(path, []byte(changed))
 		}
 		if err != nil {
 			return err
@@ -111,4 +127,15 @@ func installCompletion(p *program, install bool) error {
 		return fmt.Errorf("neither .bashrc nor .zshrc in %s", dir)
 	}
 	return nil
+}
+
+// replace writes a file of the user's whole or not at all.
+func (p *program) replace(path string, text []byte) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	j := p.owning("")
+	defer j.close(p)
+	return kiln.WriteOwned(j, path, text, info.Mode().Perm())
 }

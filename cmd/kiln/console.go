@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	"kiln/internal/line"
 	"kiln/internal/redact"
 	"kiln/internal/template"
 )
@@ -20,8 +21,9 @@ var consoleCommand = &command{
 	name: "console", usage: "[options] [TEMPLATE]", synopsis: "evaluate expressions of a template",
 	about: "Evaluates what is typed with the variables and locals of a template: an expression\n" +
 		"for HCL2, text with {{ }} for JSON. Words: variables, help, exit. At a terminal there\n" +
-		"is a history (arrow keys) and completion (tab); otherwise the result of the last line\n" +
-		"of standard input is printed.",
+		"is a history (arrow keys), which is kept between sessions but for lines that begin with\n" +
+		"a blank, and completion (tab); Ctrl-C clears the line. Otherwise the result of the last\n" +
+		"line of standard input is printed.",
 	run: runConsole,
 }
 
@@ -117,35 +119,30 @@ func (s *console) interactive(in *os.File) error {
 		return err
 	}
 	defer term.Restore(int(in.Fd()), state)
-	tty := term.NewTerminal(struct {
-		io.Reader
-		io.Writer
-	}{in, keys{s.p.out}}, "> ")
-	if width, height, err := term.GetSize(int(in.Fd())); err == nil && width > 0 {
-		_ = tty.SetSize(width, height)
+	e := line.New(in, keys{s.p.out})
+	e.Prompt = "> "
+	e.Width = func() int {
+		if width, _, err := term.GetSize(int(in.Fd())); err == nil && width > 0 {
+			return width
+		}
+		return 80
 	}
 	words := append(s.t.Words(), "variables", "help", "exit")
-	tty.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
-		if key != '\t' {
-			return "", 0, false
-		}
-		done, choices := complete(words, line[:pos])
-		if done == line[:pos] && len(choices) > 1 {
-			_, _ = tty.Write([]byte(strings.Join(choices, "  ") + "\n"))
-		}
-		return done + line[pos:], len(done), true
-	}
+	e.Complete = func(before string) (string, []string) { return complete(words, before) }
+	h := s.p.openHistory()
+	e.History = h.lines
 	for {
-		line, err := tty.ReadLine()
-		if err != nil && !errors.Is(err, term.ErrPasteIndicator) {
-			return nil // Ctrl-D, Ctrl-C or a terminal that went away
+		text, err := e.ReadLine()
+		if err != nil {
+			return nil // Ctrl-D, or a terminal that went away
 		}
-		text, _, leave := s.answer(line)
+		e.History = h.add(text)
+		answer, _, leave := s.answer(text)
 		if leave {
 			return nil
 		}
-		if text != "" {
-			_, _ = tty.Write([]byte(text + "\n"))
+		if answer != "" {
+			fmt.Fprintf(keys{s.p.out}, "%s\r\n", strings.ReplaceAll(answer, "\n", "\r\n"))
 		}
 	}
 }

@@ -41,8 +41,10 @@ func runFmt(_ context.Context, p *program, c *call) error {
 		}
 		p.report(wordedf("encountered an error while formatting %s%s", name, suffix(err)))
 	}
+	j := p.owning("")
+	defer j.close(p)
 	o := format.Options{Write: f.write && !f.check, Diff: f.diff, Recursive: f.recursive, Out: p.out,
-		Problem: problem}
+		Problem: problem, Journal: j}
 	for _, path := range c.args {
 		n, err := 0, error(nil)
 		if path == "-" {

@@ -10,6 +10,7 @@ import (
 
 	"kiln"
 	"kiln/internal/history"
+	"kiln/internal/home"
 	"kiln/internal/template"
 )
 
@@ -18,7 +19,7 @@ const mostRuns = 500
 
 // store is where the runs of this user are kept.
 func store() (history.Store, error) {
-	dir, err := home()
+	dir, err := home.Open()
 	return history.Store{Dir: filepath.Join(dir, "runs")}, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"kiln"
 	"kiln/internal/plugin"
 	"kiln/internal/template"
 )
@@ -67,7 +68,9 @@ func runInit(ctx context.Context, p *program, c *call) error {
 	if err != nil {
 		return err
 	}
-	s := &installer{p: p, f: &f, dir: dir, lock: lock}
+	j := p.owning(t.Path)
+	defer j.close(p)
+	s := &installer{p: p, f: &f, dir: dir, lock: lock, journal: j}
 	if s.installed, err = plugin.Installed(ctx, dir, plugin.Options{Releases: true}); err != nil {
 		return err
 	}
@@ -78,10 +81,17 @@ func runInit(ctx context.Context, p *program, c *call) error {
 			failure = errReported
 		}
 	}
-	if s.changed {
-		if err := lock.Write(lockPath); err != nil {
-			return err
-		}
+	if !s.changed {
+		return failure
+	}
+	err = lock.Write(j, lockPath)
+	if err != nil && !s.fetched {
+		// All that is needed was there before: a template that cannot be written to is fine.
+		p.warn(fmt.Errorf("the lock file is not written: %w", err))
+		return failure
+	}
+	if err != nil {
+		return err
 	}
 	return failure
 }
@@ -103,44 +113,82 @@ type installer struct {
 	dir       string
 	installed []plugin.Plugin
 	lock      *plugin.Lock
-	changed   bool
+	journal   *partJournal
+	changed   bool // the lock
+	fetched   bool
 }
 
 func (s *installer) install(ctx context.Context, r plugin.Requirement) error {
 	if ok, _ := r.IsBuiltIn(); ok {
 		return nil
 	}
-	pin := s.lock.Pin
-	if s.f.upgrade {
-		pin = func(string) (string, map[string]string) { return "", nil }
+	var pin *plugin.Pin
+	if !s.f.upgrade {
+		pin = s.lock.Pin(r.Source)
 	}
-	pinned, _ := pin(r.Source)
-	have := slices.DeleteFunc(plugin.Matching(s.installed, r),
-		func(p plugin.Plugin) bool { return pinned != "" && p.Version.String() != pinned })
+	if err := pin.Check(r.Source); err != nil {
+		return err
+	}
+	have := plugin.Matching(s.installed, r)
+	if pin != nil {
+		have = slices.DeleteFunc(have, func(p plugin.Plugin) bool { return p.Version.String() != pin.Version })
+	}
 	if len(have) > 0 && !s.f.upgrade && !s.f.force {
-		return nil
+		if pin == nil {
+			s.lockInstalled(ctx, r, have[0])
+			return nil
+		}
+		locked := pin.Binaries[plugin.System]
+		if locked == "" {
+			pin.Binaries[plugin.System] = have[0].Sum
+			s.set(r, pin)
+		}
+		if locked == "" || locked == have[0].Sum {
+			return nil
+		}
+		s.p.say("%s is not what the lock file holds, and is installed again.", have[0].Path)
 	}
-	if len(have) > 0 && s.f.force && !s.f.upgrade && pinned == "" {
-		pin = func(string) (string, map[string]string) { return have[0].Version.String(), nil }
+	wanted := func(string) *plugin.Pin { return pin }
+	want := r
+	if len(have) > 0 && s.f.force && !s.f.upgrade && pin == nil {
+		want.Constraint = "= " + have[0].Version.String()
 	}
-	got, err := remote(pin).Install(ctx, s.dir, r)
+	got, err := remote(s.journal, wanted).Install(ctx, s.dir, want)
 	if err != nil {
 		return err
 	}
 	if len(have) == 0 || have[0].Path != got.Path || s.f.force {
 		s.p.say("Installed plugin %s v%s in %q", r.Source, got.Version, got.Path)
 	}
-	s.lock.Set(r, got)
-	s.changed = true
+	s.fetched = true
+	s.set(r, &got.Pin)
 	return nil
 }
 
+// lockInstalled locks what is installed already.
+func (s *installer) lockInstalled(ctx context.Context, r plugin.Requirement, have plugin.Plugin) {
+	pin := &plugin.Pin{Version: have.Version.String(), Binaries: map[string]string{plugin.System: have.Sum}}
+	var err error
+	if pin.Zips, err = remote(nil, nil).Zips(ctx, r, pin.Version); err != nil {
+		s.p.warn(fmt.Errorf("the lock file holds what is installed of %s, and no checksums for other systems: %w",
+			r.Source, err))
+	}
+	s.set(r, pin)
+}
+
+// set locks a plugin.
+func (s *installer) set(r plugin.Requirement, pin *plugin.Pin) {
+	s.lock.Set(r, pin)
+	s.changed = true
+}
+
 // remote is where plugins come from, by the environment.
-func remote(pin func(string) (string, map[string]string)) plugin.Remote {
+func remote(j kiln.Journal, pin func(string) *plugin.Pin) plugin.Remote {
 	return plugin.Remote{
 		Mirror: os.Getenv("KILN_PLUGIN_MIRROR"), Releases: os.Getenv("KILN_PLUGIN_RELEASES"),
 		API:    os.Getenv("KILN_PLUGIN_GITHUB_API"),
 		GitHub: os.Getenv("KILN_PLUGIN_GITHUB"), Token: os.Getenv("PACKER_GITHUB_API_TOKEN"), Pin: pin,
+		Journal: j,
 	}
 }
 

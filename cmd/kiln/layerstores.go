@@ -9,6 +9,7 @@ import (
 
 	"kiln"
 	"kiln/internal/engine"
+	"kiln/internal/home"
 )
 
 // storedLayer is a layer with the builder that keeps it.
@@ -23,7 +24,7 @@ type storedLayer struct {
 // first. A builder whose engine does not answer is an error next to the layers of
 // the others.
 func (p *program) layers(ctx context.Context, f *cacheFlags) (*engine.Layers, []storedLayer, error) {
-	dir, err := home()
+	dir, err := home.Open()
 	if err != nil {
 		return nil, nil, err
 	}

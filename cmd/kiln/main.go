@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -52,21 +51,6 @@ func env(name string) string {
 		return v
 	}
 	return os.Getenv("PACKER_" + name)
-}
-
-// home is the folder of all state that outlives a run.
-func home() (string, error) {
-	if dir := os.Getenv("KILN_HOME"); dir != "" {
-		return filepath.Abs(dir)
-	}
-	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
-		return filepath.Join(dir, "kiln"), nil
-	}
-	dir, err := os.UserHomeDir()
-	if err != nil {
-		return "", errors.New("no folder for what outlives a run: set KILN_HOME or HOME")
-	}
-	return filepath.Join(dir, ".local", "share", "kiln"), nil
 }
 
 // interruptible is a context that ends at the first signal that asks to end, for commands that have

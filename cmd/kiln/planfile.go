@@ -13,6 +13,7 @@ import (
 
 	"kiln"
 	"kiln/internal/engine"
+	"kiln/internal/home"
 	"kiln/internal/template"
 	"kiln/internal/template/load"
 )
@@ -67,7 +68,9 @@ func (p *program) writePlan(path string, t *template.Template, plan *engine.Plan
 	if err != nil {
 		return err
 	}
-	if err := kiln.WriteFile(path, append(text, '\n'), 0o600); err != nil {
+	j := p.owning(t.Path)
+	defer j.close(p)
+	if err := kiln.WriteOwned(j, path, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}
 	return nil
@@ -154,7 +157,7 @@ func (p *program) keepBundle(path string, t *template.Template) error {
 
 // runBundle reads that copy.
 func runBundle(path string) (*template.Bundle, error) {
-	text, err := os.ReadFile(path)
+	text, err := home.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -127,7 +127,9 @@ func pluginsInstall(ctx context.Context, p *program, c *call, dir string) error 
 		return err
 	}
 	if f.path != "" {
-		path, err := plugin.InstallLocal(ctx, dir, r.Source, f.path)
+		j := p.owning("")
+		defer j.close(p)
+		path, err := plugin.InstallLocal(ctx, j, dir, r.Source, f.path)
 		if err == nil {
 			p.say("Successfully installed plugin %s from %s to %s", r.Source, f.path, path)
 		}
@@ -140,7 +142,9 @@ func pluginsInstall(ctx context.Context, p *program, c *call, dir string) error 
 	if have := plugin.Matching(all, r); len(have) > 0 && !f.force {
 		return nil
 	}
-	got, err := remote(nil).Install(ctx, dir, r)
+	j := p.owning("")
+	defer j.close(p)
+	got, err := remote(j, nil).Install(ctx, dir, r)
 	if err != nil {
 		return fmt.Errorf("Failed getting the %q plugin: %w", r.Source, err)
 	}

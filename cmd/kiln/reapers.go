@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"kiln"
+	"kiln/internal/home"
 	"kiln/internal/template"
 	"kiln/internal/template/load"
 	"kiln/schema"
@@ -24,13 +25,13 @@ type reapers struct {
 	ctx   context.Context
 	p     *program
 	flags templateFlags // with the secrets that were given again
-	runs  string        // folder of all runs
+	home  string
 	known map[string]*reapedRun
 }
 
-func newReapers(ctx context.Context, p *program, home string, vars pairs, varFiles texts) *reapers {
+func newReapers(ctx context.Context, p *program, dir string, vars pairs, varFiles texts) *reapers {
 	return &reapers{ctx: ctx, p: p, flags: templateFlags{vars: vars, varFiles: varFiles},
-		runs: filepath.Join(home, "runs"), known: map[string]*reapedRun{}}
+		home: dir, known: map[string]*reapedRun{}}
 }
 
 // reapedRun is what is known of one run.
@@ -82,7 +83,11 @@ func (r *reapers) reaper(run, build, owner string) (kiln.Reaper, error) {
 
 // read loads a run's own copy of its template, with the secrets that were given again.
 func (r *reapers) read(run string) *reapedRun {
-	b, err := runBundle(filepath.Join(r.runs, run, bundleName))
+	dir, err := home.Run(r.home, run)
+	if err != nil {
+		return &reapedRun{err: err}
+	}
+	b, err := runBundle(filepath.Join(dir, bundleName))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("the copy of the template that run %s kept is gone", run)
 	}
@@ -127,7 +132,11 @@ func (r *reapers) checkVars(runs []string) error {
 	var secrets []string
 	left := slices.Clone(r.flags.vars)
 	for _, run := range runs {
-		b, err := runBundle(filepath.Join(r.runs, run, bundleName))
+		dir, err := home.Run(r.home, run)
+		if err != nil {
+			return nil
+		}
+		b, err := runBundle(filepath.Join(dir, bundleName))
 		if err != nil {
 			return nil
 		}

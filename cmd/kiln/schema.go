@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 
 	"kiln/internal/template/hcl2"
 	"kiln/schema/docs"
 )
 
-type schemaFlags struct{ json bool }
+type schemaFlags struct{ json, hcl bool }
 
 func (f *schemaFlags) define(fs *flag.FlagSet) {
 	fs.BoolVar(
@@ -17,6 +18,7 @@ func (f *schemaFlags) define(fs *flag.FlagSet) {
 		false,
 		"a JSON Schema for legacy JSON templates, which editors know how to use",
 	)
+	fs.BoolVar(&f.hcl, "pkr-json-schema", false, "a JSON Schema for HCL2 templates in JSON, .pkr.json")
 }
 
 var schemaCommand = &command{
@@ -29,9 +31,14 @@ var schemaCommand = &command{
 		}
 		var doc any
 		var err error
-		if f.json {
+		switch {
+		case f.json && f.hcl:
+			return errors.New("-json-schema and -pkr-json-schema are two documents: give one of them")
+		case f.json:
 			doc, err = docs.JSONSchema(described())
-		} else {
+		case f.hcl:
+			doc, err = docs.HCLSchema(language(), described())
+		default:
 			doc, err = editorSchema()
 		}
 		if err != nil {
@@ -41,8 +48,10 @@ var schemaCommand = &command{
 	},
 }
 
-func editorSchema() (*docs.Editor, error) {
-	language := docs.Language{Kiln: kilnVersion, Packer: packerVersion,
+func editorSchema() (*docs.Editor, error) { return docs.EditorSchema(language(), described()) }
+
+// language is what templates are made of beside components.
+func language() docs.Language {
+	return docs.Language{Kiln: kilnVersion, Packer: packerVersion,
 		Blocks: hcl2.Blocks(), Functions: hcl2.Functions(), Engine: hcl2.EngineFunctions()}
-	return docs.EditorSchema(language, described())
 }

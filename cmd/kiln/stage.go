@@ -19,9 +19,10 @@ import (
 // reports for other programs. What goes wrong before the run begins is seen on all of
 // them too.
 type stage struct {
-	json    *ui.JSON // -output=json: all that is said is an event; nil: text
-	junit   *ui.JUnit
-	reports []ui.Sink
+	json       *ui.JSON // -output=json: all that is said is an event; nil: text
+	junit      *ui.JUnit
+	properties *ui.Properties
+	reports    []ui.Sink
 
 	mu      sync.Mutex
 	sinks   ui.Sink // masked; nil: what is said is printed, and nowhere else
@@ -62,7 +63,7 @@ func (s *stage) openReports(f *buildFlags) error {
 	if f.properties != "" {
 		properties, err := ui.NewProperties(f.properties)
 		if errs = append(errs, err); err == nil {
-			s.reports = append(s.reports, properties)
+			s.properties, s.reports = properties, append(s.reports, properties)
 		}
 	}
 	return errors.Join(errs...)
@@ -111,6 +112,16 @@ func (s *stage) tell(kind kiln.EventKind, text string) bool {
 	}
 	s.sinks.Event(kiln.Event{Time: time.Now(), Kind: kind, Text: text})
 	return s.running || s.json != nil
+}
+
+// own says what owns a report while it is written. Before there is a run nothing does.
+func (s *stage) own(j kiln.Journal) {
+	if s.junit != nil {
+		s.junit.Journal = j
+	}
+	if s.properties != nil {
+		s.properties.Journal = j
+	}
 }
 
 // begin hands over to the sinks of the run.

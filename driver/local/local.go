@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"kiln"
@@ -28,8 +27,12 @@ func (Reaper) Reap(ctx context.Context, r kiln.Resource) error {
 		}
 		return nil
 	case kiln.KindDir:
-		if !filepath.IsAbs(r.ID) || filepath.Clean(r.ID) == "/" {
-			return fmt.Errorf("%q is not a folder that a build makes", r.ID)
+		if _, err := os.Lstat(r.ID); absent(err) {
+			return nil
+		}
+		if !kiln.IsTempDir(r.ID) {
+			return fmt.Errorf("%q is not a folder that a build makes: if it is to go, remove it by hand, and "+
+				"clean up again", r.ID)
 		}
 		return os.RemoveAll(r.ID)
 	case kiln.KindProcess:

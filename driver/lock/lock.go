@@ -22,17 +22,26 @@ func File(ctx context.Context, path string) (unlock func(), err error) {
 
 // wait locks an open file, and closes it where that fails.
 func wait(ctx context.Context, f *os.File) (unlock func(), err error) {
+	if err := Wait(ctx, f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+// Wait waits until no other process has locked an open file, and locks it for as long as
+// it is open.
+func Wait(ctx context.Context, f *os.File) error {
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		ok, err := Try(f)
 		if ok {
-			return func() { f.Close() }, nil
+			return nil
 		}
 		if err == nil {
 			err = kiln.Sleep(ctx, pause)
 		}
 		if err != nil {
-			f.Close()
-			return nil, err
+			return err
 		}
 	}
 }

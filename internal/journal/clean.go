@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"kiln"
@@ -51,7 +53,7 @@ func (c *Cleaner) Clean(ctx context.Context, only string) error {
 }
 
 func (c *Cleaner) cleanRun(ctx context.Context, run Run) error {
-	f, err := os.OpenFile(run.path, os.O_RDWR|os.O_APPEND, 0)
+	f, err := openMine(run.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -59,17 +61,22 @@ func (c *Cleaner) cleanRun(ctx context.Context, run Run) error {
 		return err
 	}
 	defer f.Close()
-	if hold(f) != nil {
-		return nil // somebody else cleans it
+	if hold(f) != nil || !stillAt(f, run.path) {
+		return nil // somebody else cleans it, or has
 	}
-	// It may have been cleaned between the reading and the lock.
+	// More of it may have been cleaned between the reading and the lock.
 	if run, err = replayFile(f, run); err != nil {
 		return err
 	}
 	j := &Journal{file: f, run: run.ID, open: run.Open}
 	var errs []error
 	for i := len(run.Open) - 1; i >= 0; i-- {
-		errs = append(errs, c.reap(ctx, j, run.Open[i].Build, run.Open[i].Resource))
+		r := run.Open[i].Resource
+		if r.Owner == "" && r.Kind == kiln.KindDir && elsewhere(run, r.ID) {
+			errs = append(errs, c.failed(run.ID, r, errNotOurs))
+			continue
+		}
+		errs = append(errs, c.reap(ctx, j, run.Open[i].Build, r))
 	}
 	for _, seen := range run.Seen {
 		reaper, err := c.Reaper(run.ID, seen.Build, seen.Resource.Owner)
@@ -90,6 +97,24 @@ func (c *Cleaner) cleanRun(ctx context.Context, run Run) error {
 	}
 	j.open = nil
 	return j.Close()
+}
+
+// errNotOurs is that a folder is where no build makes folders.
+var errNotOurs = errors.New("builds make no folders there: if it is to go, remove it by hand, and clean up again")
+
+// elsewhere reports whether a folder is there and not in a folder for temporary ones.
+func elsewhere(run Run, dir string) bool {
+	if _, err := os.Lstat(dir); err != nil {
+		return false
+	}
+	return !slices.Contains([]string{temp(), run.Temp}, filepath.Dir(dir))
+}
+
+func (c *Cleaner) failed(run string, r kiln.Resource, err error) error {
+	if c.Failed != nil {
+		c.Failed(run, r, err)
+	}
+	return &kiln.UndestroyedError{Resource: r, Err: err}
 }
 
 func replayFile(f *os.File, run Run) (Run, error) {
@@ -125,10 +150,7 @@ func (c *Cleaner) reap(ctx context.Context, j *Journal, build string, r kiln.Res
 		return j.Gone(build, r)
 	}
 	if err != nil {
-		if c.Failed != nil {
-			c.Failed(j.run, r, err)
-		}
-		return &kiln.UndestroyedError{Resource: r, Err: err}
+		return c.failed(j.run, r, err)
 	}
 	if c.Gone != nil {
 		c.Gone(j.run, r)

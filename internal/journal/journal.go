@@ -10,6 +10,7 @@ package journal
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ type record struct {
 	Resource *kiln.Resource `json:"resource,omitempty"`
 	PID      int            `json:"pid,omitempty"`
 	Template string         `json:"template,omitempty"`
+	Temp     string         `json:"temp,omitempty"` // folder for temporary files
 }
 
 // Journal is the record of one run. Its methods may be called side by side.
@@ -165,24 +167,68 @@ func (j *Journal) Crash() {
 	}
 }
 
+// startTime bounds the wait for a clean-up that looks at the file of a run that begins.
+const startTime = 10 * time.Second
+
 func (j *Journal) start() error {
 	if j.file != nil {
 		return nil
 	}
-	if err := os.MkdirAll(j.dir, 0o700); err != nil {
-		return err
-	}
-	path := filepath.Join(j.dir, j.run+".jsonl")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
+	f, err := j.create()
 	if err != nil {
 		return err
 	}
-	if err := hold(f); err != nil {
-		f.Close()
-		return err
-	}
 	j.file = f
-	return j.write(record{Op: opRun, Time: time.Now(), PID: os.Getpid(), Template: j.template}, false)
+	return j.write(record{Op: opRun, Time: time.Now(), PID: os.Getpid(), Template: j.template, Temp: temp()}, false)
+}
+
+// temp is the folder in which builds make temporary ones.
+func temp() string {
+	dir, err := filepath.Abs(os.TempDir())
+	if err != nil {
+		return ""
+	}
+	return dir
+}
+
+// create makes the file and locks it. Between the two a clean-up may take it for that of
+// a run that is dead and owned nothing, and remove it: then it is made again.
+func (j *Journal) create() (*os.File, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startTime)
+	defer cancel()
+	path := filepath.Join(j.dir, j.run+".jsonl")
+	for {
+		if err := os.MkdirAll(j.dir, 0o700); err != nil {
+			return nil, err
+		}
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
+		if errors.Is(err, os.ErrNotExist) && ctx.Err() == nil {
+			continue // the folder was removed, as it was empty
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := lock.Wait(ctx, f); err != nil {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		}
+		if stillAt(f, path) {
+			return f, nil
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// stillAt reports whether path names the file that is open. What is locked and stands
+// there is removed by nobody else.
+func stillAt(f *os.File, path string) bool {
+	mine, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Lstat(path)
+	return err == nil && os.SameFile(mine, there)
 }
 
 func (j *Journal) write(r record, sync bool) error {
@@ -216,6 +262,7 @@ func hold(f *os.File) error {
 type Run struct {
 	ID       string
 	Template string
+	Temp     string // the folder in which it made temporary ones
 	PID      int
 	Started  time.Time
 	Live     bool    // its process still runs
@@ -250,8 +297,32 @@ func Runs(dir string) ([]Run, error) {
 	return runs, errors.Join(errs...)
 }
 
+// openMine opens a journal, and refuses that of another user: it would say what is
+// destroyed.
+func openMine(path string) (*os.File, error) {
+	// Whose it is is said also where it may not be opened.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := kiln.CheckOwner(path, info); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err == nil {
+		err = kiln.CheckOwner(path, info)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 func read(path string) (Run, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := openMine(path)
 	if err != nil {
 		return Run{}, err
 	}
@@ -289,7 +360,7 @@ func replay(r io.Reader) (Run, error) {
 func (run *Run) apply(rec record) {
 	switch rec.Op {
 	case opRun:
-		run.PID, run.Template, run.Started = rec.PID, rec.Template, rec.Time
+		run.PID, run.Template, run.Started, run.Temp = rec.PID, rec.Template, rec.Time, rec.Temp
 	case opOwn:
 		if rec.Resource == nil {
 			return

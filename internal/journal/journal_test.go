@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"kiln"
+	"kiln/driver/local"
 )
 
 type fakeReaper struct {
@@ -105,6 +109,112 @@ func TestCleanDestroysWhatIsOpenNewestFirst(t *testing.T) {
 	if err := c.Clean(t.Context(), "r1"); !errors.Is(err, kiln.ErrNotFound) {
 		t.Errorf("second cleaning: %v", err)
 	}
+}
+
+// A run that begins beside clean-ups keeps its journal: none of them takes it for that of
+// a run that is dead, and what it owns is written down where the next one finds it.
+func TestBeginBesideCleanups(t *testing.T) {
+	dir := t.TempDir()
+	done := make(chan struct{})
+	var cleaners sync.WaitGroup
+	for range 4 {
+		cleaners.Go(func() {
+			c := cleaner(dir, &fakeReaper{})
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if err := c.Clean(t.Context(), ""); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for n := range 300 {
+		j := New(dir, fmt.Sprintf("r%d", n), "t.json")
+		if err := j.Own("n", thing("a")); err != nil {
+			t.Error(err)
+			break
+		}
+		run, err := read(filepath.Join(dir, fmt.Sprintf("r%d.jsonl", n)))
+		if err != nil || !run.Live || len(run.Open) != 1 {
+			t.Errorf("run %d: %+v %v", n, run, err)
+			break
+		}
+		if err := errors.Join(j.Gone("n", thing("a")), j.Close()); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(done)
+	cleaners.Wait()
+}
+
+// A folder is removed only where builds make folders: by its place and by its name.
+func TestFoldersOfBuilds(t *testing.T) {
+	temp, other := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	dir := t.TempDir()
+	ours := filepath.Join(temp, "kiln-layer-abcdefghij")
+	theirs := []string{other, filepath.Join(temp, "mine"), filepath.Join(other, "kiln-layer-abcdefghij"), "/"}
+	j := New(dir, "r1", "t.json")
+	for _, folder := range append([]string{ours, filepath.Join(other, "gone")}, theirs...) {
+		if err := j.Own("n", kiln.Resource{Kind: kiln.KindDir, ID: folder}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, folder := range []string{ours, theirs[1], theirs[2]} {
+		if err := os.MkdirAll(filepath.Join(folder, "sub"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	crash(j)
+	t.Setenv("TMPDIR", other+"/else") // a clean-up may have another one
+	c := Cleaner{Dir: dir, Reaper: func(string, string, string) (kiln.Reaper, error) { return local.Reaper{}, nil }}
+	if left := kiln.Undestroyed(c.Clean(t.Context(), "")); len(left) != len(theirs) {
+		t.Errorf("refused: %v", left)
+	}
+	if _, err := os.Stat(ours); err == nil {
+		t.Error("the build's own folder is still there")
+	}
+	for _, folder := range theirs {
+		if _, err := os.Stat(folder); err != nil {
+			t.Errorf("a folder that no build made: %v", err)
+		}
+	}
+}
+
+// A journal that others may write, or that is theirs, is refused and left as it is.
+func TestJournalOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	j := New(dir, "r1", "t.json")
+	if err := j.Own("n", thing("a")); err != nil {
+		t.Fatal(err)
+	}
+	crash(j)
+	path := filepath.Join(dir, "r1.jsonl")
+	f := &fakeReaper{}
+	check := func(want string) {
+		t.Helper()
+		err := cleaner(dir, f).Clean(t.Context(), "")
+		if err == nil || !strings.Contains(err.Error(), want) || len(f.reaped) > 0 {
+			t.Errorf("want %q, got %v; reaped %v", want, err, f.reaped)
+		}
+	}
+	if err := os.Chmod(path, 0o622); err != nil {
+		t.Fatal(err)
+	}
+	check("others may write " + path)
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	if err := errors.Join(os.Chmod(path, 0o600), os.Chown(path, 54321, -1)); err != nil {
+		t.Fatal(err)
+	}
+	check("belongs to #54321")
 }
 
 func TestTornRecordIsPassedOver(t *testing.T) {

@@ -22,6 +22,8 @@ import (
 	"time"
 
 	goversion "github.com/hashicorp/go-version"
+
+	"kiln"
 )
 
 // The newest version of the plugin protocol that is known.
@@ -86,6 +88,7 @@ type Plugin struct {
 	Source  string
 	Version *goversion.Version
 	API     string // such as x5.0
+	Sum     string // SHA-256 of the binary
 	About   Description
 }
 
@@ -201,7 +204,7 @@ func inspect(ctx context.Context, dir, path string, o Options) (*Plugin, error) 
 		return nil, fmt.Errorf("it says that it is %s, API %s", about.Version, about.APIVersion)
 	}
 	rel, _ := filepath.Rel(dir, filepath.Dir(path))
-	return &Plugin{path, filepath.ToSlash(rel), v, api, about}, nil
+	return &Plugin{path, filepath.ToSlash(rel), v, api, sum, about}, nil
 }
 
 func fileSum(path string) (string, error) {
@@ -271,8 +274,8 @@ func Remove(path string) error {
 }
 
 // InstallLocal copies a binary into the plugin folder, under the version that it
-// says it has, and returns where it is.
-func InstallLocal(ctx context.Context, dir, src, bin string) (string, error) {
+// says it has, and returns where it is. What a kill leaves of it is owned in the journal.
+func InstallLocal(ctx context.Context, j kiln.Journal, dir, src, bin string) (string, error) {
 	abs, err := filepath.Abs(bin)
 	if err != nil {
 		return "", err
@@ -293,7 +296,7 @@ func InstallLocal(ctx context.Context, dir, src, bin string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	return place(dir, Requirement{Source: src}, v, about.APIVersion, f, nil)
+	return place(j, dir, Requirement{Source: src}, v, about.APIVersion, f, nil)
 }
 
 // same reports whether versions are equal but for what is behind a plus sign.
@@ -303,41 +306,70 @@ func same(a, b *goversion.Version) bool {
 
 // place writes a binary under its name, and its checksum first: without it the
 // binary counts for nothing. What check, if it is given, refuses is not kept; check is
-// called with the path before the rename.
-func place(
-	dir string, r Requirement, v *goversion.Version, api string, in io.Reader, check func(path string) error,
-) (string, error) {
+// called with the path before the rename, and the checksum.
+func place(j kiln.Journal, dir string, r Requirement, v *goversion.Version, api string, in io.Reader,
+	check func(path, sum string) error) (string, error) {
 	folder := filepath.Join(dir, filepath.FromSlash(r.Source))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err
 	}
-	name := "v" + v.Core().String()
-	if v.Prerelease() != "" {
-		name += "-" + v.Prerelease()
-	}
-	path := filepath.Join(folder, fmt.Sprintf("packer-plugin-%s_%s_%s_%s_%s", r.Name(), name, api, runtime.GOOS,
-		runtime.GOARCH))
-	if runtime.GOOS == "windows" {
-		path += ".exe"
-	}
-	part, err := os.CreateTemp(folder, ".part-")
+	path := filepath.Join(folder, r.file(v, api))
+	part, done, err := kiln.NewPart(j, folder, ".part-")
 	if err != nil {
 		return "", err
 	}
 	h := sha256.New()
 	_, err = io.Copy(io.MultiWriter(part, h), in)
 	err = errors.Join(err, part.Chmod(0o755), part.Close())
+	sum := hex.EncodeToString(h.Sum(nil))
 	if err == nil && check != nil {
-		err = check(part.Name())
+		err = check(part.Name(), sum)
+	}
+	var forget func() error
+	if err == nil {
+		forget, err = writeSum(j, path+"_SHA256SUM", sum)
 	}
 	if err == nil {
-		err = os.WriteFile(path+"_SHA256SUM", []byte(hex.EncodeToString(h.Sum(nil))), 0o644)
+		err = errors.Join(os.Rename(part.Name(), path), forget())
+	}
+	if err = errors.Join(err, done()); err != nil {
+		return "", fmt.Errorf("install %s: %w", path, err)
+	}
+	return path, nil
+}
+
+// file is the name of a plugin's binary on this system.
+func (r Requirement) file(v *goversion.Version, api string) string {
+	name := "v" + v.Core().String()
+	if v.Prerelease() != "" {
+		name += "-" + v.Prerelease()
+	}
+	name = fmt.Sprintf("packer-plugin-%s_%s_%s_%s_%s", r.Name(), name, api, runtime.GOOS, runtime.GOARCH)
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	return name
+}
+
+// writeSum writes a checksum. Where there was none before it is owned, as long as there is
+// no binary to it, until forget is called.
+func writeSum(j kiln.Journal, path, sum string) (forget func() error, err error) {
+	part, done, err := kiln.NewPart(j, filepath.Dir(path), ".part-")
+	if err != nil {
+		return nil, err
+	}
+	_, err = part.WriteString(sum)
+	err = errors.Join(err, part.Chmod(0o644), part.Close())
+	forget = func() error { return nil }
+	if _, statErr := os.Lstat(path); err == nil && j != nil && errors.Is(statErr, fs.ErrNotExist) {
+		r := kiln.Resource{Kind: kiln.KindFile, ID: path}
+		if r.Mark, err = kiln.Mark(part.Name()); err == nil {
+			err = j.Own("", r)
+		}
+		forget = func() error { return j.Gone("", r) }
 	}
 	if err == nil {
 		err = os.Rename(part.Name(), path)
 	}
-	if err != nil {
-		return "", errors.Join(fmt.Errorf("install %s: %w", path, err), os.Remove(part.Name()))
-	}
-	return path, nil
+	return forget, errors.Join(err, done())
 }

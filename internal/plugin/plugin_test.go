@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kiln"
+	"kiln/internal/journal"
 )
 
 // fake is a program that describes itself as a plugin.
@@ -22,6 +26,9 @@ func fake(version, api string) []byte {
 	return fmt.Appendf(nil, "#!/bin/sh\n[ \"$1\" = describe ] || exit 1\n"+
 		"echo '{\"version\":%q,\"sdk_version\":\"0.6.0\",\"api_version\":%q,\"builders\":[\"x\"],\"protocol_version\":\"v2\"}'\n", version, api)
 }
+
+// otherSum is of the archive for another system.
+const otherSum = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 func zipped(t *testing.T, name string, text []byte) []byte {
 	t.Helper()
@@ -56,7 +63,8 @@ func releases(t *testing.T, versions ...string) map[string][]byte {
 		base := "/packer-plugin-foo/" + v + "/packer-plugin-foo_" + v + "_"
 		files[base+system+".zip"] = z
 		files[base+"SHA256SUMS"] = fmt.Appendf(nil,
-			"%s  packer-plugin-foo_%s_%s.zip\n%s  packer-plugin-foo_%s_manifest.json\n", sum, v, system, sum, v)
+			"%s  packer-plugin-foo_%s_%s.zip\n%s  packer-plugin-foo_%s_manifest.json\n"+
+				"%[6]s  packer-plugin-foo_%[2]s_plan9_arm64.zip\n", sum, v, system, sum, v, otherSum)
 		files[base+"manifest.json"] = []byte(`{"version":1,"metadata":{"protocol_version":"5.0"}}`)
 		hub := "/acme/packer-plugin-foo/releases/download/v" + v + "/packer-plugin-foo_v" + v
 		files[hub+"_x5.0_"+system+".zip"] = z
@@ -111,7 +119,9 @@ func TestInstall(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		r := serve(t, releases(t, c.versions...))
-		r.Pin = func(string) (string, map[string]string) { return c.pin, nil }
+		if c.pin != "" {
+			r.Pin = func(string) *Pin { return &Pin{Version: c.pin} }
+		}
 		got, err := r.Install(t.Context(), dir, Requirement{Source: c.source, Constraint: c.constraint})
 		if c.problem != "" {
 			if err == nil || !strings.Contains(err.Error(), c.problem) {
@@ -128,7 +138,7 @@ func TestInstall(t *testing.T) {
 		}
 		all, err := Installed(t.Context(), dir, Options{Releases: true})
 		if err != nil || len(all) != 1 || all[0].Path != got.Path || all[0].Source != c.source ||
-			got.Sums[runtime.GOOS+"_"+runtime.GOARCH] == "" {
+			c.pin == "" && got.Zips[System] == "" || got.Binaries[System] != all[0].Sum {
 			t.Errorf("%s: installed %+v, %v; fetched %+v", c.name, all, err, got)
 		}
 	}
@@ -145,15 +155,141 @@ func TestTampered(t *testing.T) {
 	if !errors.Is(err, errDigest) {
 		t.Errorf("an archive that was changed: %v", err)
 	}
-	r := serve(t, releases(t, "1.0.0"))
-	r.Pin = func(string) (string, map[string]string) {
-		return "1.0.0", map[string]string{runtime.GOOS + "_" + runtime.GOARCH: strings.Repeat("0", 64)}
+	// What is not the locked one, on this system or another, is not installed.
+	for name, pin := range map[string]*Pin{
+		"this system":    {Version: "1.0.0", Zips: map[string]string{System: strings.Repeat("0", 64)}},
+		"another system": {Version: "1.0.0", Zips: map[string]string{"plan9_arm64": strings.Repeat("0", 64)}},
+		"the binary":     {Version: "1.0.0", Binaries: map[string]string{System: strings.Repeat("0", 64)}},
+	} {
+		r, dir := serve(t, releases(t, "1.0.0")), t.TempDir()
+		r.Pin = func(string) *Pin { return pin }
+		_, err := r.Install(t.Context(), dir, Requirement{Source: "github.com/hashicorp/foo"})
+		if !errors.Is(err, errDigest) || !strings.Contains(err.Error(), "the lock file says") {
+			t.Errorf("%s: an archive that is not the locked one: %v", name, err)
+		}
+		if all, _ := Installed(t.Context(), dir, Options{}); len(all) > 0 {
+			t.Errorf("%s: it was installed", name)
+		}
 	}
-	if _, err := r.Install(t.Context(), t.TempDir(),
-		Requirement{Source: "github.com/hashicorp/foo"}); err == nil ||
-		!strings.Contains(err.Error(), "the lock file says") {
-		t.Errorf("an archive that is not the locked one: %v", err)
+}
+
+// The lock holds all systems of the release, and what is not in it is not added without
+// being asked for.
+func TestLockHoldsAllSystems(t *testing.T) {
+	want := Requirement{Source: "github.com/hashicorp/foo"}
+	r, dir := serve(t, releases(t, "1.0.0")), t.TempDir()
+	got, err := r.Install(t.Context(), dir, want)
+	if err != nil || got.Zips["plan9_arm64"] != otherSum || got.Zips[System] == "" || len(got.Zips) != 2 {
+		t.Fatalf("%+v, %v", got, err)
 	}
+	zips, err := r.Zips(t.Context(), want, "1.0.0")
+	if err != nil || !maps.Equal(zips, got.Zips) {
+		t.Errorf("without a download: %v, %v", zips, err)
+	}
+	pin := &Pin{Version: "1.0.0", Zips: map[string]string{System: got.Zips[System]}}
+	r.Pin = func(string) *Pin { return pin }
+	if got, err = r.Install(t.Context(), t.TempDir(), want); err != nil || len(got.Zips) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	other := &Pin{Version: "1.0.0", Zips: map[string]string{"plan9_arm64": otherSum}}
+	if err := other.Check("x/y/z"); err == nil || !strings.Contains(err.Error(), "no checksum of it for "+System) {
+		t.Errorf("a lock without this system: %v", err)
+	}
+	if err := errors.Join(pin.Check("x/y/z"), (*Pin)(nil).Check("x/y/z")); err != nil {
+		t.Error(err)
+	}
+}
+
+// Of several archives for one system the one is taken that can be spoken to.
+func TestArchives(t *testing.T) {
+	sums := map[string]string{"p_v1_x4.9_linux_amd64.zip": "a", "p_v1_x5.0_linux_amd64.zip": "b",
+		"p_v1_x5.9_linux_amd64.zip": "c", "p_v1_x6.0_darwin_arm64.zip": "d", "p_v1_windows_amd64.zip": "e",
+		"p_v1_source.zip": "f", "q_v1_x5.0_linux_arm64.zip": "g", "p_v1_x5.0_linux_amd64.tar": "h"}
+	want := map[string]string{"linux_amd64": "p_v1_x5.0_linux_amd64.zip", "darwin_arm64": "p_v1_x6.0_darwin_arm64.zip",
+		"windows_amd64": "p_v1_windows_amd64.zip"}
+	if got := archives(sums, "p_v1_"); !maps.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+}
+
+// A server cannot send us to a file of this machine, nor from https to http.
+func TestRedirects(t *testing.T) {
+	files := releases(t, "1.0.0")
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(files[r.URL.Path]) }))
+	defer plain.Close()
+	root := t.TempDir()
+	for name, text := range files {
+		os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755)
+		os.WriteFile(filepath.Join(root, name), text, 0o644)
+	}
+	to := func(base string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", base+r.URL.Path)
+			w.WriteHeader(http.StatusFound)
+		})
+	}
+	trusted := client
+	defer func() { client = trusted }()
+	for _, c := range []struct {
+		name, to, problem string
+		secure            bool
+	}{
+		{"http to file", "file://" + root, "sends us from http to file://", false},
+		{"https to file", "file://" + root, "sends us from https to file://", true},
+		{"https to http", plain.URL, "sends us from https to http://", true},
+		{"http to http", plain.URL, "", false},
+	} {
+		s := httptest.NewUnstartedServer(to(c.to))
+		if c.secure {
+			s.StartTLS()
+			client = newClient()
+			client.Transport.(*http.Transport).TLSClientConfig = s.Client().Transport.(*http.Transport).TLSClientConfig
+		} else {
+			s.Start()
+			client = newClient()
+		}
+		_, err := Remote{Releases: s.URL, API: s.URL, GitHub: s.URL}.Install(t.Context(), t.TempDir(),
+			Requirement{Source: "github.com/hashicorp/foo"})
+		if (err == nil) != (c.problem == "") || err != nil && !strings.Contains(err.Error(), c.problem) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		s.Close()
+	}
+}
+
+// What a kill leaves while a plugin is installed is owned, and nothing is when it is done.
+func TestInstallIsOwned(t *testing.T) {
+	bin, dir, journals := filepath.Join(t.TempDir(), "built"), t.TempDir(), t.TempDir()
+	if err := os.WriteFile(bin, fake("1.0.0", "x5.0"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	j := &recorded{Journal: journal.New(journals, "r", "")}
+	path, err := InstallLocal(t.Context(), j, dir, "any.host/acme/foo", bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := j.Open(); len(left) > 0 {
+		t.Errorf("still owned: %v", left)
+	}
+	for _, name := range j.owned {
+		if !strings.HasPrefix(filepath.Base(name), ".part-") && name != path+"_SHA256SUM" {
+			t.Errorf("owned: %s", name)
+		}
+	}
+	if found, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(found) != 2 || len(j.owned) != 3 {
+		t.Errorf("%v; owned %v", found, j.owned)
+	}
+}
+
+// recorded remembers all that was ever owned.
+type recorded struct {
+	*journal.Journal
+	owned []string
+}
+
+func (r *recorded) Own(build string, res kiln.Resource) error {
+	r.owned = append(r.owned, res.ID)
+	return r.Journal.Own(build, res)
 }
 
 func TestMirror(t *testing.T) {
@@ -180,7 +316,7 @@ func TestLocalAndRemove(t *testing.T) {
 		if err := os.WriteFile(bin, fake(c.version, "x5.0"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		path, err := InstallLocal(t.Context(), dir, "any.host/acme/foo", bin)
+		path, err := InstallLocal(t.Context(), nil, dir, "any.host/acme/foo", bin)
 		if c.problem != "" && (err == nil || !strings.Contains(err.Error(), c.problem)) || c.problem == "" &&
 			(err != nil || strings.Contains(path, "meta")) {
 			t.Errorf("%s: %s, %v", c.version, path, err)
@@ -212,7 +348,7 @@ func TestLocalAndRemove(t *testing.T) {
 	if err := Remove(all[1].Path); err != nil {
 		t.Error(err)
 	}
-	if _, err := InstallLocal(t.Context(), dir, "any.host/acme/foo", "/bin/true"); err == nil ||
+	if _, err := InstallLocal(t.Context(), nil, dir, "any.host/acme/foo", "/bin/true"); err == nil ||
 		!strings.Contains(err.Error(), "not a plugin") {
 		t.Errorf("a program that is no plugin: %v", err)
 	}
@@ -225,17 +361,19 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Set(Requirement{Source: "github.com/a/b", Constraint: "~> 1"},
-		&Fetched{Version: "1.0.0", Sums: map[string]string{"linux_amd64": "ab", "darwin_arm64": "cd"}})
-	l.Set(Requirement{Source: "github.com/a/a"}, &Fetched{Version: "2.0.0"})
-	if err := l.Write(path); err != nil {
+		&Pin{Version: "1.0.0", Zips: map[string]string{"linux_amd64": "ab", "darwin_arm64": "cd"},
+			Binaries: map[string]string{"linux_amd64": "ef"}})
+	l.Set(Requirement{Source: "github.com/a/a"}, &Pin{Version: "2.0.0"})
+	if err := l.Write(nil, path); err != nil {
 		t.Fatal(err)
 	}
 	back, err := ReadLock(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	version, zips := back.Pin("github.com/a/b")
-	if version != "1.0.0" || zips["darwin_arm64"] != "cd" || back.Plugins[0].Source != "github.com/a/a" {
+	pin := back.Pin("github.com/a/b")
+	if pin.Version != "1.0.0" || pin.Zips["darwin_arm64"] != "cd" || pin.Binaries["linux_amd64"] != "ef" ||
+		back.Pin("github.com/a/c") != nil || back.Plugins[0].Source != "github.com/a/a" {
 		t.Errorf("%+v", back)
 	}
 	os.WriteFile(path, []byte("plugin {"), 0o644)

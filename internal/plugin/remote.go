@@ -10,16 +10,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
 	"path/filepath"
-	"runtime"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	goversion "github.com/hashicorp/go-version"
+
+	"kiln"
 )
 
 // Remote is where plugins come from. An address is http, https or file; file serves
@@ -30,16 +33,17 @@ type Remote struct {
 	API      string // of GitHub; empty: https://api.github.com
 	GitHub   string // empty: https://github.com
 	Token    string // for the API only
-	// Pin is the version and the digests that a lock file holds for a source; empty
-	// where it holds none.
-	Pin func(source string) (version string, zips map[string]string)
+	// Pin is what a lock file holds for a source; nil where it holds nothing. A nil
+	// function is that there is no lock file.
+	Pin func(source string) *Pin
+	// Journal owns what is not yet installed; nil: nothing does.
+	Journal kiln.Journal
 }
 
 // Fetched is a plugin that was installed from a remote.
 type Fetched struct {
-	Path    string
-	Version string
-	Sums    map[string]string // SHA-256 of the archives of all systems, by os_arch
+	Path string
+	Pin  // all that a lock file is to hold
 }
 
 const (
@@ -53,7 +57,23 @@ var client = newClient()
 func newClient() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.RegisterProtocol("file", http.NewFileTransport(http.Dir("/")))
-	return &http.Client{Transport: t, Timeout: httpLimit}
+	return &http.Client{Transport: t, Timeout: httpLimit, CheckRedirect: redirect}
+}
+
+// maxRedirects is how often a server may send us elsewhere.
+const maxRedirects = 10
+
+// redirect refuses to be sent to files of this machine, and from https to what anybody
+// could change on its way.
+func redirect(r *http.Request, via []*http.Request) error {
+	before := via[len(via)-1].URL
+	switch {
+	case len(via) >= maxRedirects:
+		return fmt.Errorf("stopped after %d redirects", maxRedirects)
+	case r.URL.Scheme == before.Scheme, before.Scheme == "http" && r.URL.Scheme == "https":
+		return nil
+	}
+	return fmt.Errorf("%s sends us from %s to %s: that is not followed", before.Host, before.Scheme, r.URL.Redacted())
 }
 
 var errAbsent = errors.New("not found")
@@ -99,7 +119,8 @@ func or(s, otherwise string) string {
 type origin interface {
 	versions(ctx context.Context) ([]string, error)
 	sums(ctx context.Context, version string) (map[string]string, error) // file name -> digest
-	archive(ctx context.Context, version string, sums map[string]string) (name, api, address string, err error)
+	prefix(version string) string                                        // of the names of archives
+	archive(ctx context.Context, version, name string) (api, address string, err error)
 }
 
 func (r Remote) origins(req Requirement) ([]origin, error) {
@@ -157,11 +178,12 @@ func (s server) sums(ctx context.Context, version string) (map[string]string, er
 	return s.readSums(ctx, s.file(version, "SHA256SUMS"))
 }
 
-func (s server) archive(ctx context.Context, version string, _ map[string]string) (
-	name, api, address string, err error) {
+func (s server) prefix(version string) string { return path.Base(s.file(version, "")) }
+
+func (s server) archive(ctx context.Context, version, name string) (api, address string, err error) {
 	body, err := s.get(ctx, s.file(version, "manifest.json"), metaLimit)
 	if err != nil {
-		return "", "", "", err
+		return "", "", err
 	}
 	var manifest struct {
 		Metadata struct {
@@ -169,10 +191,9 @@ func (s server) archive(ctx context.Context, version string, _ map[string]string
 		} `json:"metadata"`
 	}
 	if err := json.Unmarshal(body, &manifest); err != nil {
-		return "", "", "", fmt.Errorf("manifest of %s %s: %w", s.name, version, err)
+		return "", "", fmt.Errorf("manifest of %s %s: %w", s.name, version, err)
 	}
-	address = s.file(version, runtime.GOOS+"_"+runtime.GOARCH+".zip")
-	return path.Base(address), "x" + manifest.Metadata.Protocol, address, nil
+	return "x" + manifest.Metadata.Protocol, s.file(version, strings.TrimPrefix(name, s.prefix(version))), nil
 }
 
 // hub is the releases of a repository on GitHub.
@@ -211,17 +232,43 @@ func (h hub) sums(ctx context.Context, version string) (map[string]string, error
 	return h.readSums(ctx, h.file(version, fmt.Sprintf("packer-plugin-%s_v%s_SHA256SUMS", h.name, version)))
 }
 
-func (h hub) archive(_ context.Context, version string, sums map[string]string) (
-	name, api, address string, err error) {
-	begin, end := fmt.Sprintf("packer-plugin-%s_v%s_", h.name, version),
-		"_"+runtime.GOOS+"_"+runtime.GOARCH+".zip"
-	for file := range sums {
-		if strings.HasPrefix(file, begin) && strings.HasSuffix(file, end) {
-			return file, file[len(begin) : len(file)-len(end)], h.file(version, file), nil
+func (h hub) prefix(version string) string {
+	return fmt.Sprintf("packer-plugin-%s_v%s_", h.name, version)
+}
+
+func (h hub) archive(_ context.Context, version, name string) (api, address string, err error) {
+	m := archiveName.FindStringSubmatch(strings.TrimPrefix(name, h.prefix(version)))
+	if m == nil || m[1] == "" {
+		return "", "", fmt.Errorf("%s names no version of the protocol", name)
+	}
+	return m[1], h.file(version, name), nil
+}
+
+// archiveName is the rest of an archive's name: the version of the protocol, which not all
+// name, and the system.
+var archiveName = regexp.MustCompile(`^(?:(x[0-9]+\.[0-9]+)_)?([a-z0-9]+_[a-z0-9]+)\.zip$`)
+
+// archives are the names of a release's archives by system. Of several for one system it is
+// that of the newest version of the protocol that is known, else the first by name.
+func archives(sums map[string]string, prefix string) map[string]string {
+	found, protocol := map[string]string{}, map[string]int{}
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		rest, ok := strings.CutPrefix(name, prefix)
+		m := archiveName.FindStringSubmatch(rest)
+		if !ok || m == nil {
+			continue
+		}
+		major, minor, system := 0, 0, m[2]
+		_, _ = fmt.Sscanf(m[1], "x%d.%d", &major, &minor)
+		minor++ // zero is what is not known
+		if major != apiMajor || minor > apiMinor+1 {
+			minor = 0
+		}
+		if _, twice := found[system]; !twice || minor > protocol[system] {
+			found[system], protocol[system] = name, minor
 		}
 	}
-	return "", "", "", fmt.Errorf("%s %s has no archive for %s_%s: %w", h.name, version, runtime.GOOS,
-		runtime.GOARCH, errAbsent)
+	return found
 }
 
 // readSums reads lines "HEX  FILE".
@@ -268,9 +315,13 @@ func (r Remote) installFrom(ctx context.Context, o origin, dir string, req Requi
 	if err != nil {
 		return nil, err
 	}
-	pinned, pins := "", map[string]string(nil)
+	var pin *Pin
+	pinned := ""
 	if r.Pin != nil {
-		pinned, pins = r.Pin(req.Source)
+		pin = r.Pin(req.Source)
+	}
+	if pin != nil {
+		pinned = pin.Version
 	}
 	var fit []*goversion.Version
 	for _, name := range names {
@@ -291,7 +342,7 @@ func (r Remote) installFrom(ctx context.Context, o origin, dir string, req Requi
 	slices.SortFunc(fit, func(a, b *goversion.Version) int { return b.Compare(a) })
 	var last error
 	for _, v := range fit {
-		got, err := r.fetch(ctx, o, dir, req, v, pins)
+		got, err := r.fetch(ctx, o, dir, req, v, pin)
 		if err == nil || errors.Is(err, errDigest) || ctx.Err() != nil {
 			return got, err
 		}
@@ -300,19 +351,51 @@ func (r Remote) installFrom(ctx context.Context, o origin, dir string, req Requi
 	return nil, last
 }
 
-func (r Remote) fetch(ctx context.Context, o origin, dir string, req Requirement, v *goversion.Version,
-	pins map[string]string) (*Fetched, error) {
-	sums, err := o.sums(ctx, v.String())
+// release is what a place says of a version: the names of its archives and their digests,
+// by system.
+func (r Remote) release(ctx context.Context, o origin, version string) (names, zips map[string]string, err error) {
+	sums, err := o.sums(ctx, version)
+	if err != nil {
+		return nil, nil, err
+	}
+	names, zips = archives(sums, o.prefix(version)), map[string]string{}
+	for system, name := range names {
+		zips[system] = sums[name]
+	}
+	return names, zips, nil
+}
+
+// Zips are the digests of a version's archives by system, for a lock file.
+func (r Remote) Zips(ctx context.Context, req Requirement, version string) (map[string]string, error) {
+	origins, err := r.origins(req)
 	if err != nil {
 		return nil, err
 	}
-	name, api, address, err := o.archive(ctx, v.String(), sums)
+	var errs []error
+	for _, o := range origins {
+		_, zips, err := r.release(ctx, o, version)
+		if err == nil {
+			return zips, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (r Remote) fetch(ctx context.Context, o origin, dir string, req Requirement, v *goversion.Version, pin *Pin) (
+	*Fetched, error) {
+	names, zips, err := r.release(ctx, o, v.String())
 	if err != nil {
 		return nil, err
 	}
-	want, ok := sums[name]
+	name, ok := names[System]
 	if !ok {
-		return nil, fmt.Errorf("%s: the list of checksums has no line for it", name)
+		return nil, fmt.Errorf("%s %s has no archive for %s in its list of checksums: %w", req.Source, v, System,
+			errAbsent)
+	}
+	api, address, err := o.archive(ctx, v.String(), name)
+	if err != nil {
+		return nil, err
 	}
 	body, err := r.get(ctx, address, archiveLimit)
 	if err != nil {
@@ -320,33 +403,50 @@ func (r Remote) fetch(ctx context.Context, o origin, dir string, req Requirement
 	}
 	digest := sha256.Sum256(body)
 	have := hex.EncodeToString(digest[:])
-	if have != want {
-		return nil, fmt.Errorf("%s: %w: it has %s, its list says %s", address, errDigest, have, want)
+	if have != zips[System] {
+		return nil, fmt.Errorf("%s: %w: it has %s, its list says %s", address, errDigest, have, zips[System])
 	}
-	if pin := pins[runtime.GOOS+"_"+runtime.GOARCH]; pin != "" && pin != have {
-		return nil, fmt.Errorf("%s: %w: it has %s, the lock file says %s", address, errDigest, have, pin)
-	}
-	path, err := unpack(ctx, body, dir, req, v, api)
-	if err != nil {
-		return nil, err
-	}
-	got := &Fetched{Path: path, Version: v.String(), Sums: map[string]string{}}
-	for file, sum := range sums {
-		parts := strings.Split(strings.TrimSuffix(file, ".zip"), "_")
-		if n := len(parts); n > 2 && strings.HasSuffix(file, ".zip") {
-			got.Sums[parts[n-2]+"_"+parts[n-1]] = sum
+	got := &Fetched{Pin: Pin{Version: v.String(), Zips: zips, Binaries: map[string]string{}}}
+	if pin != nil {
+		// Another digest for any system is another release under the same name. What the
+		// lock does not have it gets by -upgrade only.
+		for system, locked := range pin.Zips {
+			if zip, listed := zips[system]; listed && zip != locked {
+				return nil, fmt.Errorf("%s: %w: for %s its list says %s, the lock file says %s", address, errDigest,
+					system, zip, locked)
+			}
 		}
+		got.Zips = pin.Zips
+		maps.Copy(got.Binaries, pin.Binaries)
 	}
-	return got, nil
+	got.Path, err = r.unpack(ctx, body, dir, req, v, api, got.Binaries)
+	return got, err
 }
 
 // unpack takes the binary out of an archive and installs it if it is what it
-// should be.
-func unpack(ctx context.Context, archive []byte, dir string, req Requirement, v *goversion.Version,
-	api string) (string, error) {
+// should be. Its digest is checked with, or put into, sums.
+func (r Remote) unpack(ctx context.Context, archive []byte, dir string, req Requirement, v *goversion.Version,
+	api string, sums map[string]string) (string, error) {
 	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
 		return "", fmt.Errorf("archive of %s: %w", req.Source, err)
+	}
+	check := func(path, sum string) error {
+		if locked := sums[System]; locked != "" && locked != sum {
+			return fmt.Errorf("the plugin in the archive of %s %s: %w: it has %s, the lock file says %s",
+				req.Source, v, errDigest, sum, locked)
+		}
+		sums[System] = sum
+		about, err := Describe(ctx, path)
+		if err != nil {
+			return err
+		}
+		if dv, err := goversion.NewVersion(about.Version); err != nil || dv.Prerelease() != "" ||
+			!dv.Core().Equal(v) || about.APIVersion != api {
+			return fmt.Errorf("the plugin in the archive of %s %s says that it is %s, API %s", req.Source, v,
+				about.Version, about.APIVersion)
+		}
+		return nil
 	}
 	for _, f := range z.File {
 		if !strings.HasPrefix(path.Base(f.Name), "packer-plugin-"+req.Name()) || f.FileInfo().IsDir() {
@@ -357,18 +457,7 @@ func unpack(ctx context.Context, archive []byte, dir string, req Requirement, v 
 			return "", err
 		}
 		defer in.Close()
-		return place(dir, req, v, api, io.LimitReader(in, archiveLimit), func(path string) error {
-			about, err := Describe(ctx, path)
-			if err != nil {
-				return err
-			}
-			if dv, err := goversion.NewVersion(about.Version); err != nil || dv.Prerelease() != "" ||
-				!dv.Core().Equal(v) || about.APIVersion != api {
-				return fmt.Errorf("the plugin in the archive of %s %s says that it is %s, API %s", req.Source, v,
-					about.Version, about.APIVersion)
-			}
-			return nil
-		})
+		return place(r.Journal, dir, req, v, api, io.LimitReader(in, archiveLimit), check)
 	}
 	return "", fmt.Errorf("the archive of %s %s holds no packer-plugin-%s", req.Source, v, req.Name())
 }

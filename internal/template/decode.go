@@ -127,8 +127,12 @@ func (d *decoding) reader(data map[string]any) *reader {
 	}
 	r.prepare, r.c = d.maker.spec.Scope.Text(d.Step, d.keys)
 	body, eval := d.maker.spec.Scope.Open(d.Step, d.keys, data)
-	c.body, c.Decoder = body, &schema.Decoder{Weak: d.assembler.spec.Weak, Eval: eval, Render: r.render,
-		Skip: d.Skip}
+	format := HCL2
+	if d.assembler.spec.Weak {
+		format = JSON
+	}
+	c.body, c.Decoder = body, &schema.Decoder{Weak: format == JSON, Eval: eval, Render: r.render,
+		Skip: d.Skip, Around: d.near(format)}
 	c.Option = func(name string) { option = name }
 	c.Unknown = func(name string, expr hcl.Expression, rng hcl.Range) {
 		c.unsure[option] = true

@@ -12,6 +12,7 @@ import (
 
 	"kiln"
 	"kiln/internal/template/interpolate"
+	"kiln/schema"
 )
 
 // Spec is what a template asks for, as the parser of its language read it. The
@@ -141,21 +142,33 @@ type Attribute struct {
 	// Field is where the value goes. Its type is the attribute's: *string, *Names,
 	// *Overrides, *time.Duration, *Count or **bool.
 	Field func(s *Step) any
+	Doc   string
 }
 
 // Attributes are all attributes of steps. Both parsers read by this table.
 var Attributes = []Attribute{
-	{"name", OnBoth, OnPostProcessor, false, func(s *Step) any { return &s.Name }},
-	{"only", OnBoth, OnBoth, false, func(s *Step) any { return &s.Only }},
-	{"except", OnBoth, OnBoth, false, func(s *Step) any { return &s.Except }},
-	{"override", OnProvisioner, OnProvisioner, false, func(s *Step) any { return &s.Override }},
-	{"pause_before", OnProvisioner, OnProvisioner, false, func(s *Step) any { return &s.PauseBefore }},
-	{"timeout", OnProvisioner, OnProvisioner, false, func(s *Step) any { return &s.Timeout }},
-	{"max_retries", OnProvisioner, OnProvisioner, false, func(s *Step) any { return &s.MaxRetries }},
-	{"continue_on_error", OnProvisioner, 0, false, func(s *Step) any { return &s.ContinueOnError }},
-	{"cache", OnProvisioner, OnProvisioner, true, func(s *Step) any { return &s.Cache }},
-	{"cache_max_age", OnProvisioner, OnProvisioner, true, func(s *Step) any { return &s.CacheMaxAge }},
-	{"keep_input_artifact", OnPostProcessor, OnPostProcessor, false, func(s *Step) any { return &s.Keep }},
+	{"name", OnBoth, OnPostProcessor, false, func(s *Step) any { return &s.Name },
+		"A name for the step, in output and for -only and -except."},
+	{"only", OnBoth, OnBoth, false, func(s *Step) any { return &s.Only },
+		"Names of the builds that it runs in; in no others."},
+	{"except", OnBoth, OnBoth, false, func(s *Step) any { return &s.Except },
+		"Names of the builds that it does not run in."},
+	{"override", OnProvisioner, OnProvisioner, false, func(s *Step) any { return &s.Override },
+		"Other values of its options for single builds, by the builds' names."},
+	{"pause_before", OnProvisioner, OnProvisioner, false, func(s *Step) any { return &s.PauseBefore },
+		"How long to wait before it."},
+	{"timeout", OnProvisioner, OnProvisioner, false, func(s *Step) any { return &s.Timeout },
+		"It has failed when it takes longer than this."},
+	{"max_retries", OnProvisioner, OnProvisioner, false, func(s *Step) any { return &s.MaxRetries },
+		"How often it is tried again after a failure."},
+	{"continue_on_error", OnProvisioner, 0, false, func(s *Step) any { return &s.ContinueOnError },
+		"The build goes on when it fails."},
+	{"cache", OnProvisioner, OnProvisioner, true, func(s *Step) any { return &s.Cache },
+		"false: it always runs, and no layer is kept from it on. true: a layer is kept after it, worth it or not."},
+	{"cache_max_age", OnProvisioner, OnProvisioner, true, func(s *Step) any { return &s.CacheMaxAge },
+		"No layer is used in which it ran longer ago than this, such as 12h."},
+	{"keep_input_artifact", OnPostProcessor, OnPostProcessor, false, func(s *Step) any { return &s.Keep },
+		"Keep what it was given beside what it makes. What is the default depends on the post-processor."},
 }
 
 // Check says what is wrong with a duration that an attribute has.
@@ -178,6 +191,48 @@ func AttributesOf(f Format, on On) []Attribute {
 
 // called is the name by which -except knows the step.
 func (s *Step) called() string { return cmp.Or(s.Name, s.Written) }
+
+// Around describes the attributes that a kind of step has in either language, as options
+// beside those of its component.
+func Around(on On) []*schema.Field {
+	types := func(to any) schema.Type {
+		text := &schema.Type{Kind: schema.String}
+		switch to.(type) {
+		case *Names:
+			return schema.Type{Kind: schema.List, Item: text}
+		case *Overrides:
+			return schema.Type{Kind: schema.Map, Item: &schema.Type{Kind: schema.Map, Item: text}}
+		case *time.Duration:
+			return schema.Type{Kind: schema.Duration}
+		case *Count:
+			return schema.Type{Kind: schema.Integer}
+		case **bool:
+			return schema.Type{Kind: schema.Bool}
+		}
+		return *text
+	}
+	var all []*schema.Field
+	for _, a := range Attributes {
+		if (a.HCL2|a.JSON)&on == 0 {
+			continue
+		}
+		f := &schema.Field{Name: a.Name, Type: types(a.Field(new(Step))), Doc: a.Doc}
+		if a.JSON&on == 0 {
+			f.Doc += " In HCL2 only."
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// near are the names of what may stand around the options of a step, for suggestions.
+func (s *Step) near(f Format) (names []string) {
+	on := map[string]On{KindProvisioner: OnProvisioner, KindPostProcessor: OnPostProcessor}[s.Kind]
+	for _, a := range AttributesOf(f, on) {
+		names = append(names, a.Name)
+	}
+	return names
+}
 
 // runsFor reports whether a step belongs to a build.
 func (s *Step) runsFor(b *BuildSpec) bool {

@@ -11,6 +11,7 @@ import (
 
 // JUnit writes steps as test cases to a file, a suite for each build.
 type JUnit struct {
+	Journal  kiln.Journal // owns the file until it is complete; nil: nothing does
 	path     string
 	planned  []PlannedBuild
 	steps    map[string][]PlannedStep // by build
@@ -202,7 +203,7 @@ func (j *JUnit) Close() error {
 	}
 	text, err := xml.MarshalIndent(root, "", "  ")
 	if err == nil {
-		err = kiln.WriteFile(j.path, append([]byte(xml.Header), append(text, '\n')...), 0o644)
+		err = kiln.WriteOwned(j.Journal, j.path, append([]byte(xml.Header), append(text, '\n')...), 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("write JUnit file: %w", err)

@@ -12,9 +12,10 @@ import (
 // Properties writes the artifacts of a run as a Java properties file, which a
 // Jenkins job can copy and read: docs/events.md.
 type Properties struct {
-	path  string
-	state *runState
-	run   string
+	Journal kiln.Journal // owns the file until it is complete; nil: nothing does
+	path    string
+	state   *runState
+	run     string
 }
 
 // NewProperties makes a sink that writes path when it is closed, and at once as that
@@ -90,7 +91,7 @@ func (p *Properties) Close() error {
 			}
 		}
 	}
-	if err := kiln.WriteFile(p.path, []byte(b.String()), 0o644); err != nil {
+	if err := kiln.WriteOwned(p.Journal, p.path, []byte(b.String()), 0o644); err != nil {
 		return fmt.Errorf("write properties file: %w", err)
 	}
 	return nil

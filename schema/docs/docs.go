@@ -27,7 +27,9 @@ type Component struct {
 	Kind, Name string
 	About      string        // what it does; of one with sources, known once it is Documented
 	Block      *schema.Block // its options; those of one with sources have no Doc yet
-	source     *source
+	// Around is what every component of its kind can have beside its options.
+	Around []*schema.Field
+	source *source
 }
 
 // source is where the doc comments of a component are.
@@ -38,12 +40,13 @@ type source struct {
 }
 
 // Of lists components with the sources that describe them, whose package paths
-// begin with module.
-func Of(c kiln.Components, files fs.FS, module string) []Component {
+// begin with module, and what each kind has around them.
+func Of(c kiln.Components, files fs.FS, module string, around map[string][]*schema.Field) []Component {
 	var all []Component
 	add := func(kind, name string, value any) {
 		all = append(all, Component{
-			Kind: kind, Name: name, Block: schema.Of(value), source: &source{files, module, value}})
+			Kind: kind, Name: name, Block: schema.Of(value), Around: around[kind],
+			source: &source{files, module, value}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Builders)) {
 		add(Builder, name, c.NewBuilder(name))
@@ -77,9 +80,28 @@ func Find(all []Component, word string) (found []Component, option string) {
 	return found, option
 }
 
+// WithOption are the components that have an option of their own.
+func WithOption(all []Component, option string) (found []Component, same string) {
+	for _, c := range all {
+		name, _, _ := strings.Cut(option, ".")
+		if f := c.Block.Field(name); f != nil && f.Offer == "" {
+			found = append(found, c)
+		}
+	}
+	return found, option
+}
+
 func (c Component) has(option string) bool {
 	name, _, _ := strings.Cut(option, ".")
-	return c.Block.Field(name) != nil
+	return c.Block.Field(name) != nil || slices.Contains(c.AroundNames(), name)
+}
+
+// AroundNames are the names of what stands around it.
+func (c Component) AroundNames() (names []string) {
+	for _, f := range c.Around {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // Documented is the component with its own description and that of every option.
@@ -91,7 +113,7 @@ func (c Component) Documented() (Component, error) {
 	if rest, ok := strings.CutPrefix(about, "Package "); ok {
 		_, about, _ = strings.Cut(rest, " ") // the words that Go's documentation begins with
 	}
-	return Component{Kind: c.Kind, Name: c.Name, About: about, Block: block}, err
+	return Component{Kind: c.Kind, Name: c.Name, About: about, Block: block, Around: c.Around}, err
 }
 
 // documented are all components of some kinds, or of every kind, documented.

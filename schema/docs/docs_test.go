@@ -40,7 +40,7 @@ func TestRunTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, err := json.Marshal(doc)
-	if err != nil || !strings.Contains(string(text), `"size":{"default":3,"type":["number","string"]}`) {
+	if err != nil || !strings.Contains(string(text), `"size":{"default":3,"type":["number","string","boolean","null"]}`) {
 		t.Errorf("%v: %s", err, text)
 	}
 }

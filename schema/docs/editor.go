@@ -11,16 +11,34 @@ type Syntax struct {
 	Labels      []string `json:"labels,omitempty"`
 	Description string   `json:"description"`
 	Attributes  []string `json:"attributes,omitempty"`
-	Component   string   `json:"component,omitempty"` // kind of the one whose options it has too, named by its first label
-	Blocks      []Syntax `json:"blocks,omitempty"`
+	// About says what attributes mean.
+	About     map[string]string `json:"about,omitempty"`
+	Component string            `json:"component,omitempty"` // kind of the one whose options it has too, named by its first label
+	Blocks    []Syntax          `json:"blocks,omitempty"`
+	Open      bool              `json:"open,omitempty"` // it has attributes of any other name too
 }
 
 // Language is what templates are made of beside components.
 type Language struct {
 	Kiln, Packer string // versions
 	Blocks       []Syntax
-	Functions    []string
-	Engine       []string // functions of {{ }} text
+	Functions    []Function
+	Engine       []Function // functions of {{ }} text
+}
+
+// Function is a function of the template language.
+type Function struct {
+	Name  string
+	Usage string // how it is called: its name and parameters
+	About string // what it gives, in a line
+}
+
+// functionNames are the names of functions.
+func functionNames(all []Function) (names []string) {
+	for _, f := range all {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // Editor is all that an editor needs to know of templates.
@@ -63,7 +81,8 @@ func EditorSchema(l Language, all []Component) (*Editor, error) {
 		return nil, err
 	}
 	e := &Editor{Version: EditorVersion, Kiln: l.Kiln, Packer: l.Packer, Blocks: l.Blocks,
-		Components: map[string]map[string]EditorComponent{}, Functions: l.Functions, Engine: l.Engine}
+		Components: map[string]map[string]EditorComponent{}, Functions: functionNames(l.Functions),
+		Engine: functionNames(l.Engine)}
 	for _, c := range all {
 		if e.Components[c.Kind] == nil {
 			e.Components[c.Kind] = map[string]EditorComponent{}

@@ -12,7 +12,8 @@ import (
 type page struct {
 	strings.Builder
 	markdown bool
-	option   string // the only one to describe; "": all
+	option   string          // the only one to describe; "": all
+	shown    map[string]bool // blocks, by their names
 }
 
 // Page is the whole documentation of a component, or of one option, as Markdown or
@@ -29,22 +30,62 @@ func (c Component) Page(markdown bool, option string) (string, error) {
 		fmt.Fprintf(&p, "%s %s\n\n", strings.ToUpper(c.Kind), c.Name)
 	}
 	if option == "" {
-		first := min(1, len(c.About))
-		p.WriteString(strings.ToUpper(c.About[:first]) + c.About[first:] + "\n")
+		p.WriteString(upperFirst(c.About) + "\n")
 		if markdown {
 			p.WriteString("| option | type | default | meaning |\n|---|---|---|---|\n")
 		}
 	}
-	p.fields(c.Block, "")
+	p.fields(c.Block.Fields, "")
 	if option == "" {
 		p.offers(c.Block.Offers())
 	}
+	p.around(c)
 	return p.String(), nil
 }
 
+// Kinds are all kinds of components.
+var Kinds = []string{Builder, Communicator, Provisioner, PostProcessor, DataSource}
+
+// KindPage lists the components of a kind, and what stands around each of them. Option
+// narrows it to one of the latter. It is empty where there is nothing to say.
+func KindPage(all []Component, kind, option string) (string, error) {
+	all, err := documented(all, kind)
+	if err != nil || len(all) == 0 {
+		return "", err
+	}
+	p := page{option: option}
+	if option != "" {
+		if !slices.Contains(all[0].AroundNames(), option) {
+			return "", nil
+		}
+		p.title("every "+kind, "")
+		p.fields(all[0].Around, "")
+		return p.String(), nil
+	}
+	p.title(kind, "")
+	for _, c := range all {
+		fmt.Fprintf(&p, "  %-16s %s\n", c.Name, c.Synopsis())
+	}
+	p.around(all[0])
+	return p.String(), nil
+}
+
+// around writes what every component of the kind can have, or one of it.
+func (p *page) around(c Component) {
+	if len(c.Around) > 0 && p.option == "" {
+		head := "Every " + c.Kind + " can also have:"
+		if p.markdown {
+			fmt.Fprintf(p, "\n%s\n\n| option | type | default | meaning |\n|---|---|---|---|\n", head)
+		} else {
+			fmt.Fprintf(p, "\n%s\n\n", head)
+		}
+	}
+	p.fields(c.Around, "")
+}
+
 // fields writes the options of a block, those that are required first.
-func (p *page) fields(b *schema.Block, prefix string) {
-	fields := slices.Clone(b.Fields)
+func (p *page) fields(all []*schema.Field, prefix string) {
+	fields := slices.Clone(all)
 	slices.SortStableFunc(fields, func(a, b *schema.Field) int {
 		if a.Required != b.Required {
 			return map[bool]int{true: -1, false: 1}[a.Required]
@@ -57,7 +98,7 @@ func (p *page) fields(b *schema.Block, prefix string) {
 			p.field(f, name)
 		}
 		if f.Block != nil {
-			p.fields(f.Block, name+".")
+			p.fields(f.Block.Fields, name+".")
 		}
 	}
 }

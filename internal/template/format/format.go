@@ -47,6 +47,8 @@ type Options struct {
 	Out       io.Writer
 	// Problem tells of a file that cannot be formatted. The others go on.
 	Problem func(name string, text []byte, err error)
+	// Journal owns what is not yet the new text; nil: nothing does.
+	Journal kiln.Journal
 }
 
 // Path formats a file, or the files of a folder, and prints the name of each that
@@ -111,7 +113,7 @@ func (o Options) file(path string) (int, error) {
 		return 1, err
 	}
 	if o.Write {
-		if err := replace(path, out); err != nil {
+		if err := o.replace(path, out); err != nil {
 			return 1, fmt.Errorf("write %s: %w", path, err)
 		}
 	}
@@ -123,7 +125,7 @@ func (o Options) file(path string) (int, error) {
 
 // replace writes a file so that it is the old or the new one, whatever happens. A
 // link stays one.
-func replace(path string, text []byte) error {
+func (o Options) replace(path string, text []byte) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
@@ -132,7 +134,7 @@ func replace(path string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	err = kiln.WriteFile(real, text, info.Mode().Perm())
+	err = kiln.WriteOwned(o.Journal, real, text, info.Mode().Perm())
 	if errors.Is(err, fs.ErrPermission) {
 		return os.WriteFile(real, text, info.Mode().Perm())
 	}
