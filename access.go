@@ -26,7 +26,7 @@ func (a Access) data() map[string]any {
 	all := map[string]any{
 		"ConnType": a.Type, "Host": a.Host, "Port": a.Port, "User": a.User, "Password": a.Password,
 		"SSHPrivateKey": a.PrivateKey, "SSHPublicKey": a.PublicKey,
-		"SSHPrivateKeyFile": a.PrivateKeyFile, "SSHAgentAuth": a.AgentAuth,
+		"SSHPrivateKeyFile": a.PrivateKeyFile, "SSHAgentAuth": a.AgentAuth, "WinRMPassword": "",
 	}
 	if a.Type == "winrm" {
 		all["WinRMPassword"] = a.Password

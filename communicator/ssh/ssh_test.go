@@ -106,7 +106,7 @@ func TestTunnels(t *testing.T) {
 func TestWrongKey(t *testing.T) {
 	s, other := kilntest.StartSSHD(t), kilntest.NewSSHD(t)
 	c := config(s)
-	c.PrivateKeyFile, c.HandshakeAttempts, c.Timeout = other.KeyFile, 2, 20*time.Second
+	c.PrivateKeyFile, c.HandshakeAttempts, c.Timeout = other.KeyFile, 1, 20*time.Second
 	b, _ := kilntest.NewBuild(t)
 	_, err := c.Connect(t.Context(), b, kiln.Target{})
 	if err == nil || !strings.Contains(err.Error(), "authentication error when trying to connect via SSH") {

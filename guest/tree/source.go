@@ -67,9 +67,9 @@ func open(ctx context.Context, name string) (io.ReadCloser, fs.FileInfo, error) 
 	}
 }
 
-// Source opens what an upload of one file sends: its content or the file it names,
-// with the size (less than 0: not known) and the mode that it will have where there is
-// none of its name yet.
+// Source opens what an upload of one file sends: its content or the file it names, with
+// the size, and the mode that it will have where there is none of its name yet. What a
+// pipe gives is read to its end first: nobody could tell otherwise whether all arrived.
 func Source(ctx context.Context, up *kiln.Upload) (
 	content io.ReadCloser, size int64, mode fs.FileMode, err error,
 ) {
@@ -87,8 +87,43 @@ func Source(ctx context.Context, up *kiln.Upload) (
 	if mode, size = info.Mode().Perm(), info.Size(); mode == 0 {
 		mode = usual
 	}
-	if !info.Mode().IsRegular() {
-		size = -1 // of a pipe, or a device
+	if info.Mode().IsRegular() {
+		return f, size, mode, nil
 	}
-	return f, size, mode, nil
+	whole, size, err := spool(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, 0, 0, err
+	}
+	return whole, size, mode, nil
+}
+
+// spool keeps a stream in a file without a name, or with one where a file must have one
+// as long as it is open.
+func spool(r io.Reader) (io.ReadCloser, int64, error) {
+	f, err := os.CreateTemp("", "kiln-pipe-*")
+	if err != nil {
+		return nil, 0, err
+	}
+	s := spooled{f, os.Remove(f.Name()) != nil}
+	size, err := io.Copy(f, r)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, s.Close())
+	}
+	return s, size, nil
+}
+
+type spooled struct {
+	*os.File
+	named bool
+}
+
+func (s spooled) Close() error {
+	err := s.File.Close()
+	if s.named {
+		err = errors.Join(err, os.Remove(s.Name()))
+	}
+	return err
 }
