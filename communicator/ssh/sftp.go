@@ -232,22 +232,52 @@ func (cl *sftpClient) putTree(ctx context.Context, up *kiln.Upload, dst string) 
 	if info, err := cl.Stat(dst); err == nil && info.IsDir() && !up.ContentsOnly {
 		dst = path.Join(dst, filepath.Base(source))
 	}
-	if err := cl.MkdirAll(dst); err != nil {
-		return fmt.Errorf("make folder %s on the machine: %w", dst, err)
+	// A new tree gets its name when all of it is there.
+	_, err = cl.Stat(dst)
+	fresh, at := errors.Is(err, fs.ErrNotExist), dst
+	if fresh {
+		at = path.Dir(path.Clean(dst))
 	}
-	part, done, err := cl.parts(dst)
+	if err := cl.MkdirAll(at); err != nil {
+		return fmt.Errorf("make folder %s on the machine: %w", at, err)
+	}
+	part, done, err := cl.parts(at)
 	if err != nil {
 		return err
 	}
 	defer done()
-	t := sftpTree{cl: cl, up: up, dst: dst, part: path.Join(part, "file")}
+	if !fresh {
+		return cl.fill(ctx, up, source, sftpTree{dst: dst, part: path.Join(part, "file")})
+	}
+	t := sftpTree{dst: path.Join(part, "tree"), part: path.Join(part, "file"), fresh: true}
+	if err = cl.Mkdir(t.dst); err == nil {
+		if err = cl.fill(ctx, up, source, t); err == nil {
+			err = cl.Rename(t.dst, path.Clean(dst))
+		}
+		if err == nil && !up.ContentsOnly {
+			info, statErr := os.Stat(source)
+			if err = statErr; err == nil {
+				err = cl.Chmod(dst, info.Mode().Perm())
+			}
+		}
+	}
+	if err != nil {
+		_ = cl.RemoveAll(t.dst) // what is left of it is in a folder that is closed
+		return fmt.Errorf("make %s on the machine: %w", dst, err)
+	}
+	return nil
+}
+
+// fill puts what is in a tree into a folder that is there.
+func (cl *sftpClient) fill(ctx context.Context, up *kiln.Upload, source string, t sftpTree) error {
+	t.cl, t.up = cl, up
 	if err := tree.Walk(ctx, source, func(e tree.Entry) error { return t.add(ctx, e) }); err != nil {
 		return err
 	}
 	// Modes of folders come last: one may forbid to write to it.
 	for _, e := range slices.Backward(t.folders) {
-		if err := cl.Chmod(path.Join(dst, e.Name), e.Info.Mode().Perm()); err != nil {
-			return fmt.Errorf("set the mode of %s on the machine: %w", path.Join(dst, e.Name), err)
+		if err := cl.Chmod(path.Join(t.dst, e.Name), e.Info.Mode().Perm()); err != nil {
+			return fmt.Errorf("set the mode of %s on the machine: %w", path.Join(t.dst, e.Name), err)
 		}
 	}
 	return nil
@@ -258,6 +288,7 @@ type sftpTree struct {
 	cl        *sftpClient
 	up        *kiln.Upload
 	dst, part string
+	fresh     bool // there is nothing in dst yet
 	folders   []tree.Entry
 	done      int64
 }
@@ -271,8 +302,10 @@ func (t *sftpTree) add(ctx context.Context, e tree.Entry) error {
 		_ = t.cl.Remove(to) // one that is in the way, if any
 		return t.cl.Symlink(e.Link, to)
 	case e.Info.IsDir():
-		if info, err := t.cl.Stat(to); err == nil && info.IsDir() {
-			return nil
+		if !t.fresh {
+			if info, err := t.cl.Stat(to); err == nil && info.IsDir() {
+				return nil
+			}
 		}
 		if err := t.cl.Mkdir(to); err != nil {
 			return fmt.Errorf("make folder %s on the machine: %w", to, err)
@@ -291,9 +324,11 @@ func (t *sftpTree) add(ctx context.Context, e tree.Entry) error {
 		return err
 	}
 	defer f.Close()
-	to, was, err := t.cl.existing(to)
-	if err != nil {
-		return err
+	var was fs.FileInfo
+	if !t.fresh {
+		if to, was, err = t.cl.existing(to); err != nil {
+			return err
+		}
 	}
 	before := t.done
 	content := tree.Reported(f, func(n int64) {

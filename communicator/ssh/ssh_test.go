@@ -45,11 +45,23 @@ func TestConformance(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { os.RemoveAll(dir) })
-			kilntest.TestCommunicator(t, func(t *testing.T) kiln.Communicator {
+			open := func(t *testing.T, port int) kiln.Communicator {
 				c := config(s)
-				c.FileTransferMethod = method
+				c.FileTransferMethod, c.Port = method, port
 				return connect(t, c)
-			}, kilntest.CommunicatorOptions{Dir: dir, NoNewlines: method == "scp"})
+			}
+			kilntest.TestCommunicator(t, func(t *testing.T) kiln.Communicator {
+				return open(t, s.Port)
+			}, kilntest.CommunicatorOptions{
+				Dir: dir, NoNewlines: method == "scp",
+				Through: func(t *testing.T) (kiln.Communicator, *kilntest.Relay) {
+					relay, err := kilntest.NewRelay(s.Addr(), 0)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return open(t, relay.Port()), relay
+				},
+			})
 		})
 	}
 }

@@ -13,19 +13,13 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"strconv"
 	"strings"
 	"time"
 )
 
 // PackOptions says how a tree goes into a stream.
 type PackOptions struct {
-	Name string // of the tree's own folder in the stream; "": only what is in it
-	// Parts is a folder in the stream that holds the files at first: each goes there with
-	// its content, and gets its name when it is whole, as a hard link. Who unpacks a
-	// stream that is cut off has no file that is not whole, and whoever asked for the
-	// stream removes the folder. "": files go to their names directly.
-	Parts    string
+	Name     string // of the tree's own folder in the stream; "": only what is in it
 	UID, GID int // owner of every entry
 	Progress func(done int64)
 }
@@ -41,11 +35,10 @@ func Pack(ctx context.Context, w io.Writer, root string, o PackOptions) error {
 }
 
 type packer struct {
-	ctx   context.Context
-	tar   *tar.Writer
-	o     PackOptions
-	parts int
-	done  int64
+	ctx  context.Context
+	tar  *tar.Writer
+	o    PackOptions
+	done int64
 }
 
 // add writes one entry.
@@ -57,17 +50,6 @@ func (p *packer) add(e Entry) error {
 	if e.Same != "" {
 		e.Same = path.Join(p.o.Name, e.Same)
 	}
-	if e.Info.Mode().IsRegular() && e.Same == "" && p.o.Parts != "" {
-		e.Same = path.Join(p.o.Parts, strconv.Itoa(p.parts))
-		p.parts++
-		if err := p.write(Entry{File: e.File, Info: e.Info}, e.Same); err != nil {
-			return err
-		}
-	}
-	return p.write(e, name)
-}
-
-func (p *packer) write(e Entry, name string) error {
 	err := WriteEntry(p.ctx, p.tar, e, name, p.o.UID, p.o.GID)
 	if err == nil && e.Info.Mode().IsRegular() && e.Same == "" {
 		p.done += e.Info.Size()
