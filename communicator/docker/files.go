@@ -113,6 +113,9 @@ func (c *Communicator) place(ctx context.Context, script string) error {
 	out := &limited{w: &said, left: mostSaid}
 	err := c.run(ctx, &kiln.Cmd{Command: script, Stdout: out, Stderr: out}, "0", false)
 	if text := strings.TrimSpace(strings.ToValidUTF8(said.String(), "\uFFFD")); err != nil && text != "" {
+		if _, ok := errors.AsType[*kiln.ExitError](err); ok {
+			return errors.New(text)
+		}
 		return fmt.Errorf("%w: %s", err, text)
 	}
 	return err

@@ -190,5 +190,17 @@ func (n *noise) add(err error) error {
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[len(text)-most:], "")
 	}
+	if _, ok := errors.AsType[*kiln.ExitError](err); ok {
+		return &complaint{text, err}
+	}
 	return fmt.Errorf("%w: %s", err, text)
 }
+
+// complaint is why a program ended with a code: in its own words.
+type complaint struct {
+	text string
+	exit error
+}
+
+func (c *complaint) Error() string { return c.text }
+func (c *complaint) Unwrap() error { return c.exit }
