@@ -24,6 +24,8 @@ type Host struct {
 	// Layers are the layer keys for a machine whose start state has the given
 	// identity; nil where layers are not wanted.
 	Layers func(b *Build, identity string) []LayerKey
+	// Last is what [Build.Last] returns.
+	Last func(b *Build, resumed int) *Artifact
 }
 
 // Build is what a component may use while it runs. Nothing is looked up by name.
@@ -133,6 +135,18 @@ func (b *Build) Layers(identity string) []LayerKey {
 		return nil
 	}
 	return b.host.Layers(b, identity)
+}
+
+// Last is the artifact that the build's machine gave when it was captured last, if all
+// is as it was then that it depends on, and a machine with the effect of the first
+// provisioners has that of all: capturing it would make the same again. It is nil where
+// that is not so, or nothing is known. It may be asked after [Build.Layers]. Whether the
+// artifact is still there is for the builder to see.
+func (b *Build) Last(resumed int) *Artifact {
+	if b.host.Last == nil {
+		return nil
+	}
+	return b.host.Last(b, resumed)
 }
 
 // Emit sends an event, with build, component, step and time filled in.

@@ -25,8 +25,12 @@ type Checkpointer interface {
 	// Resumed is the number of leading provisioners whose effect the machine
 	// already holds, found among the keys of [Build.Layers] at Start.
 	Resumed() int
-	// Checkpoint keeps the present state under a key of [Build.Layers].
-	Checkpoint(ctx context.Context, key LayerKey) error
+	// Checkpoint keeps the present state under a key of [Build.Layers]. Last: no
+	// provisioner comes after it.
+	Checkpoint(ctx context.Context, key LayerKey, last bool) error
+	// Overhead is about how long a Checkpoint takes, beyond what it saves Capture. By
+	// it the states are chosen that are worth keeping.
+	Overhead() time.Duration
 }
 
 // A Communicator runs commands and moves files on a machine. Its methods may be
@@ -132,9 +136,10 @@ type Layer struct {
 // A LayerStore is a builder whose machines are Checkpointers.
 type LayerStore interface {
 	// FindLayer asks b for the layer keys of the start state, as Start does, and
-	// returns how many provisioners a kept layer stands for. It makes and changes
-	// nothing. An error says why that is not known.
-	FindLayer(ctx context.Context, b *Build) (resumed int, err error)
+	// returns how many provisioners a kept layer stands for, and what [Build.Last] says
+	// if that is still there and would not be made again. It makes and changes nothing.
+	// An error says why that is not known.
+	FindLayer(ctx context.Context, b *Build) (resumed int, last *Artifact, err error)
 	// KeptLayers lists all layers. Configuration counts only as far as it says where
 	// layers are.
 	KeptLayers(ctx context.Context) ([]Layer, error)

@@ -139,37 +139,46 @@ func (m *machine) findLayer(ctx context.Context) error {
 }
 
 // FindLayer looks for the deepest kept layer of an image that is on the engine.
-func (c *Builder) FindLayer(ctx context.Context, b *kiln.Build) (int, error) {
+func (c *Builder) FindLayer(ctx context.Context, b *kiln.Build) (int, *kiln.Artifact, error) {
 	if c.Build != nil {
-		return 0, errors.New("the image is built from a Dockerfile first")
+		return 0, nil, errors.New("the image is built from a Dockerfile first")
 	}
 	engine, err := docker.Open(ctx, "")
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer engine.Close()
 	source, err := engine.ImageInspect(ctx, c.Image)
 	if docker.Absent(err) {
-		return 0, fmt.Errorf("the image %s is not on the engine", c.Image)
+		return 0, nil, fmt.Errorf("the image %s is not on the engine", c.Image)
 	}
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	m := &machine{cfg: c, b: b, engine: engine, source: source.InspectResponse}
 	if err := m.findLayer(ctx); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	if m.chain.outside != "" {
-		return 0, errors.New(m.chain.outside)
+		return 0, nil, errors.New(m.chain.outside)
 	}
-	return m.chain.resumed, nil
+	last, err := m.lastThere(ctx)
+	return m.chain.resumed, last, err
 }
 
 // Resumed is the number of steps that the layer stands for.
 func (m *machine) Resumed() int { return m.chain.resumed }
 
+// Overhead is that of the looks at the container, of a commit and mostly of a container
+// that takes another one's place, which the first one told. What a layer holds is not
+// written again when the container is committed.
+func (m *machine) Overhead() time.Duration { return usualOverhead/4 + max(m.made, usualOverhead*3/4) }
+
+// usualOverhead is that of an engine with nothing else to do.
+const usualOverhead = 400 * time.Millisecond
+
 // Checkpoint keeps the container's state as a layer.
-func (m *machine) Checkpoint(ctx context.Context, key kiln.LayerKey) error {
+func (m *machine) Checkpoint(ctx context.Context, key kiln.LayerKey, last bool) error {
 	if err := m.holdable(ctx); err != nil {
 		return err
 	}
@@ -184,7 +193,7 @@ func (m *machine) Checkpoint(ctx context.Context, key kiln.LayerKey) error {
 		return err
 	}
 	// The part's name holds the layer until a container may stand on it, whoever prunes.
-	err = m.swap(ctx, id)
+	err = m.swap(ctx, id, last)
 	return errors.Join(err, m.b.Destroy(context.WithoutCancel(ctx), part))
 }
 
@@ -248,8 +257,9 @@ func (m *machine) publish(ctx context.Context, key kiln.LayerKey, id string) err
 
 // swap goes on in a new container made of the layer, where the next layers would hold
 // again much of what this one holds. It is as if the build had been started from the
-// layer, which a later one may be. Its name, id and address are new.
-func (m *machine) swap(ctx context.Context, id string) error {
+// layer, which a later one may be. Its name, id and address are new. After the last step
+// it is not started unless something has to run in it all the same.
+func (m *machine) swap(ctx context.Context, id string, last bool) error {
 	info, err := m.engine.ImageInspect(ctx, id)
 	if err != nil {
 		return fmt.Errorf("look at layer: %w", err)
@@ -263,7 +273,7 @@ func (m *machine) swap(ctx context.Context, id string) error {
 	before, name, id, made := *c, m.name, m.id, m.container
 	c.from, c.size, c.depth, c.kept = info.ID, info.Size, len(info.RootFS.Layers), 0
 	m.setRunning(false)
-	if err = m.create(ctx); err == nil {
+	if err = m.create(ctx); err == nil && !last {
 		err = m.ready(ctx)
 	}
 	if err != nil {
@@ -385,11 +395,18 @@ func (m *machine) remember(ctx context.Context) error {
 	if !m.chain.wanted || m.chain.outside != "" {
 		return nil
 	}
+	looked := make(chan error, 1)
+	go func() { // beside the list of processes, which takes as long and may name it
+		var err error
+		m.chain.baseline, err = m.state(ctx)
+		looked <- err
+	}()
 	res, err := m.engine.ContainerTop(
 		ctx,
 		m.name,
 		client.ContainerTopOptions{Arguments: []string{"-eo", "pid,stat,args"}},
 	)
+	unseen := <-looked
 	if err != nil {
 		return fmt.Errorf("list the container's processes: %w", err)
 	}
@@ -399,10 +416,10 @@ func (m *machine) remember(ctx context.Context) error {
 			m.first[p[0]] = true
 		}
 	}
-	if m.chain.baseline, err = m.state(ctx); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if unseen != nil {
 		m.chain.outside = "the container has no shell to look at its mounts with"
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/image"
@@ -34,11 +35,14 @@ type machine struct {
 	name, id  string
 	hostname  string
 	ip        string
+	made      time.Duration     // how long making and starting the container took
 	first     map[string]bool   // processes that the fresh container has
 	docker    *way.Communicator // the way in, where it is the engine's
+	last      *kiln.Artifact    // what would be made again; nil: it is made
 
-	mu      sync.Mutex
-	running bool
+	starting sync.Mutex
+	mu       sync.Mutex
+	running  bool
 }
 
 func (m *machine) short() string { return m.id[:min(12, len(m.id))] }
@@ -59,17 +63,24 @@ func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
 			return m.ip, nil
 		}})
 	}
-	m.b.Say("Using docker communicator to connect: %s", m.ip)
-	m.b.SetAccess(kiln.Access{Type: "docker", Host: m.ip})
+	if m.last == nil {
+		m.b.Say("Using docker communicator to connect: %s", m.ip)
+		m.b.SetAccess(kiln.Access{Type: "docker", Host: m.ip})
+	}
 	m.docker = way.New(m.engine, m.name, way.Options{
 		User: m.cfg.ExecUser, Terminal: m.cfg.Terminal(), FixOwner: m.cfg.FixUploadOwner, Ready: m.ready,
 	})
 	return m.docker, nil
 }
 
-// Capture commits, exports or discards the container.
+// Capture commits, exports or discards the container, or gives what that made last.
 func (m *machine) Capture(ctx context.Context) (*kiln.Artifact, error) {
 	switch {
+	case m.last != nil:
+		if m.cfg.Commit {
+			m.b.Say("Image ID: %s", m.last.ID)
+		}
+		return m.last, nil
 	case m.cfg.Commit:
 		return m.commit(ctx)
 	case m.cfg.ExportPath != "":

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -21,8 +23,9 @@ import (
 // owner is how this component's resources are found again.
 const owner = "builder.docker"
 
-// Start finds the image and makes the container. It is started at once, unless a
-// kept layer already holds what every step would do.
+// Start finds the image and makes the container. It is started at once, unless a kept
+// layer already holds what every step would do; and not made before something has to run
+// in it, where the image that was made last is that of the layer.
 func (c *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error) {
 	engine, err := docker.Open(ctx, "")
 	if err != nil {
@@ -60,7 +63,75 @@ func (c *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 	if err := m.findLayer(ctx); err != nil {
 		return nil, err
 	}
-	return m, m.create(ctx)
+	if m.last, err = m.lastThere(ctx); err != nil || m.last != nil {
+		m.sayLast()
+		return m, err
+	}
+	begin := time.Now()
+	if err := m.create(ctx); err != nil {
+		return m, err
+	}
+	if m.chain.resumed > 0 && m.chain.resumed == m.chain.steps && c.Communicator == "docker" {
+		return m, nil // nothing may have to run in it
+	}
+	err = m.ready(ctx)
+	m.made = time.Since(begin)
+	return m, err
+}
+
+// lastThere is the artifact that this build made last, if that would be made again and
+// is still there; nil: it is not.
+func (m *machine) lastThere(ctx context.Context) (*kiln.Artifact, error) {
+	last := m.b.Last(m.chain.resumed)
+	if last == nil || m.cfg.Communicator != "docker" {
+		return nil, nil
+	}
+	switch {
+	case m.cfg.Commit:
+		_, err := m.engine.ImageInspect(ctx, last.ID)
+		if docker.Absent(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look at the last image: %w", err)
+		}
+	case m.cfg.ExportPath != "" && !written(m.cfg.ExportPath, last):
+		return nil, nil
+	}
+	return last, nil
+}
+
+// sayLast tells, and gives to templates, what is known of an artifact that is kept.
+func (m *machine) sayLast() {
+	if m.last == nil {
+		return
+	}
+	what := ""
+	switch {
+	case m.cfg.Commit:
+		what = ": its image is kept"
+	case m.cfg.ExportPath != "":
+		what = ": its file is kept"
+	}
+	m.b.Say("Nothing changed since the last build%s", what)
+	for key, value := range m.last.Data {
+		m.b.Set(key, value)
+	}
+}
+
+// written reports whether a path leads to the very file that an artifact holds.
+func written(path string, a *kiln.Artifact) bool {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return false
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return false
+	}
+	mark, err := kiln.Mark(path)
+	return err == nil && slices.ContainsFunc(a.Resources, func(r kiln.Resource) bool {
+		return r.Kind == kiln.KindFile && r.ID == path && r.Mark == mark
+	})
 }
 
 // share makes the folder that host and container share.
@@ -171,10 +242,7 @@ func (m *machine) create(ctx context.Context) error {
 	}
 	m.b.Say("Container ID: %s", m.id)
 	m.b.Set("ID", m.id)
-	if m.chain.resumed > 0 && m.chain.resumed == m.chain.steps && m.cfg.Communicator == "docker" {
-		return nil // nothing may have to run in it
-	}
-	return m.ready(ctx)
+	return nil
 }
 
 // args are the settings of docker run with what the fields add, for a container of an
@@ -245,17 +313,30 @@ func (m *machine) setRunning(is bool) {
 	m.running = is
 }
 
-// ready starts the container if it was created but not started.
-func (m *machine) ready(ctx context.Context) error {
+func (m *machine) isRunning() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.running {
+	return m.running
+}
+
+// ready starts the container if it was created but not started.
+// It makes one where none was made yet.
+func (m *machine) ready(ctx context.Context) error {
+	m.starting.Lock()
+	defer m.starting.Unlock()
+	if m.isRunning() {
 		return nil
+	}
+	if m.name == "" {
+		if err := m.create(ctx); err != nil {
+			return err
+		}
+		m.docker.Switch(m.name)
 	}
 	if _, err := m.engine.ContainerStart(ctx, m.name, client.ContainerStartOptions{}); err != nil {
 		return fmt.Errorf("start container: %w", err)
 	}
-	m.running = true
+	m.setRunning(true)
 	info, err := m.engine.ContainerInspect(ctx, m.name, client.ContainerInspectOptions{})
 	if err != nil {
 		return fmt.Errorf("look at container: %w", err)

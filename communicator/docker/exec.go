@@ -21,7 +21,7 @@ type Options struct {
 	User     string // of commands; "": the container's
 	Terminal bool   // under a pseudo terminal
 	FixOwner bool   // what is uploaded belongs to the container's user
-	// Ready is called before each command: it starts a container that was only
+	// Ready is called before all else: it starts a container that was only
 	// made so far. May be nil.
 	Ready func(ctx context.Context) error
 }
@@ -57,11 +57,16 @@ func (c *Communicator) Run(ctx context.Context, cmd *kiln.Cmd) error {
 	return c.run(ctx, cmd, c.o.User, c.o.Terminal)
 }
 
+func (c *Communicator) ready(ctx context.Context) error {
+	if c.o.Ready == nil {
+		return nil
+	}
+	return c.o.Ready(ctx)
+}
+
 func (c *Communicator) run(ctx context.Context, cmd *kiln.Cmd, user string, tty bool) error {
-	if c.o.Ready != nil {
-		if err := c.o.Ready(ctx); err != nil {
-			return &kiln.StartError{Err: err}
-		}
+	if err := c.ready(ctx); err != nil {
+		return &kiln.StartError{Err: err}
 	}
 	exec, err := c.engine.ExecCreate(ctx, c.container, client.ExecCreateOptions{
 		User: user, TTY: tty, AttachStdin: cmd.Stdin != nil, AttachStdout: true, AttachStderr: true,

@@ -70,6 +70,9 @@ func (c *Communicator) stat(ctx context.Context, name string) (mode fs.FileMode,
 
 // Upload puts a file or tree into the container.
 func (c *Communicator) Upload(ctx context.Context, up *kiln.Upload) error {
+	if err := c.ready(ctx); err != nil {
+		return err
+	}
 	uid, gid := os.Getuid(), os.Getgid()
 	if c.o.FixOwner {
 		var err error
@@ -263,6 +266,9 @@ func (c *Communicator) uploadTree(ctx context.Context, up *kiln.Upload, uid, gid
 
 // Download brings a file or tree from the container.
 func (c *Communicator) Download(ctx context.Context, down *kiln.Download) error {
+	if err := c.ready(ctx); err != nil {
+		return err
+	}
 	src := strings.TrimSuffix(down.Source, "/")
 	if !down.Tree {
 		return c.downloadFile(ctx, down)

@@ -46,6 +46,9 @@ func (e *Engine) Tag(ctx context.Context, b *kiln.Build, image, name string) (ki
 		return r, fmt.Errorf("look at %s: %w", name, err)
 	}
 	r.Mark = of.ID
+	if err == nil && before.ID == of.ID {
+		return r, nil // it has that name already, and keeps it if the build fails
+	}
 	if err := b.Own(r, func(ctx context.Context) error { return Untag(ctx, r) }); err != nil {
 		return r, err
 	}

@@ -26,8 +26,9 @@ type chain struct {
 	ran      []time.Time     // when each step ran whose effect the machine holds
 	kept     []bool          // whether a layer was kept after a step
 	spent    time.Duration   // on keeping layers
-	lastKeep time.Duration   // how long the last one took
+	worked   time.Duration   // how long the steps had taken when the last layer was kept
 	begin    time.Time
+	first    time.Time // when the first step began that runs
 }
 
 func (w *work) newChain(identity string) (*chain, error) {
@@ -182,9 +183,14 @@ func ShowAge(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// resume takes over when the steps of a layer ran that the machine was started from.
+// resume takes over when the steps of a layer ran that the machine was started from. The
+// first step begins now.
 func (w *work) resume(n int) {
-	if w.chain == nil || n == 0 || n >= len(w.chain.keys) {
+	if w.chain == nil {
+		return
+	}
+	w.chain.first, w.chain.worked, w.chain.spent = time.Now(), 0, 0
+	if n == 0 || n >= len(w.chain.keys) {
 		return
 	}
 	if r := w.Layers.Record(w.chain.keys[n]); r != nil {
@@ -258,9 +264,9 @@ func (w *work) afterStep(ctx context.Context, b *kiln.Build, i int) error {
 		return nil
 	}
 	begin := time.Now()
+	c.worked = c.work()
 	err = w.keep(ctx, c.keys[i+1], i+1)
-	c.lastKeep = time.Since(begin)
-	c.spent += c.lastKeep
+	c.spent += time.Since(begin)
 	switch {
 	case err == nil:
 		c.kept[i] = true
@@ -276,22 +282,31 @@ func (w *work) afterStep(ctx context.Context, b *kiln.Build, i int) error {
 	return nil
 }
 
-// Keeping layers may take a fifth of a build's time, and a little more.
+// How many times as long as keeping a layer the steps must have taken for which it
+// stands: those since the layer before it, and for the state before the last step, which
+// is the one that is edited most, all of them.
 const (
-	keepShare  = 5
-	keepCredit = 300 * time.Millisecond
+	keepShare     = 5
+	keepLastShare = 3
 )
 
 // worthKeeping reports whether the state after step i is kept: always after the last
-// step that can have a layer and before it, as that one is edited most, and where the
-// template asks for it; else as long as that costs little beside the build itself.
+// step that can have a layer, and where the template asks for it; else as long as that
+// costs little beside the work that it may save.
 func (w *work) worthKeeping(i int) bool {
 	c := w.chain
-	if w.Layers.All || w.job.Template.Provisioners[i].AlwaysCache || i+3 >= len(c.keys) {
+	cost := w.checkpointer.Overhead()
+	switch {
+	case w.Layers.All, w.job.Template.Provisioners[i].AlwaysCache, i+2 >= len(c.keys):
+		return true
+	case i+3 >= len(c.keys) && c.work() >= keepLastShare*cost:
 		return true
 	}
-	return c.spent+c.lastKeep <= keepCredit+(time.Since(c.begin)-c.spent)/keepShare
+	return c.work()-c.worked >= keepShare*cost
 }
+
+// work is how long the steps have taken that ran, without keeping layers.
+func (c *chain) work() time.Duration { return time.Since(c.first) - c.spent }
 
 // keep makes the layer and then its record. Builds that make the same layer wait for
 // each other: the later one finds it made.
@@ -304,7 +319,7 @@ func (w *work) keep(ctx context.Context, key kiln.LayerKey, steps int) error {
 	if r := w.Layers.Record(key); r != nil && r.Created.After(w.chain.begin) {
 		return nil // another build kept it meanwhile
 	}
-	if err := w.checkpointer.Checkpoint(ctx, key); err != nil {
+	if err := w.checkpointer.Checkpoint(ctx, key, steps == len(w.job.Template.Provisioners)); err != nil {
 		return err
 	}
 	return w.Layers.write(&Record{
@@ -338,30 +353,8 @@ func (w *work) outdated(ctx context.Context, b *kiln.Build, i, resumed int) (aga
 		Render: w.render,
 		Layers: func(*kiln.Build, string) []kiln.LayerKey { return w.offer() },
 	}
-	deepest, err := store.FindLayer(ctx, kiln.NewBuild(*b, host))
+	deepest, _, err := store.FindLayer(ctx, kiln.NewBuild(*b, host))
 	return err == nil && deepest > i+1, nil
-}
-
-// rememberRun keeps for the next run what this one was made from.
-func (w *work) rememberRun() {
-	c := w.chain
-	if c == nil || w.checkpointer == nil {
-		return
-	}
-	last := w.Layers.recall(w)
-	m := &memory{Identity: c.identity, Builder: c.builder, Steps: c.inputs, Kept: c.kept}
-	if last != nil {
-		m.Artifact = last.Artifact
-	}
-	w.Layers.remember(w, m)
-}
-
-// made keeps with the memory of a run what it made.
-func (w *work) made(a *kiln.Artifact) {
-	if last := w.Layers.recall(w); last != nil {
-		last.Artifact = a.Public()
-		w.Layers.remember(w, last)
-	}
 }
 
 // change says what of step i itself is not as it was; "": nothing is known to be.

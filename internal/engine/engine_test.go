@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -101,7 +102,9 @@ type machine struct {
 func (m *machine) Connect(context.Context) (kiln.Communicator, error) { return nowhere{}, nil }
 func (m *machine) Resumed() int                                       { return m.resumed }
 
-func (m *machine) Checkpoint(_ context.Context, key kiln.LayerKey) error {
+func (m *machine) Overhead() time.Duration { return 0 }
+
+func (m *machine) Checkpoint(_ context.Context, key kiln.LayerKey, _ bool) error {
 	r := kiln.Resource{Owner: "builder.fake", Kind: kiln.KindLayer, ID: "layer-" + string(key)}
 	if err := m.b.Own(r, func(context.Context) error { here.drop(r.ID); return nil }); err != nil {
 		return err
@@ -394,3 +397,47 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("%v, %+v", results, end)
 	}
 }
+
+// A state is kept where that takes little beside the steps for which it stands.
+func TestWorthKeeping(t *testing.T) {
+	const cost = time.Minute
+	steps := make([]*template.Provisioner, 6)
+	for i := range steps {
+		steps[i] = &template.Provisioner{}
+	}
+	steps[1].AlwaysCache = true
+	for _, c := range []struct {
+		name          string
+		step          int
+		steps, worked time.Duration // how long the steps took, also when the last layer was kept
+		want          bool
+	}{
+		{"the last one", 5, 0, 0, true},
+		{"before the last one", 4, 3*cost + time.Second, 3 * cost, true},
+		{"before the last one of a short build", 4, 3*cost - time.Second, 0, false},
+		{"the template asks for it", 1, 0, 0, true},
+		{"after much work", 2, 5*cost + time.Second, 0, true},
+		{"after little work", 2, 5*cost - time.Second, 0, false},
+		{"little since the last", 2, 20 * cost, 16 * cost, false},
+		{"much since the last", 2, 20*cost + time.Second, 15 * cost, true},
+	} {
+		w := &work{
+			runner: &runner{Options{Layers: &Layers{}}}, checkpointer: dear(cost),
+			job: &Job{Template: &template.Build{Provisioners: steps}},
+			chain: &chain{
+				keys: make([]kiln.LayerKey, len(steps)+1), worked: c.worked, spent: cost,
+				first: time.Now().Add(-c.steps - cost),
+			},
+		}
+		if got := w.worthKeeping(c.step); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+}
+
+// dear is a machine whose state costs that much to keep.
+type dear time.Duration
+
+func (d dear) Overhead() time.Duration                             { return time.Duration(d) }
+func (dear) Resumed() int                                          { return 0 }
+func (dear) Checkpoint(context.Context, kiln.LayerKey, bool) error { return nil }

@@ -66,8 +66,8 @@ func foresee(
 		return nil, err
 	}
 	w.foreseeSteps(f, resumed, remade)
-	if layers != nil && len(remade) == 0 && f.Runs == 0 {
-		if last := layers.recall(w); last != nil && last.Artifact != nil {
+	if w.captured != nil {
+		if last := layers.recall(w); last != nil && last.again() {
 			f.last = last.Artifact
 			if t.Publish != nil {
 				t.Publish(last.Artifact)
@@ -96,7 +96,7 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 		f.Start = "the artifact of " + strings.Join(remade, ", ") + ", which is made again"
 		return -1, nil
 	}
-	host := kiln.Host{Emit: func(kiln.Event) {}, Layers: w.layerKeys, Render: w.render}
+	host := kiln.Host{Emit: func(kiln.Event) {}, Layers: w.layerKeys, Last: w.last, Render: w.render}
 	w.b = kiln.NewBuild(
 		kiln.Build{
 			Name:   w.job.Template.Name,
@@ -106,7 +106,7 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 		},
 		host,
 	)
-	resumed, err := store.FindLayer(ctx, w.b)
+	resumed, last, err := store.FindLayer(ctx, w.b)
 	if err != nil {
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
@@ -115,9 +115,13 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 		return -1, nil
 	}
 	f.Start = "its source"
-	if resumed > 0 {
+	switch {
+	case last != nil:
+		f.Start = "what it made last, which is kept"
+	case resumed > 0:
 		f.Start = fmt.Sprintf("the layer after step %d", resumed)
 	}
+	w.captured = last
 	return resumed, nil
 }
 

@@ -171,6 +171,9 @@ type memory struct {
 	Steps    []Inputs       `json:"steps"`
 	Kept     []bool         `json:"kept"` // whether a layer was kept after the step
 	Artifact *kiln.Artifact `json:"artifact,omitempty"`
+	// Captured is what the machine gave, and Made stands for all that it depends on.
+	Captured *kiln.Artifact `json:"captured,omitempty"`
+	Made     string         `json:"made,omitempty"`
 }
 
 func (l *Layers) memoryPath(w *work) string {

@@ -16,14 +16,14 @@ import (
 )
 
 // FindLayer makes the fake builder a store of layers.
-func (f *builder) FindLayer(_ context.Context, b *kiln.Build) (int, error) {
+func (f *builder) FindLayer(_ context.Context, b *kiln.Build) (int, *kiln.Artifact, error) {
 	keys := b.Layers("source")
 	for n := len(keys) - 1; n > 0; n-- {
 		if keys[n] != "" && here.has("layer-"+string(keys[n])) {
-			return n, nil
+			return n, b.Last(n), nil
 		}
 	}
-	return 0, nil
+	return 0, b.Last(0), nil
 }
 
 // KeptLayers is not asked for.

@@ -129,16 +129,21 @@ func (w *work) processed(
 	if !ok {
 		return nil, false, fmt.Errorf("%s is no post-processor", p.Type)
 	}
-	says := kiln.TraitsOf(component).Keep
-	keep := says.Default
-	if p.Keep != nil {
-		keep = *p.Keep || says.Default && says.Forced
-	}
+	keep := keeps(p, component)
 	artifact, err := processor.Process(ctx, b, in)
 	if err != nil && ctx.Err() != nil {
 		err = cancelled(err)
 	}
 	return artifact, keep, err
+}
+
+// keeps reports whether what a post-processor is given is kept.
+func keeps(p *template.PostProcessor, component any) bool {
+	says := kiln.TraitsOf(component).Keep
+	if p.Keep != nil {
+		return *p.Keep || says.Default && says.Forced
+	}
+	return says.Default
 }
 
 func unique(in []*kiln.Artifact) []*kiln.Artifact {

@@ -182,7 +182,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 		Fetch:   r.Fetch,
 	}
 	if r.Layers != nil {
-		host.Layers = w.layerKeys
+		host.Layers, host.Last = w.layerKeys, w.last
 	}
 	w.b = kiln.NewBuild(
 		kiln.Build{
@@ -214,7 +214,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	if res.Err == nil {
 		publish(t, res.Artifacts)
 		if w.chain != nil && len(res.Artifacts) > 0 {
-			w.made(res.Artifacts[0])
+			w.remade(res.Artifacts[0])
 		}
 	}
 	end := kiln.Event{
@@ -262,6 +262,9 @@ type work struct {
 	done    map[int]bool // local steps that have run, also before a restart
 	left    []kiln.Resource
 	phase   string
+
+	captured *kiln.Artifact // what the machine gave
+	made     string         // what that depended on, see madeOf
 
 	chain        *chain            // nil: no layers
 	checkpointer kiln.Checkpointer // the machine; nil: it keeps no layers
@@ -315,6 +318,7 @@ func (w *work) bake(ctx context.Context) (*kiln.Artifact, error) {
 	defer w.disconnect()
 	var artifact *kiln.Artifact
 	if err == nil {
+		w.made = w.madeOf()
 		err = w.attempt(ctx, "capture", "StepCapture", func() (err error) {
 			artifact, err = machine.Capture(ctx)
 			return err
@@ -329,6 +333,7 @@ func (w *work) bake(ctx context.Context) (*kiln.Artifact, error) {
 	if artifact != nil && artifact.Data == nil {
 		artifact.Data = w.b.Data()
 	}
+	w.captured = artifact
 	return artifact, nil
 }
 

@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"slices"
+
+	"kiln"
+	"kiln/schema"
+)
+
+// rememberRun keeps for the next run what this one was made from.
+func (w *work) rememberRun() {
+	c := w.chain
+	if c == nil || w.checkpointer == nil {
+		return
+	}
+	m := &memory{Identity: c.identity, Builder: c.builder, Steps: c.inputs, Kept: c.kept}
+	if last := w.Layers.recall(w); last != nil {
+		m.Artifact, m.Captured, m.Made = last.Artifact, last.Captured, last.Made
+	}
+	w.Layers.remember(w, m)
+}
+
+// remade keeps with the memory of a run what it made: what the machine gave, and what
+// came of it.
+func (w *work) remade(published *kiln.Artifact) {
+	last := w.Layers.recall(w)
+	if last == nil {
+		return
+	}
+	last.Artifact, last.Captured, last.Made = published.Public(), w.captured.Public(), w.made
+	w.Layers.remember(w, last)
+}
+
+// again reports whether a build that captures the same as it did gives the same to those
+// that stand on it: the captured artifact itself, or a name that it is given each time.
+func (m *memory) again() bool {
+	return m.Artifact != nil && m.Captured != nil &&
+		(m.Artifact.ID == m.Captured.ID || slices.Contains(m.Artifact.Tags, m.Artifact.ID))
+}
+
+// last answers [kiln.Build.Last].
+func (w *work) last(_ *kiln.Build, resumed int) *kiln.Artifact {
+	made := w.madeOf()
+	if made == "" || w.Debug || !w.keepsCaptured() {
+		return nil
+	}
+	for _, p := range w.job.Template.Provisioners[resumed:] {
+		if component, _ := p.Decode(nil); !kiln.TraitsOf(component).Outside {
+			return nil
+		}
+	}
+	last := w.Layers.recall(w)
+	if last == nil || last.Made != made || last.Captured == nil {
+		return nil
+	}
+	return last.Captured
+}
+
+// madeOf stands for all that the captured artifact depends on: the state after the last
+// step and all that the template says of the builder. It is "" where that is not known,
+// or where somebody or something may work on the machine that no key tells of.
+func (w *work) madeOf() string {
+	c := w.chain
+	steps := w.job.Template.Provisioners
+	if c == nil || c.cut != "" || len(c.keys) != len(steps)+1 {
+		return ""
+	}
+	for _, p := range steps {
+		component, _ := p.Decode(nil)
+		if t := kiln.TraitsOf(component); t.Outside && t.NoScript {
+			return "" // it looks at the machine, or lets somebody do so
+		}
+	}
+	if len(w.job.Template.Builder.Unknown()) > 0 {
+		return ""
+	}
+	component, diags := w.job.Template.Builder.Decode(nil)
+	if diags.HasErrors() {
+		return ""
+	}
+	all, err := w.Layers.fields(w.job.Template.Builder.Type, component, func(*schema.Field) bool { return true })
+	if err != nil {
+		return ""
+	}
+	return w.Layers.Sum(append([]string{string(c.keys[len(steps)])}, all.list()...)...)
+}
+
+// keepsCaptured reports whether what the machine gives is kept whatever post-processors
+// make of it. What is not would be destroyed, also where an earlier run made it.
+func (w *work) keepsCaptured() bool {
+	chains := w.job.Template.Chains
+	for _, chain := range chains {
+		if len(chain) == 0 {
+			continue
+		}
+		component, _ := chain[0].Decode(nil)
+		if keeps(chain[0], component) {
+			return true
+		}
+	}
+	return len(chains) == 0
+}
