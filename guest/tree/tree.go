@@ -20,7 +20,7 @@ import (
 // PackOptions says how a tree goes into a stream.
 type PackOptions struct {
 	Name     string // of the tree's own folder in the stream; "": only what is in it
-	UID, GID int // owner of every entry
+	UID, GID int    // owner of every entry
 	Progress func(done int64)
 }
 
