@@ -41,7 +41,8 @@ type Communicator interface {
 	// *ExitError. One that did not start is a *StartError. A connection that
 	// went away while the command ran is ErrConnectionLost.
 	Run(ctx context.Context, cmd *Cmd) error
-	// Upload puts one file or one tree on the machine.
+	// Upload puts one file or one tree on the machine, each file whole or not at all:
+	// one that is cut off leaves nothing under its name.
 	Upload(ctx context.Context, up *Upload) error
 	// Download brings one file or one tree from the machine. A missing source
 	// is ErrNotFound.
@@ -93,6 +94,10 @@ type Cmd struct {
 }
 
 // Upload describes what goes to a machine. Either Content is set, or Source.
+//
+// A file that exists keeps its mode, whatever that of Source or Content is; a folder too.
+// In a tree, links that stay within it and hard links stay what they are; what other links
+// lead to is sent in their place.
 type Upload struct {
 	// Destination is the path on the machine. For a tree that is not
 	// ContentsOnly it is the folder into which the tree's own folder goes if it
@@ -100,10 +105,10 @@ type Upload struct {
 	Destination string
 
 	Content io.Reader   // one file from a stream
-	Size    int64       // length of Content, or -1 where it is not known
+	Size    int64       // length of Content
 	Mode    fs.FileMode // permission bits of Content; 0 means 0644
 
-	Source       string // a local file or folder; modes, times and links are kept
+	Source       string // a local file or folder; its modes go along
 	ContentsOnly bool   // put what is in Source into Destination, not Source itself
 
 	Progress func(done int64) // told the bytes sent so far; may be nil

@@ -28,14 +28,15 @@ type LineWriter struct {
 func (w *LineWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.buf = append(w.buf, p...)
-	for {
-		i := bytes.IndexByte(w.buf, '\n')
+	for rest := p; ; {
+		// What was held back has no line end in it.
+		i := bytes.IndexByte(rest, '\n')
 		if i < 0 {
+			w.buf = append(w.buf, rest...)
 			break
 		}
-		w.send(w.buf[:i])
-		w.buf = w.buf[i+1:]
+		w.send(append(w.buf, rest[:i]...))
+		w.buf, rest = w.buf[:0], rest[i+1:]
 	}
 	if len(w.buf) > maxLine {
 		w.send(w.buf)

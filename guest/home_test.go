@@ -5,26 +5,35 @@ import (
 	"testing"
 )
 
+// A shell makes of each path what is expected, and nothing else of it.
 func TestQuotePath(t *testing.T) {
 	for path, want := range map[string]string{
-		"/a b/c":       "/a b/c",
-		"~":            "/home/me x",
-		"~/a b":        "/home/me x/a b",
-		"~root/$x":     "/root/$x",
-		"$HOME/'a'":    "/home/me x/'a'",
-		"${HOME}":      "/home/me x",
-		"$HOMES/a":     "$HOMES/a",
-		"/~/a":         "/~/a",
-		"a/~":          "a/~",
-		"~/$(id)":      "/home/me x/$(id)",
-		"~a b/c":       "~a b/c",
-		"$HOME`id`/x":  "$HOME`id`/x",
-		"${HOME:-/x}y": "${HOME:-/x}y",
+		"~":              "/h o",
+		"~/x y":          "/h o/x y",
+		"~/":             "/h o/",
+		"~root/a'b":      "/root/a'b",
+		"~root":          "~root",
+		"$HOME/a$HOME":   "/h o/a$HOME",
+		"${HOME}/x":      "/h o/x",
+		"$HOMER/x":       "$HOMER/x",
+		"$HOME":          "/h o",
+		"/a/~/$HOME":     "/a/~/$HOME",
+		"~$(id)/x":       "~$(id)/x",
+		"~a;id/x":        "~a;id/x",
+		"~+/x":           "~+/x",
+		"~-/x":           "~-/x",
+		"~1/x":           "~1/x",
+		"~//x":           "/h o//x",
+		"":               "",
+		"a b":            "a b",
+		"~/`id` \"x\"\n": "/h o/`id` \"x\"\n",
 	} {
-		cmd := exec.Command("/bin/sh", "-c", "printf %s "+QuotePath(path))
-		cmd.Env = []string{"HOME=/home/me x"}
-		if out, err := cmd.Output(); err != nil || string(out) != want {
-			t.Errorf("%s: %q, %v, want %q", path, out, err, want)
+		for _, word := range []string{QuotePath(path), QuotePathPattern(path)} {
+			cmd := exec.Command("sh", "-c", "x="+word+`; printf '%s' "$x"`)
+			cmd.Env = []string{"HOME=/h o", "PATH=/bin:/usr/bin"}
+			if out, err := cmd.Output(); err != nil || string(out) != want {
+				t.Errorf("%q as %s: got %q, %v, want %q", path, word, out, err, want)
+			}
 		}
 	}
 }

@@ -214,6 +214,12 @@ func (s *Script) inSteps(ctx context.Context, command string, text []byte, vars 
 		}
 		return err
 	}
+	if !s.Fresh && s.Machine.Guest().Shell == kiln.ShellPOSIX {
+		// A file that was there has kept its mode.
+		if err := s.Machine.Run(ctx, &kiln.Cmd{Command: "chmod 0755 " + QuotePath(s.Path)}); err != nil {
+			return fmt.Errorf("make script %s executable: %w: %w", s.Path, ErrNotBegun, err)
+		}
+	}
 	stdout, stderr := s.Build.Output(kiln.EventOut), s.Build.Output(kiln.EventErr)
 	err := s.Machine.Run(ctx, &kiln.Cmd{Command: command, Stdout: stdout, Stderr: stderr})
 	stdout.Close()

@@ -21,6 +21,11 @@ type CommunicatorOptions struct {
 	Dir string
 	// NoNewlines: the way cannot bring names with a line break.
 	NoNewlines bool
+	// Busy: the machine answers nothing while something is sent to it.
+	Busy bool
+	// Through opens another way to the same machine, which leads through a relay: with it
+	// is tested what comes of an upload that is cut off. Nil: nothing can come between.
+	Through func(t *testing.T) (kiln.Communicator, *Relay)
 }
 
 // machine is what each part of the suite works on.
@@ -39,10 +44,9 @@ func TestCommunicator(t *testing.T, open func(t *testing.T) kiln.Communicator, o
 		run  func(*testing.T, machine)
 	}{
 		{"run", testRun}, {"output", testOutput}, {"stdin", testStdin}, {"concurrent", testConcurrent},
-		{
-			"cancel",
-			testCancel,
-		}, {"file", testFile}, {"missing", testMissing}, {"tree", testTree}, {"pattern", testPattern},
+		{"cancel", testCancel}, {"file", testFile}, {"existing", testExisting}, {"private", testPrivate},
+		{"same", testSame}, {"cut", testCut}, {"missing", testMissing}, {"tree", testTree}, {"links", testLinks},
+		{"pattern", testPattern},
 	}
 	for _, p := range parts {
 		t.Run(p.name, func(t *testing.T) {

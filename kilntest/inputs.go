@@ -90,6 +90,12 @@ func (l *inputsTest) field(f *schema.Field) {
 				return firstError(os.Remove(path), os.Mkdir(path, 0o755), os.WriteFile(filepath.Join(path, "in"), []byte("a"), 0o644))
 			}},
 			{"a folder in which a file changed", func() error { return os.WriteFile(filepath.Join(path, "in"), []byte("b"), 0o644) }},
+			{"a folder with a link that leads out of it", func() error {
+				return firstError(os.WriteFile(path+".out", []byte("a"), 0o644), os.Symlink(path+".out", filepath.Join(path, "out")))
+			}},
+			{"a folder with a link to a file that changed", func() error {
+				return os.WriteFile(path+".out", []byte("b"), 0o644)
+			}},
 			{"made a link to a folder", func() error { return firstError(os.Rename(path, path+".dir"), os.Symlink(path+".dir", path)) }},
 			{"a link to a folder in which a file changed", func() error {
 				return os.WriteFile(filepath.Join(path, "in"), []byte("c"), 0o644)

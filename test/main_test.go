@@ -91,7 +91,11 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			if strings.HasPrefix(name, "ssh_") {
-				s := kilntest.StartSSHD(tt)
+				home := filepath.Join(env.WorkDir, "remote-home")
+				if err := os.Mkdir(home, 0o755); err != nil {
+					return err
+				}
+				s := kilntest.StartSSHD(tt, "SetEnv HOME="+home)
 				env.Setenv("PKR_VAR_port", strconv.Itoa(s.Port))
 				env.Setenv("PKR_VAR_key", s.KeyFile)
 				env.Setenv("SSH_PORT", strconv.Itoa(s.Port))

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 
 	"github.com/moby/moby/client"
@@ -85,28 +84,18 @@ func (cfg *Bootstrap) send(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	err = filepath.WalkDir(cfg.Dir, func(file string, d fs.DirEntry, err error) error {
-		if err == nil {
-			err = ctx.Err()
+	skip := func(name string, folder bool) (bool, error) {
+		skip, err := ignore.MatchesOrParentMatches(filepath.FromSlash(name))
+		if err == nil && skip && folder && !ignore.Exclusions() {
+			err = fs.SkipDir
 		}
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(cfg.Dir, file)
-		if err != nil || rel == "." {
-			return err
-		}
-		skip, err := ignore.MatchesOrParentMatches(rel)
-		if err != nil {
-			return err
-		}
-		if skip {
-			if d.IsDir() && !ignore.Exclusions() {
-				return fs.SkipDir
-			}
+		return skip, err
+	}
+	err = tree.WalkAsIs(ctx, cfg.Dir, skip, func(e tree.Entry) error {
+		if e.Name == "." {
 			return nil
 		}
-		return addEntry(t, file, filepath.ToSlash(rel))
+		return tree.WriteEntry(ctx, t, e, e.Name, 0, 0)
 	})
 	if err != nil {
 		return err
@@ -142,30 +131,4 @@ func (cfg *Bootstrap) ignored() (*patternmatcher.PatternMatcher, error) {
 		return nil, fmt.Errorf(".dockerignore: %w", err)
 	}
 	return patternmatcher.New(patterns)
-}
-
-func addEntry(t *tar.Writer, file, name string) error {
-	info, err := os.Lstat(file)
-	if err != nil {
-		return err
-	}
-	if kind := info.Mode().Type(); kind != 0 && kind != fs.ModeDir && kind != fs.ModeSymlink {
-		return nil // sockets and the like cannot be copied
-	}
-	h := tree.Header(path.Clean(name), info.Mode(), info.Size(), info.ModTime(), 0, 0)
-	if info.Mode()&fs.ModeSymlink != 0 {
-		if h.Linkname, err = os.Readlink(file); err != nil {
-			return err
-		}
-	}
-	if err := t.WriteHeader(h); err != nil || !info.Mode().IsRegular() {
-		return err
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.Copy(t, io.LimitReader(f, h.Size))
-	return err
 }

@@ -1,6 +1,7 @@
 package docker_test
 
 import (
+	"fmt"
 	"os/exec"
 	"testing"
 
@@ -23,5 +24,15 @@ func TestConformance(t *testing.T) {
 	}
 	kilntest.TestCommunicator(t, func(t *testing.T) kiln.Communicator {
 		return way.New(engine, name, way.Options{FixOwner: true})
-	}, kilntest.CommunicatorOptions{Dir: "/suite"})
+	}, kilntest.CommunicatorOptions{Dir: "/suite", Busy: true, Through: func(t *testing.T) (kiln.Communicator, *kilntest.Relay) {
+		relay, err := kilntest.NewRelay("/var/run/docker.sock", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		engine, err := docker.Open(t.Context(), fmt.Sprintf("tcp://127.0.0.1:%d", relay.Port()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return way.New(engine, name, way.Options{FixOwner: true}), relay
+	}})
 }

@@ -43,7 +43,7 @@ func (c *Communicator) ids(ctx context.Context) (uid, gid int, err error) {
 			return
 		}
 		var out bytes.Buffer
-		if c.owner.err = c.run(ctx, &kiln.Cmd{Command: "id -u; id -g", Stdout: &out}, user, false); c.owner.err != nil {
+		if c.owner.err = c.run(ctx, &kiln.Cmd{Command: "id -u; id -g", Stdout: &limited{w: &out, left: mostSaid}}, user, false); c.owner.err != nil {
 			return
 		}
 		if _, err := fmt.Fscan(&out, &c.owner.uid, &c.owner.gid); err != nil {
@@ -68,7 +68,7 @@ func (c *Communicator) stat(ctx context.Context, name string) (mode fs.FileMode,
 	return 0, name, fmt.Errorf("%s: too many links", name)
 }
 
-// Upload puts a file or tree into the container, in one call of the engine.
+// Upload puts a file or tree into the container.
 func (c *Communicator) Upload(ctx context.Context, up *kiln.Upload) error {
 	if err := c.ready(ctx); err != nil {
 		return err
@@ -80,6 +80,7 @@ func (c *Communicator) Upload(ctx context.Context, up *kiln.Upload) error {
 			return err
 		}
 	}
+	mtime := time.Now()
 	if up.Content == nil {
 		info, err := os.Stat(up.Source)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -91,26 +92,60 @@ func (c *Communicator) Upload(ctx context.Context, up *kiln.Upload) error {
 		if info.IsDir() {
 			return c.uploadTree(ctx, up, uid, gid)
 		}
-		f, err := os.Open(up.Source)
-		if err != nil {
-			return err
+		mtime = info.ModTime()
+	}
+	content, size, mode, err := tree.Source(ctx, up)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	h := tree.Header("", mode, size, mtime, uid, gid)
+	return c.uploadFile(ctx, up, tree.Reported(content, up.Progress), h)
+}
+
+// hasShell reports whether the container can bring to its place by itself what was put
+// into it. In one that cannot, an upload that is cut off leaves what came of it.
+func (c *Communicator) hasShell(ctx context.Context) bool {
+	_, _, err := c.stat(ctx, "/bin/sh")
+	return err == nil
+}
+
+// place runs a script of guest.Placing, as root.
+func (c *Communicator) place(ctx context.Context, script string) error {
+	var said bytes.Buffer
+	out := &limited{w: &said, left: mostSaid}
+	err := c.run(ctx, &kiln.Cmd{Command: script, Stdout: out, Stderr: out}, "0", false)
+	if text := strings.TrimSpace(strings.ToValidUTF8(said.String(), "\uFFFD")); err != nil && text != "" {
+		if _, ok := errors.AsType[*kiln.ExitError](err); ok {
+			return errors.New(text)
 		}
-		defer f.Close()
-		return c.uploadFile(ctx, up, f, info.Size(), info.Mode(), info.ModTime(), uid, gid)
+		return fmt.Errorf("%w: %s", err, text)
 	}
-	content, size, mode := up.Content, up.Size, up.Mode
-	if mode == 0 {
-		mode = 0o644
+	return err
+}
+
+// mostSaid is how much of what our own scripts say is kept, and most how long a list of
+// names may be.
+const (
+	mostSaid  = 2000
+	mostNames = 16 << 20
+)
+
+// limited passes on the beginning of what is written; past it where that is an error.
+type limited struct {
+	w    io.Writer
+	left int
+	past error
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	n := min(len(p), l.left)
+	l.left -= n
+	if n < len(p) && l.past != nil {
+		return 0, l.past
 	}
-	if size < 0 {
-		// The stream's format names the size first.
-		text, err := io.ReadAll(content)
-		if err != nil {
-			return err
-		}
-		content, size = bytes.NewReader(text), int64(len(text))
-	}
-	return c.uploadFile(ctx, up, content, size, mode, time.Now(), uid, gid)
+	_, err := l.w.Write(p[:n])
+	return len(p), err
 }
 
 func (c *Communicator) absolute(ctx context.Context, name string) (string, error) {
@@ -124,37 +159,41 @@ func (c *Communicator) absolute(ctx context.Context, name string) (string, error
 	return path.Join("/", info.Container.Config.WorkingDir, name), nil
 }
 
-func (c *Communicator) uploadFile(
-	ctx context.Context,
-	up *kiln.Upload,
-	content io.Reader,
-	size int64,
-	mode fs.FileMode,
-	mtime time.Time,
-	uid, gid int,
-) error {
+func (c *Communicator) uploadFile(ctx context.Context, up *kiln.Upload, content io.Reader, h *tar.Header) error {
 	dst, err := c.absolute(ctx, up.Destination)
 	if err != nil {
 		return err
 	}
-	if m, resolved, err := c.stat(ctx, dst); err == nil {
+	mode := fs.FileMode(h.Mode).Perm()
+	m, resolved, err := c.stat(ctx, dst)
+	if err == nil {
 		if m.IsDir() {
-			return fmt.Errorf("%s is a folder in the container: write it with a trailing slash", dst)
+			return fmt.Errorf("%s: Is a directory: write it with a trailing slash to put the file into it", dst)
 		}
-		dst = resolved
+		dst, mode = resolved, m.Perm() // what is there keeps its mode
+	}
+	p := guest.NewPlacing(dst)
+	p.Literal, p.Owner = true, fmt.Sprintf("%d:%d", h.Uid, h.Gid)
+	h.Name, h.Mode = path.Base(dst), int64(mode)
+	parts := c.hasShell(ctx)
+	if parts {
+		h.Name, h.Mode = p.Part(), 0o600
 	}
 	in := tree.Ahead(ctx, func(w io.Writer) error {
 		t := tar.NewWriter(w)
-		if err := t.WriteHeader(tree.Header(path.Base(dst), mode, size, mtime, uid, gid)); err != nil {
+		if err := t.WriteHeader(h); err != nil {
 			return err
 		}
-		if _, err := io.Copy(t, tree.Reported(content, up.Progress)); err != nil {
+		if _, err := io.Copy(t, content); err != nil {
 			return err
 		}
 		return t.Close()
 	})
 	defer in.Close()
-	return c.put(ctx, path.Dir(dst), in)
+	if err := c.put(ctx, path.Dir(dst), in); err != nil || !parts {
+		return err
+	}
+	return c.place(ctx, p.FileHere(mode))
 }
 
 // put sends a tar stream. An error of its source wins over what it leads to.
@@ -190,7 +229,7 @@ func (c *Communicator) uploadTree(ctx context.Context, up *kiln.Upload, uid, gid
 	if err != nil {
 		return err
 	}
-	name, base := dst, "/"
+	name, base := strings.TrimPrefix(dst, "/"), "/"
 	mode, resolved, err := c.stat(ctx, dst)
 	switch {
 	case err == nil && !mode.IsDir():
@@ -201,14 +240,28 @@ func (c *Communicator) uploadTree(ctx context.Context, up *kiln.Upload, uid, gid
 		base, name = resolved, filepath.Base(source)
 	case !docker.Absent(err):
 		return err
-	default:
-		name = strings.TrimPrefix(dst, "/")
+	}
+	p := guest.NewPlacing(path.Join(base, name))
+	p.Literal, p.Owner = true, fmt.Sprintf("%d:%d", uid, gid)
+	parts := c.hasShell(ctx)
+	if parts {
+		name = p.Part() + "/t"
 	}
 	in := tree.Ahead(ctx, func(w io.Writer) error {
+		if parts {
+			t := tar.NewWriter(w)
+			h := tree.Header(p.Part(), fs.ModeDir|0o700, 0, time.Now(), 0, 0)
+			if err := errors.Join(t.WriteHeader(h), t.Flush()); err != nil {
+				return err
+			}
+		}
 		return tree.Pack(ctx, w, source, tree.PackOptions{Name: name, UID: uid, GID: gid, Progress: up.Progress})
 	})
 	defer in.Close()
-	return c.put(ctx, base, in)
+	if err := c.put(ctx, base, in); err != nil || !parts {
+		return err
+	}
+	return c.place(ctx, p.TreeHere(path.Join(base, p.Part()), ""))
 }
 
 // Download brings a file or tree from the container.
@@ -231,7 +284,7 @@ func (c *Communicator) Download(ctx context.Context, down *kiln.Download) error 
 				`for f in %s; do if [ -e "$f" ] || [ -L "$f" ]; then printf '%%s\0' "$f"; fi; done`,
 				guest.QuotePattern(src),
 			),
-			Stdout: &out,
+			Stdout: &limited{&out, mostNames, errors.New("the names that fit have no end")},
 		},
 		"0",
 		false,

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -28,6 +29,9 @@ type client struct {
 }
 
 func newClient(d *dialer, l *link) *client {
+	if d.answer == 0 {
+		d.answer, d.stall = answerTime, stallTime
+	}
 	c := &client{d: d, link: l, spare: make(chan session, 1)}
 	go c.prepare(l)
 	return c
@@ -98,10 +102,14 @@ func (c *client) open(ctx context.Context) (session, error) {
 			s.Close()
 		default:
 		}
-		s, err := openOn(ctx, l)
+		s, err := openOn(ctx, l, c.d.answer)
 		if err == nil {
 			go c.prepare(l)
 			return s, nil
+		}
+		if errors.Is(err, errNoAnswer) {
+			l.Close() // whoever uses it next would wait too
+			return session{}, err
 		}
 		if ctx.Err() != nil || try > 0 || l.alive() && isRefused(err) {
 			return session{}, err
@@ -115,28 +123,46 @@ func isRefused(err error) bool {
 	return ok
 }
 
-// openOn opens a session, but not for longer than ctx allows.
-func openOn(ctx context.Context, l *link) (session, error) {
+var errNoAnswer = fmt.Errorf("%w: the server lives and does not answer", kiln.ErrConnectionLost)
+
+// answered waits for a question to the server, but not for longer than ctx allows, nor
+// for longer than an answer may take. Late is told an answer that comes after that.
+func answered[T any](
+	ctx context.Context, limit time.Duration, ask func() (T, error), late func(T),
+) (answer T, err error) {
 	type result struct {
-		s   session
-		err error
+		answer T
+		err    error
 	}
 	got := make(chan result, 1)
 	go func() {
-		ch, reqs, err := l.OpenChannel("session", nil)
-		got <- result{session{ch, reqs, l}, err}
+		answer, err := ask()
+		got <- result{answer, err}
 	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
 	select {
 	case r := <-got:
-		return r.s, r.err
+		return r.answer, r.err
+	case <-timer.C:
+		err = errNoAnswer
 	case <-ctx.Done():
-		go func() {
-			if r := <-got; r.err == nil {
-				r.s.Close()
-			}
-		}()
-		return session{}, ctx.Err()
+		err = ctx.Err()
 	}
+	go func() {
+		if r := <-got; r.err == nil {
+			late(r.answer)
+		}
+	}()
+	return answer, err
+}
+
+// openOn opens a session.
+func openOn(ctx context.Context, l *link, limit time.Duration) (session, error) {
+	return answered(ctx, limit, func() (session, error) {
+		ch, reqs, err := l.OpenChannel("session", nil)
+		return session{ch, reqs, l}, err
+	}, func(s session) { s.Close() })
 }
 
 // Run runs a command line.
@@ -165,9 +191,12 @@ func (c *client) runOn(ctx context.Context, s session, cmd *kiln.Cmd, pty bool) 
 	defer s.Close()
 	exit := make(chan error, 1)
 	go func() { exit <- s.outcome() }()
-	if err := begin(ctx, s, cmd.Command, pty); err != nil {
+	if err := c.begin(ctx, s, cmd.Command, pty); err != nil {
 		return err
 	}
+	stdout, stderr := &gate{to: cmd.Stdout}, &gate{to: cmd.Stderr}
+	defer stdout.shut()
+	defer stderr.shut()
 	stopped := context.AfterFunc(ctx, func() {
 		// Ask first; a server that does not pass signals on ends the command when
 		// its channel goes.
@@ -176,8 +205,8 @@ func (c *client) runOn(ctx context.Context, s session, cmd *kiln.Cmd, pty bool) 
 	})
 	defer stopped()
 	var out sync.WaitGroup
-	out.Go(func() { drain(cmd.Stdout, s) })
-	out.Go(func() { drain(cmd.Stderr, s.Stderr()) })
+	out.Go(func() { drain(stdout, s) })
+	out.Go(func() { drain(stderr, s.Stderr()) })
 	sent := make(chan error, 1)
 	go func() {
 		var err error
@@ -194,7 +223,11 @@ func (c *client) runOn(ctx context.Context, s session, cmd *kiln.Cmd, pty bool) 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	err := <-exit
+	var err error
+	select {
+	case err = <-exit:
+	case <-ctx.Done():
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -226,15 +259,14 @@ func unread(cmd *kiln.Cmd, sent <-chan error) error {
 const copySize = 256 << 10
 
 // begin starts the command on a session.
-func begin(ctx context.Context, s session, command string, pty bool) error {
-	failed := make(chan error, 1)
-	go func() { failed <- request(s, command, pty) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+func (c *client) begin(ctx context.Context, s session, command string, pty bool) error {
+	_, err := answered(ctx, c.d.answer, func() (struct{}, error) {
+		return struct{}{}, request(s, command, pty)
+	}, func(struct{}) {})
+	if errors.Is(err, errNoAnswer) {
+		s.link.Close()
 	}
+	return err
 }
 
 func request(s session, command string, pty bool) error {
@@ -297,9 +329,6 @@ var signals = map[string]int{
 
 // drain copies output; an error of the receiver does not stop the command.
 func drain(to io.Writer, from io.Reader) {
-	if to == nil {
-		to = io.Discard
-	}
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
@@ -313,6 +342,22 @@ func drain(to io.Writer, from io.Reader) {
 		}
 	}
 }
+
+// gate passes output on until it is shut: what a command says after its caller was
+// cancelled is nobody's any more.
+type gate struct {
+	to   io.Writer // nil: nobody listens
+	done atomic.Bool
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	if g.to == nil || g.done.Load() {
+		return len(p), nil
+	}
+	return g.to.Write(p)
+}
+
+func (g *gate) shut() { g.done.Store(true) }
 
 // Close ends the connection. Where the template asks for it, the temporary key is
 // first taken out of the machine's authorized keys.

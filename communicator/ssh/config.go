@@ -56,8 +56,8 @@ type Config struct {
 	AgentAuth bool `kiln:"ssh_agent_auth"`
 	// Do not give the machine access to the local agent.
 	DisableAgentForwarding bool `kiln:"ssh_disable_agent_forwarding"`
-	// How often the server may refuse the login before that is final; 10 by default, without a limit where
-	// ssh_timeout is set.
+	// How often the server may refuse the login before that is final, each time but the last for at least 7
+	// seconds; 10 by default, without a limit where ssh_timeout is set.
 	HandshakeAttempts int `kiln:"ssh_handshake_attempts"`
 	// A host to connect through.
 	BastionHost string `kiln:"ssh_bastion_host"`

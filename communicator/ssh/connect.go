@@ -37,7 +37,7 @@ func (c *Config) Connect(ctx context.Context, b *kiln.Build, t kiln.Target) (kil
 		b.Say("Using SSH communicator to connect: %s", host)
 	}
 	b.Say("Waiting for SSH to become available...")
-	l, err := d.wait(waitCtx)
+	l, err := d.wait(waitCtx, d.dial)
 	if err != nil {
 		return nil, err
 	}
@@ -65,19 +65,26 @@ func (c *Config) access(host string, t kiln.Target) kiln.Access {
 
 var errTimeout = errors.New("Timeout waiting for SSH.")
 
-// Waits between tries: short at first, as a machine on the way up refuses at once,
-// and never long. A server that answers and refuses the login gets more time.
+// Waits between tries are short at first, as a machine on the way up refuses at once,
+// and never long. A server that answers and refuses the login gets more time: some close
+// themselves for minutes to those who try more often.
 const (
-	firstWait = 20 * time.Millisecond
-	mostWait  = 120 * time.Millisecond
-	loginWait = 2 * time.Second
+	firstWait  = 20 * time.Millisecond
+	mostWait   = 120 * time.Millisecond
+	firstLogin = time.Second
+	mostLogin  = 6 * time.Second
+	// loginTime is how long each refusal of the login is bridged. Templates say how many
+	// tries they want, and count on that time: accounts and keys may appear only long
+	// after the server.
+	loginTime = 7 * time.Second
 )
 
-func (d *dialer) wait(ctx context.Context) (*link, error) {
-	pause, refused := firstWait, 0
+func (d *dialer) wait(ctx context.Context, dial func(context.Context) (*link, error)) (*link, error) {
+	pause, login := firstWait, firstLogin
+	refused, since := 0, time.Time{}
 	var last error
 	for {
-		l, err := d.dial(ctx)
+		l, err := dial(ctx)
 		if err == nil {
 			return l, nil
 		}
@@ -91,21 +98,24 @@ func (d *dialer) wait(ctx context.Context) (*link, error) {
 		}
 		wait := pause/2 + rand.N(pause)
 		if isLogin(err) {
-			if refused++; d.cfg.HandshakeAttempts > 0 && refused >= d.cfg.HandshakeAttempts {
+			if refused++; refused == 1 {
+				since = time.Now()
+			}
+			most := d.cfg.HandshakeAttempts
+			left := time.Duration(most-1)*loginTime - time.Since(since)
+			if most > 0 && refused >= most && left <= 0 {
 				return nil, fmt.Errorf("The build experienced an authentication error when trying to connect via SSH. "+
 					"This can happen if your username/password are wrong. You may want to double-check your credentials as part of your debugging process. original error: %w", err)
 			}
-			// Accounts and keys appear while a machine starts.
-			wait = min(loginWait, time.Duration(refused)*200*time.Millisecond)
+			wait, login = login, min(2*login, mostLogin)
+			if most > 0 && left > 0 {
+				wait = min(wait, left) // and once more when the time is over
+			}
 		} else {
 			pause = min(pause*3/2, mostWait)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if kiln.Sleep(ctx, wait) != nil {
 			return nil, d.ended(ctx, last)
-		case <-timer.C:
 		}
 	}
 }

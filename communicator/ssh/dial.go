@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -30,6 +32,8 @@ type dialer struct {
 	cfg    *Config
 	b      *kiln.Build
 	target kiln.Target
+
+	answer, stall time.Duration // how long to wait for a server that does nothing
 }
 
 // link is a connection with what belongs to it.
@@ -98,6 +102,10 @@ func (d *dialer) dial(ctx context.Context) (*link, error) {
 		_ = client.Wait() // why it ended is of no interest to those who wait on dead
 		close(l.dead)
 	}()
+	setUpCtx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	stop := context.AfterFunc(setUpCtx, func() { l.Close() })
+	defer stop()
 	if err := d.setUp(l); err != nil {
 		l.end()
 		return nil, err
@@ -200,13 +208,15 @@ func (d *dialer) throughHTTP(ctx context.Context, plain *net.Dialer, addr string
 	if _, err = conn.Write([]byte(req + "\r\n")); err == nil {
 		// The server speaks first in SSH, and only after the tunnel stands: what
 		// the reader may hold beyond the answer is kept.
-		in := bufio.NewReader(conn)
+		limited := &io.LimitedReader{R: conn, N: 64 << 10}
+		in := bufio.NewReader(limited)
 		var resp *http.Response
 		if resp, err = http.ReadResponse(in, &http.Request{Method: "CONNECT"}); err == nil &&
 			resp.StatusCode/100 != 2 {
 			err = fmt.Errorf("it answered %s", resp.Status)
 		}
 		if err == nil {
+			limited.N = math.MaxInt64
 			return &buffered{conn, in}, nil
 		}
 	}

@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"kiln"
 	"kiln/guest"
@@ -27,30 +26,33 @@ func (c *client) scpUpload(ctx context.Context, up *kiln.Upload) error {
 	if isTree {
 		return c.scpTree(ctx, up)
 	}
-	file, size, mode, err := tree.Source(up)
+	file, size, mode, err := tree.Source(ctx, up)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	var content io.Reader = file
-	if size < 0 {
-		// The protocol names the size first.
-		text, err := io.ReadAll(content)
-		if err != nil {
-			return err
-		}
-		content, size = strings.NewReader(string(text)), int64(len(text))
-	}
-	return c.scp(ctx, "scp -t "+guest.Quote(up.Destination), func(w *bufio.Writer) error {
-		return scpFile(w, path.Base(up.Destination), mode, size, tree.Reported(content, up.Progress))
+	command := guest.NewPlacing(up.Destination).File(`scp -t "$f"`, size, mode)
+	return c.scp(ctx, command, func(w *scpWriter) error {
+		return w.file("file", 0o600, size, tree.Reported(file, up.Progress))
 	})
 }
 
-func scpFile(w *bufio.Writer, name string, mode fs.FileMode, size int64, content io.Reader) error {
+// scpWriter sends the messages of the protocol, and counts those that are answered.
+type scpWriter struct {
+	*bufio.Writer
+	due *atomic.Int64
+}
+
+func (w *scpWriter) say(format string, args ...any) {
+	w.due.Add(1)
+	fmt.Fprintf(w, format+"\n", args...) // an error comes back at the end, by Flush
+}
+
+func (w *scpWriter) file(name string, mode fs.FileMode, size int64, content io.Reader) error {
 	if strings.ContainsAny(name, "\n") {
 		return fmt.Errorf("scp cannot send a file whose name has a line break: %q", name)
 	}
-	fmt.Fprintf(w, "C%04o %d %s\n", mode.Perm(), size, name)
+	w.say("C%04o %d %s", mode.Perm(), size, name)
 	n, err := io.Copy(w, io.LimitReader(content, size))
 	if err != nil {
 		return err
@@ -58,145 +60,160 @@ func scpFile(w *bufio.Writer, name string, mode fs.FileMode, size int64, content
 	if n < size {
 		return fmt.Errorf("%s became smaller while it was read", name)
 	}
+	w.due.Add(1)
 	return w.WriteByte(0)
 }
 
 func (c *client) scpTree(ctx context.Context, up *kiln.Upload) error {
-	source, err := filepath.Abs(up.Source)
+	// What the protocol does not know, links of both kinds, is made by a script that the
+	// tree brings along.
+	script, err := linksOf(ctx, up.Source)
 	if err != nil {
 		return err
 	}
-	dst := guest.Quote(up.Destination)
-	command := fmt.Sprintf("mkdir -p -- %s && scp -rt %s", dst, dst)
-	if !up.ContentsOnly {
-		// Into a folder that exists goes the tree's own folder; otherwise it gets
-		// this name.
-		command = fmt.Sprintf(
-			`d=%s; if [ -d "$d" ]; then d="$d"/%s; fi; mkdir -p -- "$d" && exec scp -rt "$d"`,
-			dst,
-			guest.Quote(filepath.Base(source)),
-		)
+	receive := `scp -rt "$t"`
+	if script != "" {
+		receive += ` && (cd "$t" && . ./` + scpLinks + `) && rm "$t/` + scpLinks + `"`
 	}
-	var links []string
-	err = c.scp(ctx, command, func(w *bufio.Writer) error { return scpDir(ctx, w, source, "", &links) })
-	if err != nil || len(links) == 0 {
-		return err
-	}
-	return c.makeLinks(ctx, up, source, links)
-}
-
-// scpDir sends what is in a folder. Links, which the protocol does not know, are
-// collected.
-func scpDir(ctx context.Context, w *bufio.Writer, dir, rel string, links *[]string) error {
-	entries, err := os.ReadDir(dir)
+	command, err := placeTree(up, receive)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		file, name := filepath.Join(dir, e.Name()), path.Join(rel, e.Name())
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		switch {
-		case info.Mode()&fs.ModeSymlink != 0:
-			*links = append(*links, name)
-		case info.IsDir():
-			if strings.Contains(e.Name(), "\n") {
-				return fmt.Errorf("scp cannot send a folder whose name has a line break: %q", name)
-			}
-			fmt.Fprintf(w, "D%04o 0 %s\n", info.Mode().Perm(), e.Name())
-			if err := scpDir(ctx, w, file, name, links); err != nil {
-				return err
-			}
-			fmt.Fprint(w, "E\n")
-		case info.Mode().IsRegular():
-			f, err := os.Open(file)
+	return c.scp(ctx, command, func(w *scpWriter) error {
+		if script != "" {
+			err := w.file(scpLinks, 0o600, int64(len(script)), strings.NewReader(script))
 			if err != nil {
 				return err
 			}
-			err = scpFile(w, e.Name(), info.Mode(), info.Size(), f)
-			if err = errors.Join(err, f.Close()); err != nil {
-				return err
-			}
-		default:
-			return fmt.Errorf("%s is neither file, folder nor link and cannot be uploaded", file)
 		}
-	}
-	return nil
+		return w.tree(ctx, up)
+	})
 }
 
-// makeLinks makes the links of a tree that scp brought.
-func (c *client) makeLinks(ctx context.Context, up *kiln.Upload, source string, links []string) error {
+// scpLinks is the name of the script, which no file of a tree has.
+const scpLinks = ".kiln-links-2vq7yt5ph4"
+
+// linksOf writes the script that makes the links of a tree; "" where it has none.
+func linksOf(ctx context.Context, source string) (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "d=%s\n", guest.Quote(up.Destination))
-	if !up.ContentsOnly {
-		base := guest.Quote(filepath.Base(source))
-		fmt.Fprintf(&b, "if [ -d \"$d\"/%s ]; then d=\"$d\"/%s; fi\n", base, base)
-	}
-	for _, l := range links {
-		target, err := os.Readlink(filepath.Join(source, filepath.FromSlash(l)))
+	err := tree.Walk(ctx, source, func(e tree.Entry) error {
+		name := guest.Quote("./" + e.Name)
+		switch {
+		case e.Link != "":
+			fmt.Fprintf(&b, "ln -s -- %s %s || exit 1\n", guest.Quote(e.Link), name)
+		case e.Same != "":
+			fmt.Fprintf(&b, "ln -- %s %s || exit 1\n", guest.Quote("./"+e.Same), name)
+		}
+		return nil
+	})
+	return b.String(), err
+}
+
+// tree sends what is in a folder, less its links.
+func (w *scpWriter) tree(ctx context.Context, up *kiln.Upload) error {
+	var in []string // the folders that are begun and not ended
+	done := int64(0)
+	err := tree.Walk(ctx, up.Source, func(e tree.Entry) error {
+		if e.Name == "." || e.Link != "" || e.Same != "" {
+			return nil
+		}
+		dir, base := path.Split(e.Name)
+		for len(in) > 0 && in[len(in)-1]+"/" != dir {
+			w.say("E")
+			in = in[:len(in)-1]
+		}
+		if e.Info.IsDir() {
+			if strings.Contains(base, "\n") {
+				return fmt.Errorf("scp cannot send a folder whose name has a line break: %q", e.Name)
+			}
+			w.say("D%04o 0 %s", e.Info.Mode().Perm(), base)
+			in = append(in, e.Name)
+			return nil
+		}
+		f, err := tree.Open(ctx, e.File)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&b, "ln -sfn -- %s \"$d\"/%s || exit 1\n", guest.Quote(target), guest.Quote(l))
+		before := done
+		content := tree.Reported(f, func(n int64) {
+			if done = before + n; up.Progress != nil {
+				up.Progress(done)
+			}
+		})
+		return errors.Join(w.file(base, e.Info.Mode(), e.Info.Size(), content), f.Close())
+	})
+	for range in {
+		w.say("E")
 	}
-	return c.stream(ctx, "sh", strings.NewReader(b.String()))
+	return err
 }
 
 // scp runs the remote side and the sender beside each other.
-func (c *client) scp(ctx context.Context, command string, send func(*bufio.Writer) error) error {
+func (c *client) scp(ctx context.Context, command string, send func(*scpWriter) error) error {
 	answers, answered := io.Pipe()
 	verdict := make(chan error, 1)
+	var due atomic.Int64
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	go func() {
-		err := scpAnswers(answers)
+		err := scpAnswers(answers, &due)
 		answers.CloseWithError(err)
 		verdict <- err
+		if errors.Is(err, errTalk) {
+			cancel()
+		}
 	}()
 	in := tree.Ahead(ctx, func(w io.Writer) error {
-		buf := bufio.NewWriterSize(w, copySize)
+		buf := &scpWriter{bufio.NewWriterSize(w, copySize), &due}
 		if err := send(buf); err != nil {
 			return err
 		}
 		return buf.Flush()
 	})
 	defer in.Close()
-	var stderr limitedBuffer
-	src := &tree.Watched{R: in}
-	err := c.run(ctx, &kiln.Cmd{Command: command, Stdin: src, Stdout: answered, Stderr: &stderr}, false)
+	err := c.send(ctx, command, in, answered)
 	answered.Close()
 	said := <-verdict
 	switch {
-	case src.Err() != nil:
-		return src.Err()
+	case errors.Is(said, errTalk):
+		return said
 	case missing(err):
 		return fmt.Errorf(
 			"SCP failed to start. This usually means that SCP is not properly installed on the remote system: %w",
 			err,
 		)
-	case said != nil:
+	case said != nil && ctx.Err() == nil:
 		return said
 	}
-	return withOutput(err, &stderr.Buffer)
+	return err
 }
 
-// scpAnswers reads the receiver's answers: a zero for each message that was good.
-func scpAnswers(r io.Reader) error {
-	in := bufio.NewReader(r)
-	for {
+// scpAnswers reads the receiver's answers: a zero for each message that was good, and
+// one at the beginning.
+func scpAnswers(r io.Reader, due *atomic.Int64) error {
+	in := bufio.NewReaderSize(r, mostTalk)
+	for got := int64(0); ; got++ {
 		b, err := in.ReadByte()
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil // the exit code tells the rest
-		}
-		if b == 0 {
+		case got > due.Load():
+			return fmt.Errorf("%w: scp answers what was not asked", errTalk)
+		case b == 0:
 			continue
 		}
-		text, _ := in.ReadString('\n')
-		return fmt.Errorf("scp: %s", strings.TrimSpace(strings.TrimPrefix(text, "scp: ")))
+		text, err := in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			return fmt.Errorf("%w: a message of scp has no end", errTalk)
+		}
+		return scpError(text)
 	}
+}
+
+// scpError is what scp says of an error.
+func scpError(text []byte) error {
+	said := strings.TrimSpace(strings.TrimPrefix(string(text), "scp: "))
+	return fmt.Errorf("scp: %s", strings.ToValidUTF8(said, "\uFFFD"))
 }
 
 // scpDownload brings one file with scp.
@@ -205,27 +222,18 @@ func (c *client) scpDownload(ctx context.Context, down *kiln.Download) error {
 	fromRemote, toHere := io.Pipe()
 	result := make(chan error, 1)
 	go func() {
-		err := scpReceive(bufio.NewReader(fromRemote), fromHere, down)
+		err := scpReceive(bufio.NewReaderSize(fromRemote, mostTalk), fromHere, down)
 		fromHere.Close()
-		fromRemote.CloseWithError(errors.New("done"))
+		fromRemote.Close()
 		result <- err
 	}()
-	var stderr limitedBuffer
-	src := guest.Quote(down.Source)
-	command := fmt.Sprintf(
-		`[ -e %s ] || exit %d; [ -d %s ] && exit %d; scp -f %s`,
-		src,
-		codeAbsent,
-		src,
-		codeIsDir,
-		src,
-	)
-	err := c.run(ctx, &kiln.Cmd{Command: command, Stdin: toRemote, Stdout: toHere, Stderr: &stderr}, false)
+	command := sourceFile(down.Source) + `scp -f "$f"`
+	err := c.fetch(ctx, command, toHere, toRemote)
 	toHere.Close()
 	toRemote.Close()
 	got := <-result
-	if err = explained(err, down.Source, &stderr.Buffer); err != nil {
-		return err
+	if err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		return explained(err, down.Source)
 	}
 	return got
 }
@@ -234,13 +242,14 @@ func scpReceive(in *bufio.Reader, out io.Writer, down *kiln.Download) error {
 	if _, err := out.Write([]byte{0}); err != nil {
 		return err
 	}
-	head, err := in.ReadString('\n')
+	line, err := in.ReadSlice('\n')
 	if err != nil {
-		return fmt.Errorf("scp sent nothing: %w", err)
+		return fmt.Errorf("scp sent no message: %w", err)
 	}
-	if head[0] == 1 || head[0] == 2 {
-		return fmt.Errorf("scp: %s", strings.TrimSpace(head[1:]))
+	if line[0] == 1 || line[0] == 2 {
+		return scpError(line[1:])
 	}
+	head := string(line)
 	var mode uint32
 	var size int64
 	if n, err := fmt.Sscanf(head, "C%o %d", &mode, &size); n != 2 || size < 0 {

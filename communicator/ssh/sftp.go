@@ -1,6 +1,7 @@
 package ssh
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,41 +10,59 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pkg/sftp"
 
 	"kiln"
+	"kiln/guest"
 	"kiln/guest/tree"
 )
 
 // withSFTP runs f with an SFTP client on a session of its own.
-func (c *client) withSFTP(ctx context.Context, f func(*sftp.Client) error) error {
+func (c *client) withSFTP(ctx context.Context, f func(context.Context, *sftpClient) error) error {
 	s, err := c.open(ctx)
 	if err != nil {
 		return &kiln.StartError{Err: err}
 	}
 	defer s.Close()
-	stop := context.AfterFunc(ctx, func() { s.Close() })
+	ctx, w := watch(ctx, c.d.stall)
+	defer w.stop()
+	// A request that waits for its answer ends with the connection alone.
+	stop := context.AfterFunc(ctx, func() { s.Close(); s.link.Close() })
 	defer stop()
 	go func() { _ = s.outcome() }() // requests of the server must be answered
-	ok, err := s.SendRequest("subsystem", true, []byte("\x00\x00\x00\x04sftp"))
+	ok, err := answered(ctx, c.d.answer, func() (bool, error) {
+		return s.SendRequest("subsystem", true, []byte("\x00\x00\x00\x04sftp"))
+	}, func(bool) {})
 	if err != nil || !ok {
 		return &kiln.StartError{Err: errors.Join(errors.New("the server has no sftp subsystem"), err)}
 	}
-	cl, err := sftp.NewClientPipe(s, s, sftp.UseConcurrentWrites(true), sftp.UseConcurrentReads(true))
-	if err != nil {
-		return fmt.Errorf("start sftp: %w", err)
+	over := watchedSession{s, w}
+	cl, err := sftp.NewClientPipe(over, over, sftp.UseConcurrentWrites(true), sftp.UseConcurrentReads(true))
+	if err == nil {
+		err = f(ctx, &sftpClient{cl, w})
+		stop()
+		cl.Close()
+	} else {
+		err = fmt.Errorf("start sftp: %w", err)
 	}
-	defer cl.Close()
-	err = f(cl)
-	if ctx.Err() != nil {
+	switch why := w.why(ctx); {
+	case why != nil:
+		return why
+	case ctx.Err() != nil:
 		return ctx.Err()
-	}
-	if err != nil && !s.link.alive() {
+	case err != nil && !s.link.alive():
 		return fmt.Errorf("%w: %w", kiln.ErrConnectionLost, err)
 	}
 	return err
+}
+
+// sftpClient is a client whose transfers are watched.
+type sftpClient struct {
+	*sftp.Client
+	w *watchdog
 }
 
 func (c *client) sftpUpload(ctx context.Context, up *kiln.Upload) error {
@@ -51,104 +70,282 @@ func (c *client) sftpUpload(ctx context.Context, up *kiln.Upload) error {
 	if err != nil {
 		return err
 	}
-	return c.withSFTP(ctx, func(cl *sftp.Client) error {
+	dst, err := c.atHome(ctx, up.Destination)
+	if err != nil {
+		return err
+	}
+	return c.withSFTP(ctx, func(ctx context.Context, cl *sftpClient) error {
 		if isTree {
-			return sftpTree(ctx, cl, up)
+			return cl.putTree(ctx, up, dst)
 		}
-		if up.Content != nil {
-			mode := up.Mode
-			if mode == 0 {
-				mode = 0o644
-			}
-			return sftpPut(cl, up.Destination, tree.Reported(up.Content, up.Progress), mode)
+		content, size, mode, err := tree.Source(ctx, up)
+		if err != nil {
+			return err
 		}
-		return sftpFile(cl, up.Destination, up.Source, up.Progress)
+		defer content.Close()
+		return cl.putOne(dst, tree.Reported(content, up.Progress), size, mode)
 	})
 }
 
-func sftpFile(cl *sftp.Client, dst, src string, progress func(int64)) error {
-	f, err := os.Open(src)
-	if err != nil {
-		return err
+// atHome resolves a leading ~ and the like, which the shell would do.
+func (c *client) atHome(ctx context.Context, name string) (string, error) {
+	home, rest := guest.SplitHome(name)
+	if home == "" {
+		return name, nil
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
+	var out shortText
+	err := c.fetch(ctx, "printf %s "+guest.QuotePath(home+"/"), &out, nil)
+	dir := strings.TrimRight(out.String(), "/")
+	switch {
+	case err == nil && path.IsAbs(dir):
+		return dir + rest, nil
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case strings.HasPrefix(home, "~") && home != "~":
+		return "", fmt.Errorf("%s: there is no such user on the machine, or no shell that knows", home)
 	}
-	return sftpPut(cl, dst, tree.Reported(f, progress), info.Mode())
+	// A server for files alone: one begins in the user's home there.
+	return "." + rest, nil
 }
 
-func sftpPut(cl *sftp.Client, dst string, content io.Reader, mode fs.FileMode) error {
-	out, err := cl.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+// shortText is an answer of which nobody expects much.
+type shortText struct{ bytes.Buffer }
+
+func (s *shortText) Write(p []byte) (int, error) {
+	if s.Len()+len(p) > mostTalk {
+		return 0, errTalk
+	}
+	return s.Buffer.Write(p)
+}
+
+// putOne puts one file. Until it is whole it is in a folder of its own, that nobody else
+// may look into.
+func (cl *sftpClient) putOne(dst string, content io.Reader, size int64, mode fs.FileMode) error {
+	dst, was, err := cl.existing(dst)
 	if err != nil {
-		return fmt.Errorf("open %s on the machine: %w", dst, err)
+		return err
 	}
-	_, err = out.ReadFrom(content)
+	if was != nil && was.IsDir() {
+		return fmt.Errorf("%s: Is a directory: write it with a trailing slash to put the file into it", dst)
+	}
+	part, done, err := cl.parts(path.Dir(dst))
+	if was != nil && (err != nil || !was.Mode().IsRegular()) {
+		// What there is may be written to, the folder around it may not.
+		done()
+		return cl.write(dst, os.O_WRONLY|os.O_TRUNC, content, size)
+	}
+	if err != nil {
+		return err
+	}
+	defer done()
+	return cl.put(path.Join(part, "file"), dst, was, content, size, mode)
+}
+
+// existing finds what is there already, through links; nil: nothing is.
+func (cl *sftpClient) existing(name string) (string, fs.FileInfo, error) {
+	if real, err := cl.RealPath(name); err == nil {
+		name = real // on some servers even of what does not exist
+	}
+	info, err := cl.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return name, nil, nil
+	}
+	if err != nil {
+		return name, nil, fmt.Errorf("look at %s on the machine: %w", name, err)
+	}
+	return name, info, nil
+}
+
+// parts makes a folder for what is not whole yet; done takes it away.
+func (cl *sftpClient) parts(folder string) (part string, done func(), err error) {
+	part = path.Join(folder, ".kiln-part-"+kiln.RandomName(16))
+	if err = cl.Mkdir(part); err != nil {
+		return "", func() {}, fmt.Errorf("make a folder in %s on the machine: %w", folder, err)
+	}
+	done = func() {
+		_ = cl.RemoveDirectory(part) // there are no files in it, unless the connection is lost
+	}
+	if err = cl.Chmod(part, 0o700); err != nil {
+		done()
+		return "", func() {}, fmt.Errorf("close %s on the machine to others: %w", part, err)
+	}
+	return part, done, nil
+}
+
+// put writes a part, and moves it to its name when it is whole. What was there passes on
+// its mode, and its owner where the server lets us.
+func (cl *sftpClient) put(
+	part, dst string, was fs.FileInfo, content io.Reader, size int64, mode fs.FileMode,
+) error {
+	err := cl.write(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, content, size)
 	if err == nil {
-		err = out.Chmod(mode.Perm())
+		if was != nil {
+			mode = was.Mode()
+			if st, ok := was.Sys().(*sftp.FileStat); ok {
+				_ = cl.Chown(part, int(st.UID), int(st.GID))
+			}
+		}
+		err = cl.Chmod(part, mode.Perm())
 	}
-	if err = errors.Join(err, out.Close()); err != nil {
+	if err == nil {
+		err = cl.move(part, dst)
+	}
+	if err != nil {
+		_ = cl.Remove(part)
 		return fmt.Errorf("write %s on the machine: %w", dst, err)
 	}
 	return nil
 }
 
-func sftpTree(ctx context.Context, cl *sftp.Client, up *kiln.Upload) error {
+// move gives a file its name, in place of what has it. Old servers need that out of the way.
+func (cl *sftpClient) move(part, dst string) error {
+	if _, ok := cl.HasExtension("posix-rename@openssh.com"); ok {
+		return cl.PosixRename(part, dst)
+	}
+	if err := cl.Remove(dst); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return cl.Rename(part, dst)
+}
+
+func (cl *sftpClient) write(name string, flags int, content io.Reader, size int64) error {
+	out, err := cl.OpenFile(name, flags)
+	if err != nil {
+		return fmt.Errorf("open %s on the machine: %w", name, err)
+	}
+	n, err := out.ReadFrom(cl.w.reader(io.LimitReader(content, size)))
+	if err == nil && n != size {
+		err = fmt.Errorf("read %d bytes where %d were expected", n, size)
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		return fmt.Errorf("write %s on the machine: %w", name, err)
+	}
+	return nil
+}
+
+// putTree puts a tree, each file of it whole.
+func (cl *sftpClient) putTree(ctx context.Context, up *kiln.Upload, dst string) error {
 	source, err := filepath.Abs(up.Source)
 	if err != nil {
 		return err
 	}
-	dst := strings.TrimSuffix(up.Destination, "/")
-	if info, err := cl.Stat(up.Destination); err == nil && info.IsDir() && !up.ContentsOnly {
+	if info, err := cl.Stat(dst); err == nil && info.IsDir() && !up.ContentsOnly {
 		dst = path.Join(dst, filepath.Base(source))
 	}
-	if err := cl.MkdirAll(dst); err != nil {
-		return fmt.Errorf("make folder %s on the machine: %w", dst, err)
+	// A new tree gets its name when all of it is there.
+	_, err = cl.Stat(dst)
+	fresh, at := errors.Is(err, fs.ErrNotExist), dst
+	if fresh {
+		at = path.Dir(path.Clean(dst))
 	}
-	return filepath.WalkDir(source, func(file string, d fs.DirEntry, err error) error {
-		if err == nil {
-			err = ctx.Err()
+	if err := cl.MkdirAll(at); err != nil {
+		return fmt.Errorf("make folder %s on the machine: %w", at, err)
+	}
+	part, done, err := cl.parts(at)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if !fresh {
+		return cl.fill(ctx, up, source, sftpTree{dst: dst, part: path.Join(part, "file")})
+	}
+	t := sftpTree{dst: path.Join(part, "tree"), part: path.Join(part, "file"), fresh: true}
+	if err = cl.Mkdir(t.dst); err == nil {
+		if err = cl.fill(ctx, up, source, t); err == nil {
+			err = cl.Rename(t.dst, path.Clean(dst))
 		}
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(source, file)
-		if err != nil {
-			return err
-		}
-		to := path.Join(dst, filepath.ToSlash(rel))
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		switch {
-		case info.Mode()&fs.ModeSymlink != 0:
-			target, err := os.Readlink(file)
-			if err != nil {
-				return err
+		if err == nil && !up.ContentsOnly {
+			info, statErr := os.Stat(source)
+			if err = statErr; err == nil {
+				err = cl.Chmod(dst, info.Mode().Perm())
 			}
-			_ = cl.Remove(to) // one that is in the way, if any
-			return cl.Symlink(target, to)
-		case info.IsDir():
-			if rel == "." {
-				if up.ContentsOnly {
-					return nil
-				}
-			} else if err := cl.MkdirAll(to); err != nil {
-				return fmt.Errorf("make folder %s on the machine: %w", to, err)
-			}
-			return cl.Chmod(to, info.Mode().Perm())
-		case info.Mode().IsRegular():
-			return sftpFile(cl, to, file, up.Progress)
 		}
-		return fmt.Errorf("%s is neither file, folder nor link and cannot be uploaded", file)
+	}
+	if err != nil {
+		_ = cl.RemoveAll(t.dst) // what is left of it is in a folder that is closed
+		return fmt.Errorf("make %s on the machine: %w", dst, err)
+	}
+	return nil
+}
+
+// fill puts what is in a tree into a folder that is there.
+func (cl *sftpClient) fill(ctx context.Context, up *kiln.Upload, source string, t sftpTree) error {
+	t.cl, t.up = cl, up
+	if err := tree.Walk(ctx, source, func(e tree.Entry) error { return t.add(ctx, e) }); err != nil {
+		return err
+	}
+	// Modes of folders come last: one may forbid to write to it.
+	for _, e := range slices.Backward(t.folders) {
+		if err := cl.Chmod(path.Join(t.dst, e.Name), e.Info.Mode().Perm()); err != nil {
+			return fmt.Errorf("set the mode of %s on the machine: %w", path.Join(t.dst, e.Name), err)
+		}
+	}
+	return nil
+}
+
+// sftpTree is a tree on its way.
+type sftpTree struct {
+	cl        *sftpClient
+	up        *kiln.Upload
+	dst, part string
+	fresh     bool // there is nothing in dst yet
+	folders   []tree.Entry
+	done      int64
+}
+
+func (t *sftpTree) add(ctx context.Context, e tree.Entry) error {
+	to := path.Join(t.dst, e.Name)
+	switch {
+	case e.Name == ".":
+		return nil
+	case e.Link != "":
+		_ = t.cl.Remove(to) // one that is in the way, if any
+		return t.cl.Symlink(e.Link, to)
+	case e.Info.IsDir():
+		if !t.fresh {
+			if info, err := t.cl.Stat(to); err == nil && info.IsDir() {
+				return nil
+			}
+		}
+		if err := t.cl.Mkdir(to); err != nil {
+			return fmt.Errorf("make folder %s on the machine: %w", to, err)
+		}
+		t.folders = append(t.folders, e)
+		return nil
+	case e.Same != "":
+		_ = t.cl.Remove(to)
+		if err := t.cl.Link(path.Join(t.dst, e.Same), to); err == nil {
+			return nil
+		}
+		// A server that knows no hard links gets the file again.
+	}
+	f, err := tree.Open(ctx, e.File)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var was fs.FileInfo
+	if !t.fresh {
+		if to, was, err = t.cl.existing(to); err != nil {
+			return err
+		}
+	}
+	before := t.done
+	content := tree.Reported(f, func(n int64) {
+		if t.done = before + n; t.up.Progress != nil {
+			t.up.Progress(t.done)
+		}
 	})
+	return t.cl.put(t.part, to, was, content, e.Info.Size(), e.Info.Mode())
 }
 
 func (c *client) sftpDownload(ctx context.Context, down *kiln.Download) error {
-	return c.withSFTP(ctx, func(cl *sftp.Client) error {
-		f, err := cl.Open(down.Source)
+	src, err := c.atHome(ctx, down.Source)
+	if err != nil {
+		return err
+	}
+	return c.withSFTP(ctx, func(_ context.Context, cl *sftpClient) error {
+		f, err := cl.Open(src)
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%s: %w on the machine", down.Source, kiln.ErrNotFound)
 		}
@@ -156,7 +353,7 @@ func (c *client) sftpDownload(ctx context.Context, down *kiln.Download) error {
 			return fmt.Errorf("open %s on the machine: %w", down.Source, err)
 		}
 		defer f.Close()
-		if _, err := f.WriteTo(&counting{w: down.Writer, f: down.Progress}); err != nil {
+		if _, err := f.WriteTo(&watchedWriter{cl.w, &counting{w: down.Writer, f: down.Progress}}); err != nil {
 			return fmt.Errorf("read %s on the machine: %w", down.Source, err)
 		}
 		return nil

@@ -45,11 +45,23 @@ func TestConformance(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { os.RemoveAll(dir) })
-			kilntest.TestCommunicator(t, func(t *testing.T) kiln.Communicator {
+			open := func(t *testing.T, port int) kiln.Communicator {
 				c := config(s)
-				c.FileTransferMethod = method
+				c.FileTransferMethod, c.Port = method, port
 				return connect(t, c)
-			}, kilntest.CommunicatorOptions{Dir: dir, NoNewlines: method == "scp"})
+			}
+			kilntest.TestCommunicator(t, func(t *testing.T) kiln.Communicator {
+				return open(t, s.Port)
+			}, kilntest.CommunicatorOptions{
+				Dir: dir, NoNewlines: method == "scp",
+				Through: func(t *testing.T) (kiln.Communicator, *kilntest.Relay) {
+					relay, err := kilntest.NewRelay(s.Addr(), 0)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return open(t, relay.Port()), relay
+				},
+			})
 		})
 	}
 }
@@ -106,7 +118,7 @@ func TestTunnels(t *testing.T) {
 func TestWrongKey(t *testing.T) {
 	s, other := kilntest.StartSSHD(t), kilntest.NewSSHD(t)
 	c := config(s)
-	c.PrivateKeyFile, c.HandshakeAttempts, c.Timeout = other.KeyFile, 2, 20*time.Second
+	c.PrivateKeyFile, c.HandshakeAttempts, c.Timeout = other.KeyFile, 1, 20*time.Second
 	b, _ := kilntest.NewBuild(t)
 	_, err := c.Connect(t.Context(), b, kiln.Target{})
 	if err == nil || !strings.Contains(err.Error(), "authentication error when trying to connect via SSH") {

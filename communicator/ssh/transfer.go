@@ -1,7 +1,6 @@
 package ssh
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -82,98 +81,55 @@ func missing(err error) bool {
 	return errors.As(err, &exit) && exit.Code == codeNotFound
 }
 
-// withOutput adds what the machine said to an error.
-func withOutput(err error, stderr *bytes.Buffer) error {
-	text := strings.TrimSpace(stderr.String())
-	if err == nil || text == "" {
-		return err
-	}
-	const most = 2000
-	if len(text) > most {
-		text = text[len(text)-most:]
-	}
-	return fmt.Errorf("%w: %s", err, text)
-}
-
-// limitedBuffer keeps what a remote program complains about, as far as is useful.
-type limitedBuffer struct{ bytes.Buffer }
-
-func (l *limitedBuffer) Write(p []byte) (int, error) {
-	if l.Len() < 64<<10 {
-		l.Buffer.Write(p)
-	}
-	return len(p), nil
-}
-
-// stream runs a command that reads a stream. An error of the stream's source wins
-// over the remote one that it leads to.
-func (c *client) stream(ctx context.Context, command string, in io.Reader) error {
-	var stderr limitedBuffer
-	src := &tree.Watched{R: in}
-	err := c.run(ctx, &kiln.Cmd{Command: command, Stdin: src, Stderr: &stderr}, false)
-	if src.Err() != nil {
-		return src.Err()
-	}
-	return withOutput(err, &stderr.Buffer)
-}
-
-// catUpload streams one file. It is written under a name of its own and moved to
-// its place when it is complete and of the right length.
+// catUpload streams one file.
 func (c *client) catUpload(ctx context.Context, up *kiln.Upload) error {
-	file, size, mode, err := tree.Source(up)
+	file, size, mode, err := tree.Source(ctx, up)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	var content io.Reader = file
 	in := tree.Ahead(ctx, func(w io.Writer) error {
 		n, err := io.CopyBuffer(
 			struct{ io.Writer }{w},
-			tree.Reported(content, up.Progress),
+			tree.Reported(file, up.Progress),
 			make([]byte, copySize),
 		)
-		if err == nil && size >= 0 && n != size {
+		if err == nil && n != size {
 			err = fmt.Errorf("read %d bytes where %d were expected", n, size)
 		}
 		return err
 	})
 	defer in.Close()
-	dst := guest.Quote(up.Destination)
-	check := ""
-	if size >= 0 {
-		// A lost connection must not leave half a file that looks like a whole one.
-		check = fmt.Sprintf(` && [ "$(wc -c <"$f")" -eq %d ]`, size)
-	}
-	command := fmt.Sprintf(`d=%s; if [ -d "$d" ]; then echo "$d is a folder" >&2; exit 1; fi; f="$d"; `+
-		`if [ ! -e "$d" ]; then f="$d.kiln-part"; fi; `+
-		`cat >"$f"%s && chmod %04o "$f" || { c=$?; [ "$f" = "$d" ] || rm -f "$f"; exit $c; }; [ "$f" = "$d" ] || mv -f "$f" "$d"`, dst, check, mode.Perm())
-	return c.stream(ctx, command, in)
+	return c.send(ctx, guest.NewPlacing(up.Destination).File(`cat >"$f"`, size, mode), in, nil)
 }
 
 // tarUpload streams a tree.
 func (c *client) tarUpload(ctx context.Context, up *kiln.Upload) error {
-	source, err := filepath.Abs(up.Source)
+	in := tree.Ahead(ctx, func(w io.Writer) error {
+		return tree.Pack(ctx, w, up.Source, tree.PackOptions{Progress: up.Progress})
+	})
+	defer in.Close()
+	command, err := placeTree(up, `tar -xpof - -C "$t"`)
 	if err != nil {
 		return err
 	}
-	name := "."
-	into := ""
+	return c.send(ctx, command, in, nil)
+}
+
+// placeTree is the command line that takes a tree by the command receive.
+func placeTree(up *kiln.Upload, receive string) (string, error) {
 	if up.ContentsOnly {
-		name = ""
-	} else {
-		into = fmt.Sprintf(`if [ -d "$d" ]; then d="$d"/%s; fi; `, guest.Quote(filepath.Base(source)))
+		return guest.NewPlacing(up.Destination).Tree(receive, "", 0), nil
 	}
-	in := tree.Ahead(ctx, func(w io.Writer) error {
-		return tree.Pack(ctx, w, source, tree.PackOptions{Name: name, Progress: up.Progress})
-	})
-	defer in.Close()
-	command := fmt.Sprintf(
-		`command -v tar >/dev/null || exit %d; d=%s; %smkdir -p -- "$d" && exec tar -xpof - -C "$d"`,
-		codeNotFound,
-		guest.Quote(up.Destination),
-		into,
-	)
-	return c.stream(ctx, command, in)
+	source, err := filepath.Abs(up.Source)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(source)
+	if err != nil {
+		return "", err
+	}
+	return guest.NewPlacing(up.Destination).Tree(receive, filepath.Base(source), info.Mode()), nil
 }
 
 // Download brings a file or tree from the machine.
@@ -186,24 +142,18 @@ func (c *client) Download(ctx context.Context, down *kiln.Download) error {
 	case down.Tree:
 		return c.tarDownload(ctx, down)
 	}
-	src := guest.Quote(down.Source)
-	var stderr limitedBuffer
 	out := &counting{w: down.Writer, f: down.Progress}
-	command := fmt.Sprintf(
-		`f=%s; [ -e "$f" ] || exit %d; [ -d "$f" ] && exit %d; cat "$f"`,
-		src,
-		codeAbsent,
-		codeIsDir,
-	)
-	err := c.run(ctx, &kiln.Cmd{Command: command, Stdout: out, Stderr: &stderr}, false)
-	if out.err != nil {
-		return out.err
-	}
-	return explained(err, down.Source, &stderr.Buffer)
+	return explained(c.fetch(ctx, sourceFile(down.Source)+`cat "$f"`, out, nil), down.Source)
+}
+
+// sourceFile begins a command line that sends the file "$f".
+func sourceFile(path string) string {
+	return fmt.Sprintf(`f=%s; [ -e "$f" ] || exit %d; [ -d "$f" ] && exit %d; `,
+		guest.QuotePath(path), codeAbsent, codeIsDir)
 }
 
 // explained gives our exit codes their meaning.
-func explained(err error, source string, stderr *bytes.Buffer) error {
+func explained(err error, source string) error {
 	var exit *kiln.ExitError
 	if errors.As(err, &exit) {
 		switch exit.Code {
@@ -213,23 +163,20 @@ func explained(err error, source string, stderr *bytes.Buffer) error {
 			return fmt.Errorf("%s is a folder: write it with a trailing slash to download what is in it", source)
 		}
 	}
-	return withOutput(err, stderr)
+	return err
 }
 
-// counting passes output on and remembers the receiver's error.
+// counting passes output on and tells how much it was.
 type counting struct {
 	w    io.Writer
 	f    func(int64)
 	done int64
-	err  error
 }
 
 func (c *counting) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.done += int64(n)
-	if err != nil {
-		c.err = err
-	} else if c.f != nil {
+	if err == nil && c.f != nil {
 		c.f(c.done)
 	}
 	return n, err
@@ -238,29 +185,29 @@ func (c *counting) Write(p []byte) (int, error) {
 // tarDownload streams a tree, or all that a pattern names.
 func (c *client) tarDownload(ctx context.Context, down *kiln.Download) error {
 	r, w := io.Pipe()
-	var stderr limitedBuffer
 	strip := "."
 	var command string
 	src := strings.TrimSuffix(down.Source, "/")
 	switch {
 	case guest.IsPattern(src):
 		// Each match goes by its own name, and so as an archive of its own.
-		command = fmt.Sprintf(`n=0; for f in %s; do [ -e "$f" ] || [ -L "$f" ] || continue; n=1; `+
-			`d=$(dirname -- "$f"; echo .); b=$(basename -- "$f"; echo .); tar -cf - -C "${d%%??}" -- "./${b%%??}" || exit 1; done; [ $n = 1 ] || exit %d`, guest.QuotePattern(src), codeAbsent)
+		command = guest.Sh(fmt.Sprintf(`n=0
+for f in %s; do
+	[ -e "$f" ] || [ -L "$f" ] || continue
+	n=1
+	d=$(dirname -- "$f"; echo .)
+	b=$(basename -- "$f"; echo .)
+	tar -cf - -C "${d%%??}" -- "./${b%%??}" || exit 1
+done
+[ $n = 1 ] || exit %d
+`, guest.QuotePathPattern(src), codeAbsent))
 	case down.ContentsOnly:
-		command = fmt.Sprintf(
-			`d=%s; [ -d "$d" ] || exit %d; exec tar -cf - -C "$d" .`,
-			guest.Quote(src+"/"),
-			codeAbsent,
-		)
+		command = fmt.Sprintf(`d=%s; [ -d "$d" ] || exit %d; exec tar -cf - -C "$d" .`,
+			guest.QuotePath(src+"/"), codeAbsent)
 	default:
-		command = fmt.Sprintf(
-			`d=%s; [ -e "$d" ] || exit %d; exec tar -cf - -C %s -- %s`,
-			guest.Quote(src),
-			codeAbsent,
-			guest.Quote(path.Dir(src)),
-			guest.Quote("./"+path.Base(src)),
-		)
+		command = fmt.Sprintf(`d=%s; [ -e "$d" ] || exit %d; exec tar -cf - -C %s -- %s`,
+			guest.QuotePath(src), codeAbsent,
+			guest.QuotePath(path.Dir(src)), guest.Quote("./"+path.Base(src)))
 	}
 	unpacked := make(chan error, 1)
 	go func() {
@@ -268,11 +215,11 @@ func (c *client) tarDownload(ctx context.Context, down *kiln.Download) error {
 		r.CloseWithError(err)
 		unpacked <- err
 	}()
-	err := c.run(ctx, &kiln.Cmd{Command: command, Stdout: w, Stderr: &stderr}, false)
+	err := c.fetch(ctx, command, w, nil)
 	w.CloseWithError(err)
 	unpackErr := <-unpacked
-	if err = explained(err, down.Source, &stderr.Buffer); err != nil {
-		return err
+	if err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		return explained(err, down.Source)
 	}
 	return unpackErr
 }

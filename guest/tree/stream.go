@@ -9,11 +9,11 @@ import (
 // to a few megabytes, so that reading files and sending them overlap. Reading
 // after the function failed gives its error. Close makes the function stop.
 func Ahead(ctx context.Context, write func(io.Writer) error) io.ReadCloser {
-	ctx, cancel := context.WithCancel(ctx)
-	a := &ahead{chunks: make(chan []byte, 16), cancel: cancel, done: make(chan struct{})}
+	mine, cancel := context.WithCancel(ctx)
+	a := &ahead{ctx: ctx, chunks: make(chan []byte, 16), cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(a.done)
-		w := &chunkWriter{ctx: ctx, out: a.chunks, buf: make([]byte, 0, chunkSize)}
+		w := &chunkWriter{ctx: mine, out: a.chunks, buf: make([]byte, 0, chunkSize)}
 		err := write(w)
 		if err == nil {
 			err = w.flush()
@@ -27,6 +27,7 @@ func Ahead(ctx context.Context, write func(io.Writer) error) io.ReadCloser {
 const chunkSize = 256 << 10
 
 type ahead struct {
+	ctx    context.Context
 	chunks chan []byte
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -36,14 +37,9 @@ type ahead struct {
 
 func (a *ahead) Read(p []byte) (int, error) {
 	for len(a.rest) == 0 {
-		chunk, ok := <-a.chunks
-		if !ok {
-			if a.err != nil {
-				return 0, a.err
-			}
-			return 0, io.EOF
+		if err := a.next(); err != nil {
+			return 0, err
 		}
-		a.rest = chunk
 	}
 	n := copy(p, a.rest)
 	a.rest = a.rest[n:]
@@ -61,21 +57,40 @@ func (a *ahead) WriteTo(w io.Writer) (total int64, err error) {
 				return total, err
 			}
 		}
-		chunk, ok := <-a.chunks
-		if !ok {
-			return total, a.err
+		if err := a.next(); err == io.EOF {
+			return total, nil
+		} else if err != nil {
+			return total, err
 		}
-		a.rest = chunk
 	}
 }
 
-// Close stops the writer and waits for it.
+// next takes a chunk. It does not wait for a writer that hears no more: one that reads
+// from a file server which is gone.
+func (a *ahead) next() error {
+	select {
+	case chunk, ok := <-a.chunks:
+		switch {
+		case ok:
+			a.rest = chunk
+		case a.err != nil:
+			return a.err
+		default:
+			return io.EOF
+		}
+		return nil
+	case <-a.ctx.Done():
+		return a.ctx.Err()
+	}
+}
+
+// Close stops the writer and waits for it, as long as the context allows.
 func (a *ahead) Close() error {
 	a.cancel()
-	for range a.chunks {
-		// Let the writer see that it is to stop.
+	select {
+	case <-a.done:
+	case <-a.ctx.Done():
 	}
-	<-a.done
 	return nil
 }
 

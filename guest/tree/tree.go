@@ -13,11 +13,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
-
-	"kiln"
 )
 
 // PackOptions says how a tree goes into a stream.
@@ -27,31 +24,14 @@ type PackOptions struct {
 	Progress func(done int64)
 }
 
-// Pack writes the tree at root as a tar stream. Names longer than the old format
-// knows are written in GNU's way, which every tar reads.
+// Pack writes the tree at root, as [Walk] sees it, as a tar stream. Names longer than the
+// old format knows are written in GNU's way, which every tar reads.
 func Pack(ctx context.Context, w io.Writer, root string, o PackOptions) error {
-	t := tar.NewWriter(w)
-	p := packer{ctx: ctx, tar: t, o: o}
-	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(root, file)
-		if err != nil {
-			return err
-		}
-		if rel == "." && o.Name == "" {
-			return nil
-		}
-		return p.add(file, path.Join(o.Name, filepath.ToSlash(rel)), rel == ".")
-	})
-	if err != nil {
+	p := packer{ctx: ctx, tar: tar.NewWriter(w), o: o}
+	if err := Walk(ctx, root, p.add); err != nil {
 		return err
 	}
-	return t.Close()
+	return p.tar.Close()
 }
 
 type packer struct {
@@ -61,50 +41,54 @@ type packer struct {
 	done int64
 }
 
-// add writes one entry. The root itself may be a link to a folder.
-func (p *packer) add(file, name string, root bool) error {
-	look := os.Lstat
-	if root {
-		look = os.Stat
-	}
-	info, err := look(file)
-	if err != nil {
-		return err
-	}
-	link := ""
-	if info.Mode()&fs.ModeSymlink != 0 {
-		if link, err = os.Readlink(file); err != nil {
-			return err
-		}
-	}
-	if kind := info.Mode().Type(); kind != 0 && kind != fs.ModeDir && kind != fs.ModeSymlink {
-		return fmt.Errorf("%s is neither file, folder nor link (%s) and cannot be uploaded", file, kind)
-	}
-	h := Header(name, info.Mode(), info.Size(), info.ModTime(), p.o.UID, p.o.GID)
-	h.Linkname = link
-	if err := p.tar.WriteHeader(h); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	if !info.Mode().IsRegular() {
+// add writes one entry.
+func (p *packer) add(e Entry) error {
+	if e.Name == "." && p.o.Name == "" {
 		return nil
 	}
-	f, err := os.Open(file)
+	name := path.Join(p.o.Name, e.Name)
+	if e.Same != "" {
+		e.Same = path.Join(p.o.Name, e.Same)
+	}
+	err := WriteEntry(p.ctx, p.tar, e, name, p.o.UID, p.o.GID)
+	if err == nil && e.Info.Mode().IsRegular() && e.Same == "" {
+		p.done += e.Info.Size()
+		if p.o.Progress != nil {
+			p.o.Progress(p.done)
+		}
+	}
+	return err
+}
+
+// WriteEntry writes an entry to a tar stream under a name; the names of hard links are
+// those in the stream.
+func WriteEntry(ctx context.Context, t *tar.Writer, e Entry, name string, uid, gid int) error {
+	h := Header(name, e.Info.Mode(), e.Info.Size(), e.Info.ModTime(), uid, gid)
+	switch {
+	case e.Link != "":
+		h.Linkname = e.Link
+	case e.Same != "":
+		h.Typeflag, h.Linkname, h.Size = tar.TypeLink, e.Same, 0
+	}
+	if err := t.WriteHeader(h); err != nil {
+		return fmt.Errorf("%s: %w", e.File, err)
+	}
+	if h.Typeflag != tar.TypeReg {
+		return nil
+	}
+	f, err := Open(ctx, e.File)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	// A file that grows meanwhile is cut at the size the header says; one that
 	// shrinks is an error of the tar writer.
-	n, err := io.Copy(p.tar, io.LimitReader(f, h.Size))
+	n, err := io.Copy(t, io.LimitReader(f, h.Size))
 	if err == nil && n < h.Size {
-		err = fmt.Errorf("it became smaller while it was read")
+		err = errors.New("it became smaller while it was read")
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	p.done += n
-	if p.o.Progress != nil {
-		p.o.Progress(p.done)
+		return fmt.Errorf("%s: %w", e.File, err)
 	}
 	return nil
 }
@@ -150,39 +134,55 @@ func Unpack(ctx context.Context, r io.Reader, dir, strip string, progress func(i
 	defer root.Close()
 	u := unpacker{root: root, strip: strip, progress: progress, modes: map[string]fs.FileMode{}}
 	in := bufio.NewReaderSize(r, 256<<10)
-	for more(in) {
-		t := tar.NewReader(in)
-		for {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			h, err := t.Next()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			if err := u.add(h, t); err != nil {
-				return fmt.Errorf("%s: %w", h.Name, err)
-			}
+	for {
+		if more, err := more(ctx, in); err != nil || !more {
+			return errors.Join(err, u.finish())
+		}
+		if err := u.archive(ctx, tar.NewReader(in)); err != nil {
+			return err
 		}
 	}
-	return u.finish()
 }
 
-// more passes over the padding behind an archive and reports whether another comes.
-func more(in *bufio.Reader) bool {
+// archive unpacks one archive of the stream.
+func (u *unpacker) archive(ctx context.Context, t *tar.Reader) error {
 	for {
-		block, err := in.Peek(512)
-		if err != nil {
-			return len(bytes.Trim(block, "\x00")) > 0
+		if err := ctx.Err(); err != nil {
+			return err
 		}
+		h, err := t.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := u.add(h, t); err != nil {
+			return fmt.Errorf("%s: %w", h.Name, err)
+		}
+	}
+}
+
+// mostPadding is how much may stand behind an archive before another comes or the stream
+// ends. Programs fill up to a block of theirs, which is never so large.
+const mostPadding = 64 << 20
+
+// more passes over the padding behind an archive and reports whether another comes.
+func more(ctx context.Context, in *bufio.Reader) (bool, error) {
+	for passed := 0; passed < mostPadding; passed += 512 {
+		block, err := in.Peek(512)
 		if len(bytes.Trim(block, "\x00")) > 0 {
-			return true
+			return true, nil
+		}
+		if err == io.EOF {
+			return false, nil
+		}
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return false, err
 		}
 		_, _ = in.Discard(512)
 	}
+	return false, errors.New("the stream has no end: only padding comes behind the archive")
 }
 
 type unpacker struct {
@@ -272,28 +272,4 @@ func (u *unpacker) finish() error {
 		}
 	}
 	return nil
-}
-
-// Source opens what an upload of one file sends: its content or the file it names,
-// with the size (less than 0: not known) and the mode that it will have.
-func Source(up *kiln.Upload) (content io.ReadCloser, size int64, mode fs.FileMode, err error) {
-	const usual = 0o644
-	if up.Content != nil {
-		if mode = up.Mode; mode == 0 {
-			mode = usual
-		}
-		return io.NopCloser(up.Content), up.Size, mode, nil
-	}
-	f, err := os.Open(up.Source)
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, 0, errors.Join(err, f.Close())
-	}
-	if mode = info.Mode().Perm(); mode == 0 {
-		mode = usual
-	}
-	return f, info.Size(), mode, nil
 }

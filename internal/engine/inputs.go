@@ -91,9 +91,9 @@ func (h *Hasher) fields(kind string, component any, counts func(*schema.Field) b
 	return in, nil
 }
 
-// Tree hashes a file or folder with names, modes, links and content. A link at its
-// root is followed, those within are not. That it does not exist is a state too: the
-// step itself will say so.
+// Tree hashes a file or folder with names, modes, links and content. A link at its root
+// is followed, and so are those that lead out of it, as an upload follows them. That it
+// does not exist is a state too: the step itself will say so.
 func (h *Hasher) Tree(root string) (string, error) {
 	sum := h.new()
 	// A pipe that was handed over as /dev/fd/N has no name that could be resolved.
@@ -104,10 +104,21 @@ func (h *Hasher) Tree(root string) (string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return h.Sum("absent"), nil
 	}
+	if err == nil {
+		real, err = filepath.Abs(real)
+	}
+	if err == nil {
+		err = h.tree(sum, []string{real})
+	}
 	if err != nil {
 		return "", fmt.Errorf("look at %s: %w", root, err)
 	}
-	err = filepath.WalkDir(real, func(path string, d fs.DirEntry, err error) error {
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// tree hashes the last of some trees, each of which is led to by a link of the one before.
+func (h *Hasher) tree(sum hash.Hash, roots []string) error {
+	return filepath.WalkDir(roots[len(roots)-1], func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			fmt.Fprintf(sum, "absent %q\n", path)
 			return nil
@@ -115,17 +126,13 @@ func (h *Hasher) Tree(root string) (string, error) {
 		if err != nil {
 			return err
 		}
-		return h.entry(sum, real, path)
+		return h.entry(sum, roots, path)
 	})
-	if err != nil {
-		return "", fmt.Errorf("look at %s: %w", root, err)
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // entry adds one entry of a tree. Times do not count: they change with every checkout.
-func (h *Hasher) entry(sum hash.Hash, root, path string) error {
-	name, err := filepath.Rel(root, path)
+func (h *Hasher) entry(sum hash.Hash, roots []string, path string) error {
+	name, err := filepath.Rel(roots[len(roots)-1], path)
 	if err != nil {
 		return err
 	}
@@ -138,16 +145,31 @@ func (h *Hasher) entry(sum hash.Hash, root, path string) error {
 	case info.IsDir():
 	case info.Mode()&fs.ModeSymlink != 0:
 		target, err := os.Readlink(path)
+		if err != nil {
+			return err
+		}
 		fmt.Fprintf(sum, "%q\n", target)
-		return err
+		led, err := filepath.EvalSymlinks(path)
+		if err != nil || slices.ContainsFunc(roots, func(r string) bool { return holds(r, led) || holds(led, r) }) {
+			return nil // it leads nowhere, or to what is hashed anyway
+		}
+		fmt.Fprintln(sum, "{")
+		defer fmt.Fprintln(sum, "}")
+		return h.tree(sum, append(slices.Clone(roots), led))
 	case info.Mode().IsRegular():
 		content, err := h.content(path)
 		fmt.Fprintln(sum, content)
 		return err
-	default:
+	case len(roots) == 1:
 		return fmt.Errorf("%s %w", path, errNoInput)
 	}
-	return nil
+	return nil // elsewhere: no step can use it
+}
+
+// holds reports whether a file is a folder itself, or in it.
+func holds(folder, file string) bool {
+	rel, err := filepath.Rel(folder, file)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
 // freshTime is how long ago a file must have been changed for its mark to be trusted:

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/guest"
 )
 
 // Provisioner uploads or downloads files and folders.
@@ -83,20 +86,7 @@ func (p *Provisioner) Traits() kiln.Traits {
 // Provision copies.
 func (p *Provisioner) Provision(ctx context.Context, b *kiln.Build, c kiln.Communicator) error {
 	if p.Content != "" {
-		b.Say("Uploading content => %s", p.Destination)
-		err := c.Upload(
-			ctx,
-			&kiln.Upload{
-				Destination: p.Destination,
-				Content:     strings.NewReader(p.Content),
-				Size:        int64(len(p.Content)),
-				Mode:        0o600,
-			},
-		)
-		if err != nil {
-			return fmt.Errorf("upload content to %s: %w", p.Destination, err)
-		}
-		return nil
+		return p.text(ctx, b, c)
 	}
 	for _, source := range p.sources() {
 		var err error
@@ -112,11 +102,35 @@ func (p *Provisioner) Provision(ctx context.Context, b *kiln.Build, c kiln.Commu
 	return nil
 }
 
+// text uploads the content. Scripts that read the output know it as a file of this name,
+// which does not exist here.
+func (p *Provisioner) text(ctx context.Context, b *kiln.Build, c kiln.Communicator) error {
+	name := filepath.Join(os.TempDir(), fmt.Sprintf("pkr-file-content%d", rand.Uint32()))
+	b.Say("Uploading %s => %s", name, p.Destination)
+	err := c.Upload(ctx, &kiln.Upload{
+		Destination: p.Destination, Content: strings.NewReader(p.Content), Size: int64(len(p.Content)), Mode: 0o600,
+	})
+	return failed(ctx, b, "Upload", "upload content to "+p.Destination, err)
+}
+
+// failed shows an error as scripts know it, and adds what was tried. An error of a local
+// file names that already.
+func failed(ctx context.Context, b *kiln.Build, what, tried string, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	b.Error("%s failed: %v", what, err)
+	if local, ok := err.(*fs.PathError); ok {
+		return local
+	}
+	return fmt.Errorf("%s: %w", tried, err)
+}
+
 func (p *Provisioner) upload(ctx context.Context, b *kiln.Build, c kiln.Communicator, source string) error {
 	b.Say("Uploading %s => %s", source, p.Destination)
 	info, err := os.Stat(source)
 	if err != nil {
-		return fmt.Errorf("look at source: %w", err)
+		return err
 	}
 	up := &kiln.Upload{Destination: p.Destination, Source: source}
 	total := int64(0)
@@ -137,10 +151,7 @@ func (p *Provisioner) upload(ctx context.Context, b *kiln.Build, c kiln.Communic
 		up.Source, up.Content, up.Size, up.Mode = "", bytes.NewReader(text), total, info.Mode().Perm()
 	}
 	up.Progress = progress(b, filepath.Base(source), total)
-	if err := c.Upload(ctx, up); err != nil {
-		return fmt.Errorf("upload %s to %s: %w", source, up.Destination, err)
-	}
-	return nil
+	return failed(ctx, b, "Upload", fmt.Sprintf("upload %s to %s", source, up.Destination), c.Upload(ctx, up))
 }
 
 // progress sends an event at most ten times a second.
@@ -155,7 +166,7 @@ func progress(b *kiln.Build, name string, total int64) func(int64) {
 }
 
 func (p *Provisioner) download(ctx context.Context, b *kiln.Build, c kiln.Communicator, source string) error {
-	tree := strings.HasSuffix(source, "/") || strings.ContainsAny(source, "*?[")
+	tree := strings.HasSuffix(source, "/") || guest.IsPattern(source)
 	target := p.Destination
 	folder := path.Dir(target)
 	if strings.HasSuffix(target, "/") {
@@ -169,14 +180,26 @@ func (p *Provisioner) download(ctx context.Context, b *kiln.Build, c kiln.Commun
 		return fmt.Errorf("make folder for the download: %w", err)
 	}
 	down := &kiln.Download{Source: source, Progress: progress(b, path.Base(source), 0)}
-	if tree {
-		down.Tree, down.Destination, down.ContentsOnly = true, p.Destination, true
-		if err := c.Download(ctx, down); err != nil {
-			return fmt.Errorf("download %s: %w", source, err)
-		}
-		return nil
+	if !tree {
+		return fetch(ctx, b, c, down, target)
 	}
-	return fetch(ctx, b, c, down, target)
+	down.Tree, down.Destination, down.ContentsOnly = true, filepath.Join(p.Destination, folderName(source)), true
+	return failed(ctx, b, "Download", "download "+source, c.Download(ctx, down))
+}
+
+// folderName is the name of a folder on the guest, under which what is in it goes into the
+// destination; "" for a pattern, and where the path does not say the name.
+func folderName(source string) string {
+	home, rest := guest.SplitHome(source)
+	if guest.IsPattern(source) || home != "" && strings.Trim(rest, "/") == "" {
+		return ""
+	}
+	switch name := path.Base(source); name {
+	case "/", ".", "..":
+		return ""
+	default:
+		return name
+	}
 }
 
 // fetch brings one file.
@@ -192,7 +215,7 @@ func fetch(
 		return c.Download(ctx, down)
 	})
 	if err != nil {
-		return fmt.Errorf("download %s to %s: %w", down.Source, target, err)
+		return failed(ctx, b, "Download", fmt.Sprintf("download %s to %s", down.Source, target), err)
 	}
 	// What was downloaded stays, whatever becomes of the build.
 	return errors.Join(b.Release(made), b.Keep(made.Same))

@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"kiln"
 	"kiln/guest"
+	"kiln/guest/tree"
 )
 
 // Config is what a template may say of the wire.
@@ -73,29 +75,41 @@ func (c *Communicator) Run(ctx context.Context, cmd *kiln.Cmd) error {
 	return err
 }
 
-// Upload copies what is sent into the folder.
+// Upload sends a file or a tree to the shell, which brings it to its place.
 func (c *Communicator) Upload(ctx context.Context, up *kiln.Upload) error {
-	target := guest.Quote(up.Destination)
-	if up.Content != nil {
-		mode := up.Mode
-		if mode == 0 {
-			mode = 0o644
+	p := guest.NewPlacing(up.Destination)
+	if up.Content == nil {
+		info, err := os.Stat(up.Source)
+		if err != nil {
+			return fmt.Errorf("%w: %w", kiln.ErrNotFound, err)
 		}
-		script := fmt.Sprintf("cat >%s && chmod %o %s", target, mode.Perm(), target)
-		return c.Run(ctx, &kiln.Cmd{Command: script, Stdin: up.Content})
+		if info.IsDir() {
+			name, mode := "", fs.FileMode(0)
+			if !up.ContentsOnly {
+				name, mode = filepath.Base(up.Source), info.Mode()
+			}
+			in := tree.Ahead(ctx, func(w io.Writer) error {
+				return tree.Pack(ctx, w, up.Source, tree.PackOptions{Progress: up.Progress})
+			})
+			defer in.Close()
+			return c.placed(ctx, p.Tree(`tar -xpof - -C "$t"`, name, mode), in)
+		}
 	}
-	if _, err := os.Stat(up.Source); err != nil {
-		return fmt.Errorf("%w: %w", kiln.ErrNotFound, err)
-	}
-	source, err := filepath.Abs(up.Source)
+	content, size, mode, err := tree.Source(ctx, up)
 	if err != nil {
 		return err
 	}
-	source = guest.Quote(source)
-	if up.ContentsOnly {
-		return c.Run(ctx, &kiln.Cmd{Command: fmt.Sprintf("mkdir -p %s && cp -a %s/. %s", target, source, target)})
+	defer content.Close()
+	return c.placed(ctx, p.File(`cat >"$f"`, size, mode), content)
+}
+
+// placed runs a script that places what comes, and adds what it complained of.
+func (c *Communicator) placed(ctx context.Context, script string, in io.Reader) error {
+	var said bytes.Buffer
+	if err := c.Run(ctx, &kiln.Cmd{Command: script, Stdin: in, Stderr: &said}); err != nil {
+		return fmt.Errorf("%w: %s", err, &said)
 	}
-	return c.Run(ctx, &kiln.Cmd{Command: fmt.Sprintf("cp -a %s %s", source, target)})
+	return nil
 }
 
 // Download copies what is asked for out of the folder.

@@ -1,0 +1,197 @@
+package ssh
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"kiln"
+	"kiln/kilntest"
+)
+
+// hostile is a server that answers keep-alives, and does with each session what a test
+// says.
+type hostile struct {
+	accept  bool                                   // sessions are opened
+	request func(req *ssh.Request, ch ssh.Channel) // answers what is asked of one
+}
+
+func (h hostile) connect(t *testing.T, method string) *client {
+	t.Helper()
+	pair, err := NewKeyPair("ed25519", 0, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.ParsePrivateKey([]byte(pair.Private))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := &ssh.ServerConfig{NoClientAuth: true}
+	cfg.AddHostKey(key)
+	port := serve(t, func(conn net.Conn) {
+		_, chans, reqs, err := ssh.NewServerConn(conn, cfg)
+		if err != nil {
+			return
+		}
+		go func() {
+			for req := range reqs {
+				_ = req.Reply(true, nil)
+			}
+		}()
+		for nc := range chans {
+			if !h.accept {
+				continue
+			}
+			ch, reqs, err := nc.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				for req := range reqs {
+					go h.request(req, ch)
+				}
+			}()
+		}
+	})
+	c := config(&kilntest.SSHD{Port: port, User: "u"})
+	c.PrivateKeyFile, c.Password, c.FileTransferMethod, c.DisableAgentForwarding = "", "pw", method, true
+	way := connect(t, c).(*client)
+	way.d.answer, way.d.stall = 300*time.Millisecond, 300*time.Millisecond
+	return way
+}
+
+func yes(then func(ssh.Channel)) func(*ssh.Request, ssh.Channel) {
+	return func(req *ssh.Request, ch ssh.Channel) {
+		_ = req.Reply(true, nil)
+		if req.Type == "exec" || req.Type == "subsystem" {
+			then(ch)
+		}
+	}
+}
+
+// endless writes the same for ever.
+func endless(w io.Writer, text string) {
+	block := []byte(strings.Repeat(text, 32<<10/len(text)))
+	for {
+		if _, err := w.Write(block); err != nil {
+			return
+		}
+	}
+}
+
+// Whatever a server does or does not do: each way to use it ends, with an error, and
+// without holding what it says.
+func TestHostile(t *testing.T) {
+	silent := func(*ssh.Request, ssh.Channel) {}
+	for name, h := range map[string]hostile{
+		"no session":            {},
+		"no answer":             {accept: true, request: silent},
+		"nothing happens":       {accept: true, request: yes(func(ssh.Channel) {})},
+		"endless complaints":    {accept: true, request: yes(func(ch ssh.Channel) { endless(ch.Stderr(), "x") })},
+		"endless good answers":  {accept: true, request: yes(func(ch ssh.Channel) { endless(ch, "\x00") })},
+		"an endless answer":     {accept: true, request: yes(func(ch ssh.Channel) { endless(ch, "\x01") })},
+		"an endless line":       {accept: true, request: yes(func(ch ssh.Channel) { endless(ch, "C") })},
+		"an end without a code": {accept: true, request: yes(func(ch ssh.Channel) { ch.CloseWrite() })},
+	} {
+		for _, method := range []string{"tar", "scp", "sftp"} {
+			t.Run(name+"/"+method, func(t *testing.T) {
+				way := h.connect(t, method)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				for what, try := range map[string]func() error{
+					"upload": func() error {
+						big := io.LimitReader(rand.Reader, 8<<20)
+						return way.Upload(ctx, &kiln.Upload{Destination: "/x", Content: big, Size: 8 << 20})
+					},
+					"tree": func() error {
+						return way.Upload(ctx, &kiln.Upload{Destination: "~user/x", Source: t.TempDir()})
+					},
+					"download": func() error {
+						return way.Download(ctx, &kiln.Download{Source: "~user/x", Writer: &small{}})
+					},
+				} {
+					if err := try(); err == nil || ctx.Err() != nil {
+						t.Errorf("%s: %v", what, err)
+					}
+				}
+				var now runtime.MemStats
+				if runtime.ReadMemStats(&now); now.HeapAlloc > 256<<20 {
+					t.Errorf("%d MB are held", now.HeapAlloc>>20)
+				}
+			})
+		}
+	}
+}
+
+// small is a disk with little room.
+type small struct{ bytes.Buffer }
+
+func (s *small) Write(p []byte) (int, error) {
+	if s.Len() > 1<<20 {
+		return 0, errors.New("no space left")
+	}
+	return s.Buffer.Write(p)
+}
+
+// A command that nobody answers may be tried again, on another connection.
+func TestNoAnswer(t *testing.T) {
+	way := hostile{}.connect(t, "")
+	var start *kiln.StartError
+	if err := way.Run(t.Context(), &kiln.Cmd{Command: "true"}); !errors.As(err, &start) || start.Final {
+		t.Errorf("a session that is not opened: %v", err)
+	}
+	way = hostile{accept: true, request: func(*ssh.Request, ssh.Channel) {}}.connect(t, "")
+	if err := way.Run(t.Context(), &kiln.Cmd{Command: "true"}); !errors.Is(err, kiln.ErrConnectionLost) {
+		t.Errorf("a command that is not answered: %v", err)
+	}
+}
+
+// A login that is refused is tried for as long as templates count on, and not for ever.
+func TestLateLogin(t *testing.T) {
+	refused := errors.New("ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey]")
+	for _, c := range []struct {
+		attempts int
+		bridged  time.Duration // at least; the end is soon after
+		timeout  time.Duration // 0: none
+	}{
+		{1, 0, 0}, {2, 7 * time.Second, 0}, {10, 63 * time.Second, 0}, {20, 133 * time.Second, 0},
+		{0, 10 * time.Minute, 10 * time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &dialer{cfg: &Config{HandshakeAttempts: c.attempts}}
+			ctx := t.Context()
+			if c.timeout > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeoutCause(ctx, c.timeout, errTimeout)
+				defer cancel()
+			}
+			begin, tries := time.Now(), 0
+			_, err := d.wait(ctx, func(context.Context) (*link, error) { tries++; return nil, refused })
+			took := time.Since(begin)
+			if err == nil || took < c.bridged || took > c.bridged+10*time.Second || tries < c.attempts {
+				t.Errorf("%d attempts: %d tries in %s: %v", c.attempts, tries, took, err)
+			}
+			// The key comes at the last moment.
+			begin = time.Now()
+			l, err := d.wait(t.Context(), func(context.Context) (*link, error) {
+				if time.Since(begin) >= c.bridged {
+					return &link{}, nil
+				}
+				return nil, refused
+			})
+			if l == nil || err != nil {
+				t.Errorf("%d attempts, and a key that comes after %s: %v", c.attempts, c.bridged, err)
+			}
+		})
+	}
+}
