@@ -103,7 +103,7 @@ func (m *machine) commitNamed(ctx context.Context) (made, part kiln.Resource, er
 		res.ID = "sha256:" + res.ID // podman says it without
 	}
 	made = m.resource("image", res.ID)
-	err = m.b.Own(made, func(ctx context.Context) error { return removeImage(ctx, m.engine, made.ID) })
+	err = m.b.Own(made, func(ctx context.Context) error { return removeMade(ctx, m.engine, made.ID) })
 	return made, part, err
 }
 

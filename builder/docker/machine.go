@@ -119,7 +119,7 @@ func (m *machine) single(ctx context.Context, image kiln.Resource) (kiln.Resourc
 		return image, nil
 	}
 	made := m.resource("image", flat.id)
-	if err := m.b.Own(made, func(ctx context.Context) error { return removeImage(ctx, m.engine, made.ID) }); err != nil {
+	if err := m.b.Own(made, func(ctx context.Context) error { return removeMade(ctx, m.engine, made.ID) }); err != nil {
 		return made, err
 	}
 	// To take away the last name of an image is to remove it. So the name moves to the

@@ -32,7 +32,7 @@ func (c *Builder) Reap(ctx context.Context, r kiln.Resource) error {
 		err := appear(ctx, engine, "", func() bool { return exists(ctx, engine, r.ID) })
 		return errors.Join(err, docker.Untag(ctx, r))
 	case "image":
-		return removeImage(ctx, engine, r.ID)
+		return removeMade(ctx, engine, r.ID)
 	case layerPart:
 		err := appear(ctx, engine, r.Attrs["container"], func() bool { return exists(ctx, engine, r.ID) })
 		return errors.Join(err, removeImage(ctx, engine, r.ID))
@@ -134,6 +134,25 @@ func removeContainer(ctx context.Context, engine *docker.Engine, name string) er
 		}
 		pause = min(2*pause, time.Second)
 	}
+}
+
+// removeMade removes an image that a build made. One that has got a name since then,
+// other than those that it has while it is made, is somebody's: it is left alone.
+func removeMade(ctx context.Context, engine *docker.Engine, id string) error {
+	info, err := engine.ImageInspect(ctx, id)
+	if docker.Absent(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at image %s: %w", id, err)
+	}
+	for _, name := range info.RepoTags {
+		if !strings.Contains(name, commitRepository+":"+partTag) &&
+			!strings.Contains(name, layerRepository+":"+partTag) {
+			return kiln.ErrReplaced
+		}
+	}
+	return removeImage(ctx, engine, id)
 }
 
 // removeImage removes one name of an image, or an image by its id with all its

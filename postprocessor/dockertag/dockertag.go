@@ -62,7 +62,7 @@ func (p *PostProcessor) Process(
 	if len(names) == 0 {
 		names = []string{p.Repository}
 	}
-	out := &kiln.Artifact{Builder: docker.TagID, Tags: append(slices.Clone(in.Tags), names...), Data: in.Data}
+	out := &kiln.Artifact{Builder: docker.TagID, Tags: names, Data: in.Data}
 	for _, name := range names {
 		b.Say("Tagging image: %s", in.ID)
 		b.Say("Repository: %s", name)
