@@ -130,7 +130,7 @@ func (m *machine) findLayer(ctx context.Context) error {
 		return err
 	}
 	if podman && c.outside == "" {
-		c.outside = "the engine is podman's, whose images layers cannot be"
+		c.outside = "the engine is podman's"
 	}
 	keys := m.b.Layers(identity(m.source) + " " + shape)
 	c.wanted = keys != nil
