@@ -33,7 +33,8 @@ type Builder struct {
 	Pull bool `kiln:"pull,default=true,origin"`
 	// os/arch[/variant] of the image.
 	Platform string `kiln:"platform"`
-	// Arguments of docker run; {{.Image}} is the image.
+	// Options of docker run, the image as {{.Image}}, and perhaps a command. An option that makes no sense for
+	// a build is refused, or has no effect and says so. A later engine's option needs that engine.
 	RunCommand []string `kiln:"run_command,render=run"`
 	// User that commands run as.
 	ExecUser string `kiln:"exec_user"`
@@ -41,7 +42,7 @@ type Builder struct {
 	Changes []string `kiln:"changes,late"`
 	// Author of the committed image.
 	Author string `kiln:"author,late"`
-	// Message of the commit.
+	// Message of the commit; none by default.
 	Message string `kiln:"message,late"`
 	// Give the container every privilege.
 	Privileged bool `kiln:"privileged"`
@@ -53,7 +54,8 @@ type Builder struct {
 	Device []string `kiln:"device"`
 	// Paths that are kept in memory.
 	Tmpfs []string `kiln:"tmpfs"`
-	// Folders of the host to see in the container: host path to container path.
+	// Folders of the host to see in the container: host path to container path. One that begins with a dot is
+	// taken from the current folder.
 	Volumes map[string]string `kiln:"volumes"`
 	// Runtime of the container.
 	Runtime string `kiln:"runtime"`
