@@ -85,6 +85,9 @@ func TestScripts(t *testing.T) {
 				env.Setenv("PKR_VAR_registry", kilntest.StartRegistry(tt))
 				env.Setenv("PKR_VAR_password", kilntest.RegistryPassword)
 			}
+			if strings.HasPrefix(name, "docker_podman") {
+				env.Setenv("CONTAINER_HOST", kilntest.StartPodman(tt))
+			}
 			if strings.HasPrefix(name, "services_") {
 				for k, v := range kilntest.StartSecrets(tt).Env {
 					env.Setenv(k, v)

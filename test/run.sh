@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 need dockerd docker.io
 need docker docker.io
 need iptables iptables
+need podman podman
 need sshd openssh-server
 need ssh openssh-client
 need scp openssh-client
@@ -14,7 +15,7 @@ need gcc gcc libc6-dev
 need shellcheck shellcheck
 install_missing
 start_docker
-export KILN_TEST_REQUIRE=docker,sshd
+export KILN_TEST_REQUIRE=docker,podman,sshd
 
 ./test/lint.sh
 # One package at a time: several count all containers of the engine.

@@ -5,8 +5,9 @@ package docker
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"strings"
+
+	"github.com/moby/moby/api/types/container"
 
 	"kiln"
 	"kiln/communicator"
@@ -17,6 +18,7 @@ import (
 type Builder struct {
 	communicator.Config `kiln:",squash"`
 	docker.Login        `kiln:",squash"`
+	docker.Program      `kiln:",squash"`
 	// The image to start from.
 	Image string `kiln:"image,origin"`
 	// Build a Dockerfile first, and start from what comes of it.
@@ -31,17 +33,16 @@ type Builder struct {
 	Pull bool `kiln:"pull,default=true,origin"`
 	// os/arch[/variant] of the image.
 	Platform string `kiln:"platform"`
-	// Arguments of docker run; {{.Image}} is the image.
+	// Options of docker run, the image as {{.Image}}, and perhaps a command. An option that makes no sense for
+	// a build is refused, or has no effect and says so. A later engine's option needs that engine.
 	RunCommand []string `kiln:"run_command,render=run"`
-	// The docker program. Kiln speaks to the engine itself, so this is only for a stand-in of it.
-	DockerPath string `kiln:"docker_path"`
 	// User that commands run as.
 	ExecUser string `kiln:"exec_user"`
 	// Dockerfile instructions for the committed image, such as "CMD [\"nginx\"]".
 	Changes []string `kiln:"changes,late"`
 	// Author of the committed image.
 	Author string `kiln:"author,late"`
-	// Message of the commit.
+	// Message of the commit; none by default.
 	Message string `kiln:"message,late"`
 	// Give the container every privilege.
 	Privileged bool `kiln:"privileged"`
@@ -53,7 +54,8 @@ type Builder struct {
 	Device []string `kiln:"device"`
 	// Paths that are kept in memory.
 	Tmpfs []string `kiln:"tmpfs"`
-	// Folders of the host to see in the container: host path to container path.
+	// Folders of the host to see in the container: host path to container path. One that begins with a dot is
+	// taken from the current folder.
 	Volumes map[string]string `kiln:"volumes"`
 	// Runtime of the container.
 	Runtime string `kiln:"runtime"`
@@ -135,18 +137,6 @@ func (c *Builder) Validate() error {
 			errs = append(errs, kiln.Invalid("build", "Dockerfile: %v", err))
 		}
 	}
-	if c.DockerPath != "" && c.DockerPath != "docker" {
-		if _, err := exec.LookPath(c.DockerPath); err != nil || !strings.HasSuffix(c.DockerPath, "/docker") {
-			errs = append(
-				errs,
-				kiln.Invalid(
-					"docker_path",
-					"%q cannot be used: Kiln speaks to the engine itself (DOCKER_HOST names it) and runs no other program",
-					c.DockerPath,
-				),
-			)
-		}
-	}
 	for _, change := range c.Changes {
 		word, _, _ := strings.Cut(strings.TrimSpace(change), " ")
 		if !contains(instructions, strings.ToUpper(word)) {
@@ -159,20 +149,36 @@ func (c *Builder) Validate() error {
 					strings.Join(instructions, ", "),
 				),
 			)
+			continue
+		}
+		if err := setDirectly(&container.Config{}, change); err != nil && !errors.Is(err, errChange) {
+			errs = append(errs, kiln.Invalid("changes", "%q: %v", change, err))
 		}
 	}
 	if len(c.RunCommand) == 0 {
 		c.RunCommand = []string{"-d", "-i", "-t", "--entrypoint=/bin/sh", "--", "{{.Image}}"}
 	}
-	if _, err := parseRun(c.RunCommand); err != nil {
+	run, err := checkRun(c.RunCommand)
+	if err != nil {
 		errs = append(errs, kiln.Invalid("run_command", "%v", err))
+	}
+	switch {
+	case c.Platform == "":
+		c.Platform = run.platform // the image is pulled for it, too
+	case run.platform != "" && run.platform != c.Platform:
+		errs = append(errs, kiln.Invalid("platform", "it is %s, and run_command says %s", c.Platform, run.platform))
+	}
+	for _, d := range c.Device {
+		if _, err := deviceMapping(d); err != nil {
+			errs = append(errs, kiln.Invalid("device", "%v", err))
+		}
 	}
 	if c.Platform != "" {
 		if _, err := platform(c.Platform); err != nil {
 			errs = append(errs, kiln.Invalid("platform", "%v", err))
 		}
 	}
-	return errors.Join(append(errs, c.Login.Check(), c.Config.Check(false, "docker"))...)
+	return errors.Join(append(errs, c.Login.Check(), c.Program.Check(), c.Config.Check(false, "docker"))...)
 }
 
 func contains(list []string, s string) bool {

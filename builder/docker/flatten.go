@@ -71,10 +71,8 @@ func (m *machine) flatten(ctx context.Context, id string) (flat flattened, err e
 	if err := m.b.Own(flat.name, func(ctx context.Context) error { return m.cfg.Reap(ctx, flat.name) }); err != nil {
 		return flat, err
 	}
-	pack := func(w io.Writer) error {
-		return writeImage(w, m.source.RootFS.Layers, info, diffID, layer, flat.name.ID)
-	}
-	if err := m.load(ctx, pack); err != nil {
+	up := upper{info: info, name: flat.name.ID, lower: m.source.RootFS.Layers, diffID: diffID, layer: layer}
+	if err := m.loadAbove(ctx, up); err != nil {
 		return flat, err
 	}
 	made, err := m.engine.ImageInspect(ctx, flat.name.ID)
@@ -237,6 +235,24 @@ func (m *machine) addFile(ctx context.Context, image, name string, out *tar.Writ
 		err = fmt.Errorf("a link leads to %s, which does not exist", name)
 	}
 	return err
+}
+
+// loadAbove gives the engine an image that stands on the source image.
+func (m *machine) loadAbove(ctx context.Context, up upper) error {
+	err := m.load(ctx, func(w io.Writer) error { return writeImage(w, up) })
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	// It may be an engine that wants the lower layers too.
+	saved, saveErr := m.engine.ImageSave(ctx, []string{m.source.ID})
+	if saveErr != nil {
+		return errors.Join(err, saveErr)
+	}
+	defer saved.Close()
+	if whole := m.load(ctx, func(w io.Writer) error { return writeWhole(w, saved, up) }); whole != nil {
+		return fmt.Errorf("%w; with all its layers: %w", err, whole)
+	}
+	return nil
 }
 
 // load sends an image to the engine.

@@ -86,7 +86,7 @@ func (m *machine) shape() (string, error) {
 	if args.config.Image != image {
 		m.chain.outside = "run_command names another image"
 	}
-	text, err := json.Marshal([]any{args.config, args.host, args.network})
+	text, err := json.Marshal([]any{args.config, args.host, args.networks})
 	return string(text), err
 }
 
@@ -95,10 +95,19 @@ func (r *runArgs) volatile(source image.InspectResponse) string {
 	switch {
 	case len(r.host.Binds) > 0:
 		return "the container sees the volume " + r.host.Binds[0]
+	case len(r.host.Mounts) > 0:
+		return "the container has a mount on " + r.host.Mounts[0].Target
+	case len(r.host.VolumesFrom) > 0:
+		return "the container has the volumes of " + r.host.VolumesFrom[0]
 	case len(r.host.Tmpfs) > 0:
 		return "the container has a tmpfs"
 	case len(r.host.Devices) > 0:
 		return "the container sees the device " + r.host.Devices[0].PathOnHost
+	case len(r.host.DeviceRequests) > 0:
+		return "the container sees devices of a driver"
+	}
+	for path := range r.config.Volumes {
+		return "the container has the volume " + path
 	}
 	if source.Config != nil {
 		for path := range source.Config.Volumes {
@@ -115,6 +124,13 @@ func (m *machine) findLayer(ctx context.Context) error {
 	shape, err := m.shape()
 	if err != nil {
 		return err
+	}
+	podman, err := m.engine.Podman(ctx)
+	if err != nil {
+		return err
+	}
+	if podman && c.outside == "" {
+		c.outside = "the engine is podman's"
 	}
 	keys := m.b.Layers(identity(m.source) + " " + shape)
 	c.wanted = keys != nil
@@ -143,7 +159,7 @@ func (c *Builder) FindLayer(ctx context.Context, b *kiln.Build) (int, *kiln.Arti
 	if c.Build != nil {
 		return 0, nil, errors.New("the image is built from a Dockerfile first")
 	}
-	engine, err := docker.Open(ctx, "")
+	engine, err := c.Open(ctx)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -91,35 +91,11 @@ func (m *machine) Capture(ctx context.Context) (*kiln.Artifact, error) {
 
 func (m *machine) commit(ctx context.Context) (*kiln.Artifact, error) {
 	m.b.Say("Committing the container")
-	message := m.cfg.Message
-	pending := m.resource("commit", m.name)
-	if m.hostname != "" {
-		pending.Attrs["hostname"] = m.hostname // ours alone, as it is random
+	made, part, err := m.commitNamed(ctx)
+	if err == nil {
+		err = m.unname(ctx, part)
 	}
-	if message == "" {
-		message = "kiln container " + m.name // also
-		pending.Attrs["comment"] = message
-	}
-	if err := m.b.Own(pending, func(ctx context.Context) error { return m.cfg.Reap(ctx, pending) }); err != nil {
-		return nil, err
-	}
-	if err := m.noteCovered(ctx); err != nil {
-		return nil, err
-	}
-	config, changes := m.changes()
-	res, err := m.engine.ContainerCommit(
-		ctx,
-		m.name,
-		client.ContainerCommitOptions{Comment: message, Author: m.cfg.Author, Config: config, Changes: changes},
-	)
 	if err != nil {
-		return nil, fmt.Errorf("commit the container: %w", err)
-	}
-	made := m.resource("image", res.ID)
-	if err := m.b.Own(made, func(ctx context.Context) error { return removeImage(ctx, m.engine, made.ID) }); err != nil {
-		return nil, err
-	}
-	if err := m.b.Forget(pending); err != nil {
 		return nil, err
 	}
 	if m.chain.covered {
@@ -127,13 +103,12 @@ func (m *machine) commit(ctx context.Context) (*kiln.Artifact, error) {
 			return nil, err
 		}
 	}
-	res.ID = made.ID
-	m.b.Say("Image ID: %s", res.ID)
-	m.b.Set("ImageSha256", res.ID)
+	m.b.Say("Image ID: %s", made.ID)
+	m.b.Set("ImageSha256", made.ID)
 	return &kiln.Artifact{
 			Builder:   "packer.post-processor.docker-import",
-			ID:        res.ID,
-			Text:      "Imported Docker image: " + res.ID,
+			ID:        made.ID,
+			Text:      "Imported Docker image: " + made.ID,
 			Resources: []kiln.Resource{made},
 			Data:      m.b.Data(),
 		}, m.b.Release(
@@ -155,7 +130,7 @@ func (m *machine) single(ctx context.Context, image kiln.Resource) (kiln.Resourc
 		return image, nil
 	}
 	made := m.resource("image", flat.id)
-	if err := m.b.Own(made, func(ctx context.Context) error { return removeImage(ctx, m.engine, made.ID) }); err != nil {
+	if err := m.b.Own(made, func(ctx context.Context) error { return removeMade(ctx, m.engine, made.ID) }); err != nil {
 		return made, err
 	}
 	// To take away the last name of an image is to remove it. So the name moves to the

@@ -1,12 +1,9 @@
 package docker
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -35,12 +32,10 @@ func (c *Builder) Reap(ctx context.Context, r kiln.Resource) error {
 		err := appear(ctx, engine, "", func() bool { return exists(ctx, engine, r.ID) })
 		return errors.Join(err, docker.Untag(ctx, r))
 	case "image":
-		return removeImage(ctx, engine, r.ID)
+		return removeMade(ctx, engine, r.ID)
 	case layerPart:
 		err := appear(ctx, engine, r.Attrs["container"], func() bool { return exists(ctx, engine, r.ID) })
 		return errors.Join(err, removeImage(ctx, engine, r.ID))
-	case "commit":
-		return reapCommit(ctx, engine, r)
 	}
 	return fmt.Errorf("unknown kind of docker resource %q", r.Kind)
 }
@@ -141,6 +136,25 @@ func removeContainer(ctx context.Context, engine *docker.Engine, name string) er
 	}
 }
 
+// removeMade removes an image that a build made. One that has got a name since then,
+// other than those that it has while it is made, is somebody's: it is left alone.
+func removeMade(ctx context.Context, engine *docker.Engine, id string) error {
+	info, err := engine.ImageInspect(ctx, id)
+	if docker.Absent(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at image %s: %w", id, err)
+	}
+	for _, name := range info.RepoTags {
+		if !strings.Contains(name, commitRepository+":"+partTag) &&
+			!strings.Contains(name, layerRepository+":"+partTag) {
+			return kiln.ErrReplaced
+		}
+	}
+	return removeImage(ctx, engine, id)
+}
+
 // removeImage removes one name of an image, or an image by its id with all its
 // names.
 func removeImage(ctx context.Context, engine *docker.Engine, name string) error {
@@ -154,55 +168,4 @@ func removeImage(ctx context.Context, engine *docker.Engine, name string) error 
 		return nil
 	}
 	return err
-}
-
-// reapCommit removes the image that a commit made whose answer was lost: it has no
-// name, and remembers the container it was made of.
-func reapCommit(ctx context.Context, engine *docker.Engine, r kiln.Resource) error {
-	id, hostname, comment := "", r.Attrs["hostname"], r.Attrs["comment"]
-	if info, err := engine.ContainerInspect(ctx, r.ID, client.ContainerInspectOptions{}); err == nil {
-		id = info.Container.ID
-	}
-	var found []string
-	err := appear(ctx, engine, r.ID, func() bool {
-		found = orphans(ctx, engine, id, hostname, comment)
-		return len(found) > 0
-	})
-	for _, image := range found {
-		err = errors.Join(err, removeImage(ctx, engine, image))
-	}
-	return err
-}
-
-// orphans lists images without a name that were made of a container.
-func orphans(ctx context.Context, engine *docker.Engine, id, hostname, comment string) (found []string) {
-	list, err := engine.ImageList(
-		ctx,
-		client.ImageListOptions{Filters: client.Filters{}.Add("dangling", "true")},
-	)
-	if err != nil {
-		return nil
-	}
-	for _, item := range list.Items {
-		if slices.ContainsFunc(item.RepoTags, func(t string) bool { return t != "<none>:<none>" }) {
-			continue
-		}
-		var raw bytes.Buffer
-		if _, err := engine.ImageInspect(ctx, item.ID, client.ImageInspectWithRawResponse(&raw)); err != nil {
-			continue // it went meanwhile
-		}
-		var from struct {
-			Container, Comment string
-			ContainerConfig    struct{ Hostname string }
-		}
-		if json.Unmarshal(raw.Bytes(), &from) != nil {
-			continue
-		}
-		// Which of these an engine remembers depends on its version.
-		if id != "" && from.Container == id || hostname != "" && from.ContainerConfig.Hostname == hostname ||
-			comment != "" && from.Comment == comment {
-			found = append(found, item.ID)
-		}
-	}
-	return found
 }

@@ -1,95 +1,77 @@
 package docker
 
 import (
+	"errors"
 	"fmt"
-	"net/netip"
 	"os"
+	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
-	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client/pkg/versions"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // runArgs are the arguments of a `docker run` as settings of the engine's API.
 type runArgs struct {
-	config  container.Config
-	host    container.HostConfig
-	network string
-	image   string
+	config   container.Config
+	host     container.HostConfig
+	networks []attachment
+	image    string
+	platform string
+
+	first   network.EndpointSettings // what options of their own say of the first network
+	files   []string                 // variables of files, which --env goes before
+	newer   []need                   // what not every engine knows
+	ignored []string                 // options without effect, each with the reason
+
+	// check is set where the text is only checked: what is known later stands in it as
+	// {{ }}, and files may not be there yet.
+	check bool
 }
 
-// runFlags are the options of docker run that are understood. Those with a true
-// take no value.
-var runFlags = map[string]struct {
-	boolean bool
-	set     func(r *runArgs, v string) error
-}{
-	"detach":       {true, func(*runArgs, string) error { return nil }},
-	"interactive":  {true, func(r *runArgs, v string) error { r.config.OpenStdin = v == "true"; return nil }},
-	"tty":          {true, func(r *runArgs, v string) error { r.config.Tty = v == "true"; return nil }},
-	"privileged":   {true, func(r *runArgs, v string) error { r.host.Privileged = v == "true"; return nil }},
-	"init":         {true, func(r *runArgs, v string) error { t := v == "true"; r.host.Init = &t; return nil }},
-	"read-only":    {true, func(r *runArgs, v string) error { r.host.ReadonlyRootfs = v == "true"; return nil }},
-	"publish-all":  {true, func(r *runArgs, v string) error { r.host.PublishAllPorts = v == "true"; return nil }},
-	"entrypoint":   {false, func(r *runArgs, v string) error { r.config.Entrypoint = []string{v}; return nil }},
-	"env":          {false, (*runArgs).env},
-	"volume":       {false, func(r *runArgs, v string) error { r.host.Binds = append(r.host.Binds, v); return nil }},
-	"user":         {false, func(r *runArgs, v string) error { r.config.User = v; return nil }},
-	"workdir":      {false, func(r *runArgs, v string) error { r.config.WorkingDir = v; return nil }},
-	"hostname":     {false, func(r *runArgs, v string) error { r.config.Hostname = v; return nil }},
-	"network":      {false, func(r *runArgs, v string) error { r.network = v; return nil }},
-	"add-host":     {false, func(r *runArgs, v string) error { r.host.ExtraHosts = append(r.host.ExtraHosts, v); return nil }},
-	"cap-add":      {false, func(r *runArgs, v string) error { r.host.CapAdd = append(r.host.CapAdd, v); return nil }},
-	"cap-drop":     {false, func(r *runArgs, v string) error { r.host.CapDrop = append(r.host.CapDrop, v); return nil }},
-	"device":       {false, func(r *runArgs, v string) error { r.host.Devices = append(r.host.Devices, device(v)); return nil }},
-	"tmpfs":        {false, (*runArgs).tmpfs},
-	"label":        {false, (*runArgs).label},
-	"security-opt": {false, func(r *runArgs, v string) error { r.host.SecurityOpt = append(r.host.SecurityOpt, v); return nil }},
-	"pid":          {false, func(r *runArgs, v string) error { r.host.PidMode = container.PidMode(v); return nil }},
-	"ipc":          {false, func(r *runArgs, v string) error { r.host.IpcMode = container.IpcMode(v); return nil }},
-	"cgroupns":     {false, func(r *runArgs, v string) error { r.host.CgroupnsMode = container.CgroupnsMode(v); return nil }},
-	"runtime":      {false, func(r *runArgs, v string) error { r.host.Runtime = v; return nil }},
-	"memory":       {false, func(r *runArgs, v string) (err error) { r.host.Memory, err = units.RAMInBytes(v); return err }},
-	"shm-size":     {false, func(r *runArgs, v string) (err error) { r.host.ShmSize, err = units.RAMInBytes(v); return err }},
-	"cpus":         {false, (*runArgs).cpus},
-	"dns":          {false, (*runArgs).dns},
-	"ulimit":       {false, (*runArgs).ulimit},
-	"publish":      {false, (*runArgs).publish},
-}
-
-var shortFlags = map[byte]string{'d': "detach", 'i': "interactive", 't': "tty", 'e': "env", 'v': "volume", 'u': "user", 'w': "workdir",
-	'h': "hostname", 'p': "publish", 'P': "publish-all", 'm': "memory", 'l': "label"}
+// need is an option that engines know since a version of their API.
+type need struct{ option, version string }
 
 // parseRun reads the arguments of docker run: options, the image, and the
 // command.
 func parseRun(args []string) (*runArgs, error) {
 	r := &runArgs{}
-	for i := 0; i < len(args); i++ {
+	return r, r.parse(args)
+}
+
+// checkRun reads them as far as they can be known before the build runs.
+func checkRun(args []string) (*runArgs, error) {
+	r := &runArgs{check: true}
+	return r, r.parse(args)
+}
+
+func (r *runArgs) parse(args []string) error {
+	i := 0
+	for ; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
-			return r, r.rest(args[i+1:])
+			i++
+			break
 		}
 		if !strings.HasPrefix(arg, "-") || arg == "-" {
-			return r, r.rest(args[i:])
+			break
 		}
 		used, err := r.option(arg, args[i+1:])
 		if err != nil {
-			return nil, err
+			return err
 		}
 		i += used
 	}
-	return r, r.rest(nil)
-}
-
-func (r *runArgs) rest(args []string) error {
-	if len(args) == 0 {
-		return fmt.Errorf("run_command names no image: it ends with {{.Image}}, and perhaps a command")
+	if i >= len(args) {
+		return errors.New("run_command names no image: it ends with {{.Image}}, and perhaps a command")
 	}
-	r.image, r.config.Cmd = args[0], args[1:]
-	return nil
+	r.image, r.config.Cmd = args[i], args[i+1:]
+	r.config.Env = append(r.files, r.config.Env...)
+	return r.join()
 }
 
 // option reads one option and tells how many arguments behind it it took.
@@ -98,12 +80,9 @@ func (r *runArgs) option(arg string, rest []string) (used int, err error) {
 		return r.short(arg[1:], rest)
 	}
 	name, value, given := strings.Cut(arg[2:], "=")
-	if name == "net" {
-		name = "network"
-	}
-	f, ok := runFlags[name]
-	if !ok {
-		return 0, fmt.Errorf("the option %q of docker run is not understood; those that are: %s", "--"+name, flagNames())
+	f, err := flagOf(name, "--"+name)
+	if err != nil {
+		return 0, err
 	}
 	if !given {
 		switch {
@@ -115,69 +94,130 @@ func (r *runArgs) option(arg string, rest []string) (used int, err error) {
 			value, used = rest[0], 1
 		}
 	}
-	if err := f.set(r, value); err != nil {
-		return 0, fmt.Errorf("the option %q: %w", arg, err)
-	}
-	return used, nil
+	return used, r.use(f, "--"+name, value)
 }
 
 // short reads one or several short options, such as -dit or -eNAME=VALUE.
 func (r *runArgs) short(letters string, rest []string) (used int, err error) {
 	for i := 0; i < len(letters); i++ {
-		name := shortFlags[letters[i]]
-		f, ok := runFlags[name]
-		if !ok {
-			return 0, fmt.Errorf("the option \"-%c\" of docker run is not understood; those that are: %s", letters[i], flagNames())
+		shown := "-" + string(letters[i])
+		f, err := flagOf(shortFlags[letters[i]], shown)
+		if err != nil {
+			return 0, err
 		}
-		if f.boolean {
-			if err := f.set(r, "true"); err != nil {
+		value, given := strings.CutPrefix(letters[i+1:], "=")
+		if f.boolean && !given {
+			if err := r.use(f, shown, "true"); err != nil {
 				return 0, err
 			}
 			continue
 		}
-		value := strings.TrimPrefix(letters[i+1:], "=")
-		if value == "" {
+		if value == "" && !given {
 			if len(rest) == 0 {
-				return 0, fmt.Errorf("the option \"-%c\" needs a value", letters[i])
+				return 0, fmt.Errorf("the option %q needs a value", shown)
 			}
 			value, used = rest[0], 1
 		}
-		if err := f.set(r, value); err != nil {
-			return 0, fmt.Errorf("the option \"-%c\": %w", letters[i], err)
-		}
-		return used, nil
+		return used, r.use(f, shown, value)
 	}
 	return 0, nil
 }
 
+// flagOf is the option of a name, or why there is none.
+func flagOf(name, shown string) (flag, error) {
+	if other, ok := otherNames[name]; ok {
+		name = other
+	}
+	f, ok := runFlags[name]
+	switch {
+	case !ok:
+		return f, fmt.Errorf("the option %q of docker run is not understood; those that are: %s",
+			shown, flagNames())
+	case f.refused != "":
+		return f, fmt.Errorf("the option %q of docker run cannot be used: %s", shown, f.refused)
+	}
+	return f, nil
+}
+
+// use sets an option.
+func (r *runArgs) use(f flag, shown, value string) error {
+	if f.ignored != "" {
+		text := fmt.Sprintf("the option %s of run_command has no effect: %s", shown, f.ignored)
+		r.ignored = append(r.ignored, text)
+	}
+	if f.since != "" {
+		r.newer = append(r.newer, need{shown, f.since})
+	}
+	if f.set == nil || r.check && strings.Contains(value, "{{") {
+		return nil
+	}
+	if err := f.set(r, value); err != nil {
+		return fmt.Errorf("the option %q: %w", shown, err)
+	}
+	return nil
+}
+
 func flagNames() string {
 	var names []string
-	for name := range runFlags {
-		names = append(names, "--"+name)
+	for name, f := range runFlags {
+		if f.refused == "" {
+			names = append(names, "--"+name)
+		}
 	}
 	sort.Strings(names)
 	return strings.Join(names, " ")
 }
 
-func device(v string) container.DeviceMapping {
-	parts := strings.SplitN(v, ":", 3)
-	d := container.DeviceMapping{PathOnHost: parts[0], PathInContainer: parts[0], CgroupPermissions: "rwm"}
-	if len(parts) > 1 {
-		d.PathInContainer = parts[1]
+// known reports what an engine with this version of the API would silently leave out.
+func (r *runArgs) known(version string) error {
+	for _, n := range r.newer {
+		if versions.LessThan(version, n.version) {
+			return fmt.Errorf("run_command: %s needs an engine with API %s or newer; this one has %s",
+				n.option, n.version, version)
+		}
 	}
-	if len(parts) > 2 {
-		d.CgroupPermissions = parts[2]
-	}
-	return d
+	return nil
 }
 
-func (r *runArgs) tmpfs(v string) error {
-	path, options, _ := strings.Cut(v, ":")
-	if r.host.Tmpfs == nil {
-		r.host.Tmpfs = map[string]string{}
+// env sets a variable: NAME=VALUE, or NAME alone for the value that it has here. One that
+// has none here has none in the container either, even if the image sets it.
+func (r *runArgs) env(v string) error {
+	text, err := variable(v)
+	if text == "" {
+		text = v
 	}
-	r.host.Tmpfs[path] = options
-	return nil
+	r.config.Env = append(r.config.Env, text)
+	return err
+}
+
+// variable is NAME=VALUE; "" is one that has no value here.
+func variable(v string) (string, error) {
+	name, _, given := strings.Cut(v, "=")
+	if name == "" {
+		return "", fmt.Errorf("%q names no variable", v)
+	}
+	if given {
+		return v, nil
+	}
+	value, ok := os.LookupEnv(name)
+	if !ok {
+		return "", nil
+	}
+	return name + "=" + value, nil
+}
+
+func (r *runArgs) envFile(path string) error {
+	return r.lines(path, func(line string) error {
+		name, _, _ := strings.Cut(line, "=")
+		if strings.ContainsAny(name, " \t") {
+			return fmt.Errorf("the name of variable %q holds a blank", name)
+		}
+		text, err := variable(line)
+		if text != "" {
+			r.files = append(r.files, text)
+		}
+		return err
+	})
 }
 
 func (r *runArgs) label(v string) error {
@@ -189,61 +229,75 @@ func (r *runArgs) label(v string) error {
 	return nil
 }
 
-// env sets a variable: NAME=VALUE, or NAME alone for the value that it has here.
-func (r *runArgs) env(v string) error {
-	if !strings.Contains(v, "=") {
-		value, ok := os.LookupEnv(v)
-		if !ok {
+// labelFile reads labels; as with docker run, a line without a value says nothing.
+func (r *runArgs) labelFile(path string) error {
+	return r.lines(path, func(line string) error {
+		if !strings.Contains(line, "=") {
 			return nil
 		}
-		v += "=" + value
+		return r.label(line)
+	})
+}
+
+// lines reads a file with an entry in each line. A line that begins with # is a comment.
+func (r *runArgs) lines(path string, each func(string) error) error {
+	if r.check {
+		return nil
 	}
-	r.config.Env = append(r.config.Env, v)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	for n, line := range strings.Split(string(text), "\n") {
+		line = strings.TrimLeft(strings.TrimSuffix(line, "\r"), " \t")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if err := each(line); err != nil {
+			return fmt.Errorf("%s:%d: %w", path, n+1, err)
+		}
+	}
 	return nil
 }
 
 func (r *runArgs) cpus(v string) error {
-	var n float64
-	if _, err := fmt.Sscanf(v, "%g", &n); err != nil || n <= 0 {
-		return fmt.Errorf("%q is no number of processors", v)
+	n, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(n > 0 && n < 1<<20) {
+		return fmt.Errorf("invalid number of processors %q", v)
 	}
 	r.host.NanoCPUs = int64(n * 1e9)
 	return nil
 }
 
-func (r *runArgs) dns(v string) error {
-	addr, err := netip.ParseAddr(v)
-	r.host.DNS = append(r.host.DNS, addr)
-	return err
-}
-
-func (r *runArgs) ulimit(v string) error {
-	u, err := units.ParseUlimit(v)
-	r.host.Ulimits = append(r.host.Ulimits, u)
-	return err
-}
-
-// publish reads [[IP:]HOSTPORT:]PORT[/PROTO].
-func (r *runArgs) publish(v string) error {
-	parts := strings.Split(v, ":")
-	port, err := network.ParsePort(parts[len(parts)-1])
-	if err != nil {
-		return err
-	}
-	binding := network.PortBinding{}
-	if len(parts) > 1 {
-		binding.HostPort = parts[len(parts)-2]
-	}
-	if len(parts) > 2 {
-		if binding.HostIP, err = netip.ParseAddr(strings.Join(parts[:len(parts)-2], ":")); err != nil {
-			return err
+func (r *runArgs) restart(v string) error {
+	name, count, given := strings.Cut(v, ":")
+	p := container.RestartPolicy{Name: container.RestartPolicyMode(name)}
+	if given {
+		var err error
+		if p.MaximumRetryCount, err = strconv.Atoi(count); err != nil {
+			return fmt.Errorf("invalid number of restarts %q", count)
 		}
 	}
-	if r.host.PortBindings == nil {
-		r.host.PortBindings, r.config.ExposedPorts = network.PortMap{}, network.PortSet{}
+	r.host.RestartPolicy = p
+	return container.ValidateRestartPolicy(p)
+}
+
+// securityOpt gives the engine the text of a seccomp profile, as it cannot read our
+// files.
+func (r *runArgs) securityOpt(v string) error {
+	if v == "systempaths=unconfined" {
+		r.host.MaskedPaths, r.host.ReadonlyPaths = []string{}, []string{}
+		return nil
 	}
-	r.config.ExposedPorts[port] = struct{}{}
-	r.host.PortBindings[port] = append(r.host.PortBindings[port], binding)
+	profile, ok := strings.CutPrefix(v, "seccomp=")
+	if ok && !slices.Contains([]string{"unconfined", "builtin"}, profile) && !r.check {
+		text, err := os.ReadFile(profile)
+		if err != nil {
+			return fmt.Errorf("seccomp profile: %w", err)
+		}
+		v = "seccomp=" + string(text)
+	}
+	r.host.SecurityOpt = append(r.host.SecurityOpt, v)
 	return nil
 }
 

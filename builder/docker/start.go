@@ -27,7 +27,7 @@ const owner = "builder.docker"
 // layer already holds what every step would do; and not made before something has to run
 // in it, where the image that was made last is that of the layer.
 func (c *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error) {
-	engine, err := docker.Open(ctx, "")
+	engine, err := c.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -195,8 +195,8 @@ func (m *machine) create(ctx context.Context) error {
 	}
 	if args.config.Hostname == "" {
 		if m.hostname == "" {
-			// Same form as the engine's own default. It is stored in the image, so
-			// that one that a crash left without a name can be found.
+			// Same form as the engine's own default, and the same in a container that
+			// takes this one's place.
 			m.hostname = randomHex()
 		}
 		args.config.Hostname = m.hostname
@@ -218,8 +218,15 @@ func (m *machine) create(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	if first {
+		for _, text := range args.ignored {
+			m.b.Warn("Warning: %s", text)
+		}
+	}
 	m.b.Say("Starting docker container...")
-	o := client.ContainerCreateOptions{Name: m.name, Config: &args.config, HostConfig: &args.host}
+	o := client.ContainerCreateOptions{
+		Name: m.name, Config: &args.config, HostConfig: &args.host, NetworkingConfig: args.networking(),
+	}
 	if m.cfg.Platform != "" {
 		if o.Platform, err = platform(m.cfg.Platform); err != nil {
 			return err
@@ -274,7 +281,9 @@ func (m *machine) args(image string) (*runArgs, error) {
 	r.host.CapAdd = append(r.host.CapAdd, m.cfg.CapAdd...)
 	r.host.CapDrop = append(r.host.CapDrop, m.cfg.CapDrop...)
 	for _, d := range m.cfg.Device {
-		r.host.Devices = append(r.host.Devices, device(d))
+		if err := r.device(d); err != nil {
+			return nil, fmt.Errorf("device: %w", err)
+		}
 	}
 	for _, t := range m.cfg.Tmpfs {
 		if err := r.tmpfs(t); err != nil {
@@ -282,15 +291,14 @@ func (m *machine) args(image string) (*runArgs, error) {
 		}
 	}
 	for _, host := range slices.Sorted(maps.Keys(m.cfg.Volumes)) {
-		r.host.Binds = append(r.host.Binds, host+":"+m.cfg.Volumes[host])
+		if err := r.volume(host + ":" + m.cfg.Volumes[host]); err != nil {
+			return nil, fmt.Errorf("volumes: %w", err)
+		}
 	}
 	if m.cfg.Runtime != "" {
 		r.host.Runtime = m.cfg.Runtime
 	}
-	if r.network != "" {
-		r.host.NetworkMode = container.NetworkMode(r.network)
-	}
-	return r, nil
+	return r, r.known(m.engine.ClientVersion())
 }
 
 // setContainer says which container is worked on now: one that another has replaced is

@@ -202,7 +202,7 @@ func (c *Communicator) put(ctx context.Context, dir string, in io.Reader) error 
 	_, err := c.engine.CopyToContainer(
 		ctx,
 		c.container,
-		client.CopyToContainerOptions{DestinationPath: dir, Content: src, CopyUIDGID: true},
+		client.CopyToContainerOptions{DestinationPath: dir, Content: src},
 	)
 	if src.Err() != nil {
 		return src.Err()

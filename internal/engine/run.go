@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -259,11 +260,22 @@ func (w *work) render(b *kiln.Build, text string, vars map[string]any) (string, 
 }
 
 // publish tells the builds that stand on this one what it made: the first artifact
-// that is kept, which is the builder's own wherever no post-processor replaced it.
+// that is kept, which is the builder's own wherever no post-processor replaced it, with
+// the tags that post-processors gave.
 func publish(t *template.Build, artifacts []*kiln.Artifact) {
-	if t.Publish != nil && len(artifacts) > 0 {
-		t.Publish(artifacts[0])
+	if t.Publish == nil || len(artifacts) == 0 {
+		return
 	}
+	out := *artifacts[0]
+	out.Tags = slices.Clone(out.Tags)
+	for _, a := range artifacts[1:] {
+		for _, tag := range a.Tags {
+			if !slices.Contains(out.Tags, tag) {
+				out.Tags = append(out.Tags, tag)
+			}
+		}
+	}
+	t.Publish(&out)
 }
 
 // work is one build while it runs.

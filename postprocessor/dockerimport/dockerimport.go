@@ -19,6 +19,7 @@ import (
 
 // PostProcessor imports.
 type PostProcessor struct {
+	docker.Program `kiln:",squash"`
 	// Name of the image.
 	Repository string `kiln:"repository"`
 	// Its tag; "latest" by default.
@@ -27,8 +28,6 @@ type PostProcessor struct {
 	Changes []string `kiln:"changes"`
 	// os/arch[/variant] of the image.
 	Platform string `kiln:"platform"`
-	// The docker program; Kiln speaks to the engine itself.
-	DockerPath string `kiln:"docker_path,refused=Kiln speaks to the engine itself and runs no program; DOCKER_HOST names the engine"`
 }
 
 // artificeID is the builder identifier of files that a build left.
@@ -36,10 +35,11 @@ const artificeID = "packer.post-processor.artifice"
 
 // Validate reports what is wrong.
 func (p *PostProcessor) Validate() error {
+	var err error
 	if p.Repository == "" && p.Tag != "" {
-		return kiln.Invalid("tag", "a tag needs a repository")
+		err = kiln.Invalid("tag", "a tag needs a repository")
 	}
-	return nil
+	return errors.Join(err, p.Program.Check())
 }
 
 // Process imports the first file.
@@ -54,7 +54,7 @@ func (p *PostProcessor) Process(
 	if len(in.Files) == 0 {
 		return nil, errors.New("the artifact has no file to import")
 	}
-	engine, err := docker.Open(ctx, "")
+	engine, err := p.Open(ctx)
 	if err != nil {
 		return nil, err
 	}

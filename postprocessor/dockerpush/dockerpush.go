@@ -3,6 +3,7 @@ package dockerpush
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,15 +17,16 @@ import (
 
 // PostProcessor pushes.
 type PostProcessor struct {
-	docker.Login `kiln:",squash"`
+	docker.Program `kiln:",squash"`
+	docker.Login   `kiln:",squash"`
 	// os/arch[/variant] of the image to push, of one that has several.
 	Platform string `kiln:"platform"`
-	// The docker program; Kiln speaks to the engine itself.
-	DockerPath string `kiln:"docker_path,refused=Kiln speaks to the engine itself and runs no program; DOCKER_HOST names the engine"`
 }
 
 // Validate reports what is wrong.
-func (p *PostProcessor) Validate() error { return p.Check() }
+func (p *PostProcessor) Validate() error {
+	return errors.Join(p.Login.Check(), p.Program.Check())
+}
 
 // Traits: the input is kept.
 func (p *PostProcessor) Traits() kiln.Traits { return kiln.Traits{Keep: kiln.Keep{Default: true}} }
@@ -38,7 +40,7 @@ func (p *PostProcessor) Process(
 	if err := docker.Accept(in, "docker-push", docker.ImportID, docker.TagID); err != nil {
 		return nil, err
 	}
-	engine, err := docker.Open(ctx, "")
+	engine, err := p.Open(ctx)
 	if err != nil {
 		return nil, err
 	}

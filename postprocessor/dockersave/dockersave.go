@@ -4,6 +4,7 @@ package dockersave
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -13,18 +14,18 @@ import (
 
 // PostProcessor saves.
 type PostProcessor struct {
+	docker.Program `kiln:",squash"`
 	// Path of the file.
 	Path string `kiln:"path,required"`
-	// The docker program; Kiln speaks to the engine itself.
-	DockerPath string `kiln:"docker_path,refused=Kiln speaks to the engine itself and runs no program; DOCKER_HOST names the engine"`
 }
 
 // Validate reports what is wrong.
 func (p *PostProcessor) Validate() error {
+	var err error
 	if p.Path == "" {
-		return kiln.Invalid("path", "path must be specified")
+		err = kiln.Invalid("path", "path must be specified")
 	}
-	return nil
+	return errors.Join(err, p.Program.Check())
 }
 
 // Traits: the input is kept.
@@ -39,7 +40,7 @@ func (p *PostProcessor) Process(
 	if err := docker.Accept(in, "docker-save", docker.ImportID, docker.TagID); err != nil {
 		return nil, err
 	}
-	engine, err := docker.Open(ctx, "")
+	engine, err := p.Open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,7 @@ package dockertag
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 
@@ -13,6 +13,7 @@ import (
 
 // PostProcessor tags.
 type PostProcessor struct {
+	docker.Program `kiln:",squash"`
 	// Name of the image without a tag, such as "registry:5000/team/app".
 	Repository string `kiln:"repository,required"`
 	// Tags to give it; none is "latest".
@@ -21,16 +22,15 @@ type PostProcessor struct {
 	Tag []string `kiln:"tag"`
 	// Move a tag that is there; it always does.
 	Force bool `kiln:"force"`
-	// The docker program; Kiln speaks to the engine itself.
-	DockerPath string `kiln:"docker_path,refused=Kiln speaks to the engine itself and runs no program; DOCKER_HOST names the engine"`
 }
 
 // Validate reports what is wrong.
 func (p *PostProcessor) Validate() error {
+	var err error
 	if strings.Contains(p.Repository[strings.LastIndexByte(p.Repository, '/')+1:], ":") {
-		return kiln.Invalid("repository", "%q holds a tag: tags stand in tags", p.Repository)
+		err = kiln.Invalid("repository", "%q holds a tag: tags stand in tags", p.Repository)
 	}
-	return nil
+	return errors.Join(err, p.Program.Check())
 }
 
 // Traits: the input is kept.
@@ -47,7 +47,7 @@ func (p *PostProcessor) Process(
 	if err := docker.Accept(in, "docker-tag", docker.ImportID, docker.TagID); err != nil {
 		return nil, err
 	}
-	engine, err := docker.Open(ctx, "")
+	engine, err := p.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (p *PostProcessor) Process(
 	if len(names) == 0 {
 		names = []string{p.Repository}
 	}
-	out := &kiln.Artifact{Builder: docker.TagID, Tags: append(slices.Clone(in.Tags), names...), Data: in.Data}
+	out := &kiln.Artifact{Builder: docker.TagID, Tags: names, Data: in.Data}
 	for _, name := range names {
 		b.Say("Tagging image: %s", in.ID)
 		b.Say("Repository: %s", name)
@@ -73,6 +73,9 @@ func (p *PostProcessor) Process(
 		out.Resources = append(out.Resources, r)
 		out.ID = name
 	}
-	out.Text = fmt.Sprintf("Imported Docker image: %s with tags %s", out.ID, strings.Join(names, " "))
+	out.Text = "Imported Docker image: " + out.ID
+	if len(p.Tags)+len(p.Tag) > 0 {
+		out.Text += " with tags " + strings.Join(names, " ")
+	}
 	return out, nil
 }
