@@ -6,7 +6,6 @@ cd "$(dirname "$0")/.."
 need dockerd docker.io
 need docker docker.io
 need iptables iptables
-need podman podman
 need sshd openssh-server
 need ssh openssh-client
 need scp openssh-client
@@ -14,8 +13,12 @@ need busybox busybox-static
 need gcc gcc libc6-dev
 need shellcheck shellcheck
 install_missing
+# Not every machine that runs Docker can run podman too: its stories say so where they are skipped.
+missing=()
+need podman podman
+install_missing || echo "podman cannot be installed"
 start_docker
-export KILN_TEST_REQUIRE=docker,podman,sshd
+export KILN_TEST_REQUIRE=docker,sshd
 
 ./test/lint.sh
 # One package at a time: several count all containers of the engine.
