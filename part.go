@@ -24,7 +24,8 @@ func WriteFile(path string, text []byte, mode fs.FileMode) error {
 }
 
 // WriteOwned is [WriteFile] for a file that is in a folder of the user's: its part is
-// owned in the journal until it has become the file.
+// owned in the journal until it has become the file. The mode is that of a new file,
+// before the umask; one that exists keeps its mode and owner.
 func WriteOwned(j Journal, path string, text []byte, mode fs.FileMode) error {
 	if led, err := filepath.EvalSymlinks(path); err == nil {
 		path = led
@@ -55,12 +56,16 @@ func writeWhole(j Journal, path string, text []byte, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	part, done, err := NewPart(j, filepath.Dir(abs), ".kiln-")
+	part, done, err := newPart(j, filepath.Dir(abs), ".kiln-", mode)
 	if err != nil {
 		return err
 	}
 	_, err = part.Write(text)
-	err = errors.Join(err, part.Chmod(mode), part.Close())
+	if before, statErr := os.Stat(abs); statErr == nil {
+		keepOwner(part, before) // where we may
+		err = errors.Join(err, part.Chmod(before.Mode().Perm()))
+	}
+	err = errors.Join(err, part.Close())
 	if err == nil {
 		err = os.Rename(part.Name(), abs)
 		if _, statErr := os.Stat(filepath.Dir(abs)); errors.Is(err, fs.ErrNotExist) && statErr == nil {
@@ -72,8 +77,13 @@ func writeWhole(j Journal, path string, text []byte, mode fs.FileMode) error {
 
 // NewPart makes a file in the folder of what it is to become, whose name begins with
 // prefix and has the number of this process, and owns it in the journal, if there is one.
+// Nobody else can read it.
 // Done removes it, unless it was renamed, and strikes it off.
 func NewPart(j Journal, dir, prefix string) (part *os.File, done func() error, err error) {
+	return newPart(j, dir, prefix, 0o600)
+}
+
+func newPart(j Journal, dir, prefix string, mode fs.FileMode) (part *os.File, done func() error, err error) {
 	r := Resource{Kind: KindFile, ID: filepath.Join(dir, prefix+strconv.Itoa(os.Getpid())+"-"+RandomName(8))}
 	if j != nil {
 		if err := j.Own("", r); err != nil {
@@ -86,7 +96,7 @@ func NewPart(j Journal, dir, prefix string) (part *os.File, done func() error, e
 		}
 		return j.Gone("", r)
 	}
-	part, err = os.OpenFile(r.ID, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	part, err = os.OpenFile(r.ID, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if err != nil {
 		return nil, nil, errors.Join(err, gone())
 	}

@@ -93,6 +93,9 @@ func (c *Communicator) Upload(ctx context.Context, up *kiln.Upload) error {
 			return c.uploadTree(ctx, up, uid, gid)
 		}
 		mtime = info.ModTime()
+		if u, g, ok := tree.Owner(info); ok && !c.o.FixOwner {
+			uid, gid = u, g
+		}
 	}
 	content, size, mode, err := tree.Source(ctx, up)
 	if err != nil {
@@ -242,7 +245,10 @@ func (c *Communicator) uploadTree(ctx context.Context, up *kiln.Upload, uid, gid
 		return err
 	}
 	p := guest.NewPlacing(path.Join(base, name))
-	p.Literal, p.Owner = true, fmt.Sprintf("%d:%d", uid, gid)
+	p.Literal = true
+	if c.o.FixOwner {
+		p.Owner = fmt.Sprintf("%d:%d", uid, gid)
+	}
 	parts := c.hasShell(ctx)
 	if parts {
 		name = p.Part() + "/t"
@@ -255,7 +261,9 @@ func (c *Communicator) uploadTree(ctx context.Context, up *kiln.Upload, uid, gid
 				return err
 			}
 		}
-		return tree.Pack(ctx, w, source, tree.PackOptions{Name: name, UID: uid, GID: gid, Progress: up.Progress})
+		return tree.Pack(ctx, w, source, tree.PackOptions{
+			Name: name, UID: uid, GID: gid, Owners: !c.o.FixOwner, Progress: up.Progress,
+		})
 	})
 	defer in.Close()
 	if err := c.put(ctx, base, in); err != nil || !parts {

@@ -1,5 +1,6 @@
 // Package tree turns files and folders into tar streams and back, for
-// communicators. Modes, times, links and empty folders are kept; owners are not.
+// communicators. Modes, times, links and empty folders are kept; owners where that is
+// asked for.
 package tree
 
 import (
@@ -21,6 +22,7 @@ import (
 type PackOptions struct {
 	Name     string // of the tree's own folder in the stream; "": only what is in it
 	UID, GID int    // owner of every entry
+	Owners   bool   // but each keeps its own, where it has one
 	Progress func(done int64)
 }
 
@@ -50,7 +52,13 @@ func (p *packer) add(e Entry) error {
 	if e.Same != "" {
 		e.Same = path.Join(p.o.Name, e.Same)
 	}
-	err := WriteEntry(p.ctx, p.tar, e, name, p.o.UID, p.o.GID)
+	uid, gid := p.o.UID, p.o.GID
+	if p.o.Owners {
+		if u, g, ok := Owner(e.Info); ok {
+			uid, gid = u, g
+		}
+	}
+	err := WriteEntry(p.ctx, p.tar, e, name, uid, gid)
 	if err == nil && e.Info.Mode().IsRegular() && e.Same == "" {
 		p.done += e.Info.Size()
 		if p.o.Progress != nil {
