@@ -227,9 +227,13 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 		w.b.Emit(kiln.Event{Kind: kiln.EventLeft, Resource: &left})
 	}
 	if res.Err == nil {
-		publish(t, res.Artifacts)
-		if w.chain != nil && len(res.Artifacts) > 0 {
-			w.remade(res.Artifacts[0])
+		if out := published(res.Artifacts); out != nil {
+			if t.Publish != nil {
+				t.Publish(out)
+			}
+			if w.chain != nil {
+				w.remade(out)
+			}
 		}
 	}
 	end := kiln.Event{
@@ -259,12 +263,12 @@ func (w *work) render(b *kiln.Build, text string, vars map[string]any) (string, 
 	return w.job.Template.Render(text, data)
 }
 
-// publish tells the builds that stand on this one what it made: the first artifact
-// that is kept, which is the builder's own wherever no post-processor replaced it, with
-// the tags that post-processors gave.
-func publish(t *template.Build, artifacts []*kiln.Artifact) {
-	if t.Publish == nil || len(artifacts) == 0 {
-		return
+// published is what the builds that stand on this one see of it: the first artifact that
+// is kept, which is the builder's own wherever no post-processor replaced it, with the
+// tags that post-processors gave. Nil: none is kept.
+func published(artifacts []*kiln.Artifact) *kiln.Artifact {
+	if len(artifacts) == 0 {
+		return nil
 	}
 	out := *artifacts[0]
 	out.Tags = slices.Clone(out.Tags)
@@ -275,7 +279,7 @@ func publish(t *template.Build, artifacts []*kiln.Artifact) {
 			}
 		}
 	}
-	t.Publish(&out)
+	return &out
 }
 
 // work is one build while it runs.
