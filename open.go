@@ -90,7 +90,7 @@ func (p *Pipes) get(ctx context.Context, path string, info fs.FileInfo) ([]byte,
 func (b *Build) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 	info, err := stat(ctx, path)
 	if ctx.Err() != nil {
-		return nil, err
+		return nil, ctx.Err()
 	}
 	if err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
 		return Open(ctx, path)
