@@ -33,9 +33,8 @@ func Parse(text string) ([]Action, error) {
 
 // next reads the first action of a text that is not empty, and says how many bytes it has.
 func next(text string) (a Action, length int, err error) {
-	if m := waitForm.FindStringSubmatch(text); m != nil {
-		a, err = waiting(m[1], m[2])
-		return a, len(m[0]), err
+	if a, length, err = waiting(text); length > 0 {
+		return a, length, err
 	}
 	if a, length = toggle(text); length > 0 {
 		return a, length, nil
@@ -64,25 +63,37 @@ func checkEncoding(text string) error {
 	return nil
 }
 
-// waitForm is a wait, with durations, with seconds, or with neither.
+// waitForm is what stands between <wait and >: durations, seconds, or neither.
 var waitForm = regexp.MustCompile(
-	`^<wait(?:((?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+)|(0|[1-9][0-9]*))?>`)
+	`^(?:((?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+)|(0|[1-9][0-9]*))?$`)
 
-func waiting(duration, seconds string) (Action, error) {
-	if seconds != "" {
-		duration = seconds + "s"
+// waiting reads a wait. Its length is not 0 where there is one, if only a wrong one.
+func waiting(text string) (a Action, length int, err error) {
+	rest, found := strings.CutPrefix(text, "<wait")
+	end := strings.IndexByte(rest, '>')
+	if !found || end < 0 {
+		return Action{}, 0, nil
 	}
-	if duration == "" || seconds == "0" {
+	m := waitForm.FindStringSubmatch(rest[:end])
+	if m == nil {
+		return Action{}, 0, nil
+	}
+	length = len(text) - len(rest) + end + 1
+	duration := m[1]
+	switch {
+	case m[2] != "" && m[2] != "0":
+		duration = m[2] + "s"
+	case duration == "":
 		duration = "1s"
 	}
 	d, err := time.ParseDuration(duration)
 	if err != nil {
-		return Action{}, fmt.Errorf("<wait%s>: %w", duration, err)
+		return Action{}, length, fmt.Errorf("<wait%s>: %w", duration, err)
 	}
 	if d < 0 {
-		return Action{}, fmt.Errorf("Expecting a positive wait value. Got %s", d)
+		return Action{}, length, fmt.Errorf("Expecting a positive wait value. Got %s", d)
 	}
-	return Action{Kind: Wait, For: d}, nil
+	return Action{Kind: Wait, For: d}, length, nil
 }
 
 // toggle reads <cOn> and <cOff> for any one character.
