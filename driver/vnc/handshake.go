@@ -80,7 +80,7 @@ func reason(in io.Reader) (string, error) {
 		return "", ended(err)
 	}
 	words, err := text(in, length)
-	return strconv.Quote(words), err
+	return strconv.Quote(strings.TrimRight(words, "\x00")), err // QEMU sends the NUL too
 }
 
 var greet = regexp.MustCompile(`^RFB ([0-9]{3})\.([0-9]{3})\n$`)

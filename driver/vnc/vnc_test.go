@@ -139,7 +139,7 @@ func (s *server) admit(conn net.Conn, choice byte) (bool, error) {
 			return false, err
 		}
 		if !bytes.Equal(want.Bytes(), response) {
-			s.refusal = "Authentication failed"
+			s.refusal = "Authentication failed\x00" // QEMU's words
 		}
 	}
 	if s.refusal != "" {
@@ -231,11 +231,13 @@ func TestRefusals(t *testing.T) {
 		server         server
 		password, want string
 	}{
-		{server{types: []byte{byVNC}, password: "secret"}, "wrong", `the server refuses the password: "Authentication failed"`},
+		{server{types: []byte{byVNC}, password: "secret"}, "wrong",
+			`the server refuses the password: "Authentication failed"`},
 		{server{types: []byte{byVNC}, password: "secret"}, "", "the server wants a password, and none is given"},
 		{server{types: []byte{19, 77}}, "secret",
 			"the server lets nobody in without VeNCrypt or type 77: no security or a VNC password can be used"},
-		{server{types: []byte{}, refusal: "Too many clients"}, "", `the server refuses the connection: "Too many clients"`},
+		{server{types: []byte{}, refusal: "Too many clients"}, "",
+			`the server refuses the connection: "Too many clients"`},
 		{server{refusal: "Go away\n"}, "", `the server refuses the connection: "Go away\n"`},
 	} {
 		addr := c.server.start(t)

@@ -11,8 +11,8 @@ import (
 	"kiln"
 )
 
-// Config is what a template may say about typing at a machine's first start. Builders
-// that type scan codes embed it.
+// Config is what a template may say about typing at a machine's first start. A builder that
+// types scan codes has it as a field with kiln:",squash", and calls Check in its Validate.
 type Config struct {
 	// Keys to type when the machine has started: text, special keys such as <enter>, and waits such as <wait5>.
 	// The elements are joined with nothing between them. {{ .HTTPIP }}, {{ .HTTPPort }}, {{ .Name }} and
@@ -25,7 +25,7 @@ type Config struct {
 	GroupInterval time.Duration `kiln:"boot_keygroup_interval"`
 }
 
-// VNCConfig is [Config] for builders that type over VNC.
+// VNCConfig is the same for a builder that types over VNC.
 type VNCConfig struct {
 	Config `kiln:",squash"`
 	// Boot commands with what they are for, [command, description], which is shown.

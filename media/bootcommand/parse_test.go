@@ -101,7 +101,8 @@ func TestParse(t *testing.T) {
 func TestParseErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"a<wait-1m>b", "Expecting a positive wait value. Got -1m0s"},
-		{"<wait-1m><wait-2s>", "Expecting a positive wait value. Got -1m0s\nExpecting a positive wait value. Got -2s"},
+		{"<wait-1m><wait-2s>",
+			"Expecting a positive wait value. Got -1m0s\nExpecting a positive wait value. Got -2s"},
 		{"<wait-0.5s>", "Expecting a positive wait value. Got -500ms"},
 		{"<wait2m-30s>", `<wait2m-30s>: time: unknown unit "m-" in duration "2m-30s"`},
 		{"<wait99999999999>", `<wait99999999999s>: time: invalid duration "99999999999s"`},
