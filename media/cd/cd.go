@@ -52,8 +52,8 @@ func (c *Config) Validate() error {
 		}
 	}
 	if len(c.Label) > maxLabel {
-		errs = append(errs, kiln.Invalid("cd_label", "the label %q of the CD is too long: it must be %d bytes or less",
-			c.Label, maxLabel))
+		errs = append(errs, kiln.Invalid("cd_label",
+			"the label %q of the CD is too long: it must be %d bytes or less", c.Label, maxLabel))
 	}
 	return errors.Join(errs...)
 }

@@ -74,9 +74,11 @@ func everything(t *testing.T) Config {
 		}
 	}
 	return Config{
-		Files:   []string{"user-d*", "./x/drivers", "scripts/", "tree/*", "none*"},
-		Content: map[string]string{"meta-data": "instance-id: x\n", "/a/b/c.txt": "abc", "user-data": "#cloud-config\nnew\n"},
-		Label:   "cidata",
+		Files: []string{"user-d*", "./x/drivers", "scripts/", "tree/*", "none*"},
+		Content: map[string]string{
+			"meta-data": "instance-id: x\n", "/a/b/c.txt": "abc", "user-data": "#cloud-config\nnew\n",
+		},
+		Label: "cidata",
 	}
 }
 
@@ -151,8 +153,9 @@ func TestImage(t *testing.T) {
 			t.Errorf("the mode of %s is %o", name, d.modes[name])
 		}
 	}
-	if said := r.Texts(kiln.EventSay); !slices.Equal(said, []string{"Creating CD disk...", "Done copying paths from CD_dirs"}) {
-		t.Errorf("it said %q", said)
+	said := []string{"Creating CD disk...", "Done copying paths from CD_dirs"}
+	if got := r.Texts(kiln.EventSay); !slices.Equal(got, said) {
+		t.Errorf("it said %q", got)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the image is %v, %v", info, err)
@@ -173,8 +176,10 @@ func TestForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	for form, want := range map[string]string{
-		"a": "a/dir/sub/file", "a/dir": "dir/sub/file", "a/dir/": "sub/file", "a/dir/*": "sub/file", "./a": "a/dir/sub/file",
-		"./a/dir": "dir/sub/file", "./a/dir/": "sub/file", "./a/": "dir/sub/file", abs: "dir/sub/file", abs + "/": "sub/file",
+		"a": "a/dir/sub/file", "a/dir": "dir/sub/file", "a/dir/": "sub/file", "a/dir/*": "sub/file",
+		"./a":     "a/dir/sub/file",
+		"./a/dir": "dir/sub/file", "./a/dir/": "sub/file", "./a/": "dir/sub/file", abs: "dir/sub/file",
+		abs + "/":    "sub/file",
 		"a/../a/dir": "dir/sub/file", ".": "a/dir/sub/file", "a/dir/sub/file": "file", "a/*/sub": "sub/file",
 	} {
 		_, _, path := made(t, Config{Files: []string{form}})
@@ -339,7 +344,8 @@ func TestIndependentReaders(t *testing.T) {
 	_, _, path := made(t, everything(t))
 	// One with sections, which real images have from 4 GiB on.
 	sections := filepath.Join(t.TempDir(), "sections.iso")
-	if err := os.WriteFile(sections, imageOf(t, laidOut(t, blockSize, map[string]string{"big": big})), 0o644); err != nil {
+	inSections := imageOf(t, laidOut(t, blockSize, map[string]string{"big": big}))
+	if err := os.WriteFile(sections, inSections, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	run := func(name string, args ...string) string {
@@ -386,7 +392,9 @@ func TestIndependentReaders(t *testing.T) {
 	if got := run("isoinfo", "-i", path, "-x", "/META_DATA.;1"); got != "instance-id: x\n" {
 		t.Errorf("isoinfo reads %q by the plain name", got)
 	}
-	for _, want := range []string{"Volume id: cidata\n", "Rock Ridge signatures version 1 found", "Joliet with UCS level 3 found"} {
+	for _, want := range []string{
+		"Volume id: cidata\n", "Rock Ridge signatures version 1 found", "Joliet with UCS level 3 found",
+	} {
 		if got := run("isoinfo", "-d", "-i", path); !strings.Contains(got, want) {
 			t.Errorf("isoinfo does not say %q but\n%s", want, got)
 		}
@@ -421,8 +429,10 @@ func below(t *testing.T, dir string) map[string]string {
 
 // Whatever the names are: what is written is what is read.
 func FuzzImage(f *testing.F) {
-	for _, names := range []string{"a", "a/b\nlong name.txt", "user-data\nmeta-data", "x/y/z/\x00", "é\n\xff", "A\na", "a\na.\n.a",
-		"😀😀😀" + long250, "a*\na?\na:b", strings.Repeat("d/", 30) + "f"} {
+	for _, names := range []string{
+		"a", "a/b\nlong name.txt", "user-data\nmeta-data", "x/y/z/\x00", "é\n\xff", "A\na", "a\na.\n.a",
+		"😀😀😀" + long250, "a*\na?\na:b", strings.Repeat("d/", 30) + "f",
+	} {
 		f.Add(names, "text", "label")
 	}
 	f.Fuzz(func(t *testing.T, names, text, label string) {

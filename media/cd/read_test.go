@@ -11,10 +11,10 @@ import (
 // A disc is what an image has, as an independent reader sees it: the content of each
 // file, and "" for a folder with a slash at its end.
 type disc struct {
-	label, jolietLabel   string
-	rock, joliet, plain  map[string]string
-	modes                map[string]uint32
-	tableRock, tableJoli int // folders in the path tables
+	label, jolietLabel     string
+	rock, joliet, plain    map[string]string
+	modes                  map[string]uint32
+	tableRock, tableJoliet int // folders in the path tables
 }
 
 // read reads an image, by nothing of what writes it.
@@ -31,7 +31,8 @@ func read(image []byte) (d disc, err error) {
 		}
 		return int(le.Uint32(b))
 	}
-	d.rock, d.joliet, d.plain, d.modes = map[string]string{}, map[string]string{}, map[string]string{}, map[string]uint32{}
+	d.rock, d.joliet, d.plain = map[string]string{}, map[string]string{}, map[string]string{}
+	d.modes = map[string]uint32{}
 	for i := 16; ; i++ {
 		desc := image[i*2048:][:2048]
 		if string(desc[1:6]) != "CD001" {
@@ -52,7 +53,7 @@ func read(image []byte) (d disc, err error) {
 			return d, err
 		}
 		if r.joliet {
-			d.jolietLabel, d.tableJoli = strings.TrimRight(ucs2(desc[40:72]), " "), count
+			d.jolietLabel, d.tableJoliet = strings.TrimRight(ucs2(desc[40:72]), " "), count
 		} else {
 			d.label, d.tableRock = strings.TrimRight(string(desc[40:72]), " "), count
 		}

@@ -41,7 +41,8 @@ func record(id []byte, place, size int64, flags byte, t time.Time, use []byte) [
 func recordTime(t time.Time) []byte {
 	t = t.UTC()
 	year := min(max(t.Year(), 1900), 2155)
-	return []byte{byte(year - 1900), byte(t.Month()), byte(t.Day()), byte(t.Hour()), byte(t.Minute()), byte(t.Second()), 0}
+	hour, minute, second := t.Clock()
+	return []byte{byte(year - 1900), byte(t.Month()), byte(t.Day()), byte(hour), byte(minute), byte(second), 0}
 }
 
 // records are the records of a folder, in whole blocks. None goes across blocks.
@@ -139,7 +140,8 @@ func cutUnits(text []uint16, room int) []uint16 { return text[:min(len(text), ro
 
 func volumeTime(t time.Time) []byte {
 	t = t.UTC()
-	return fmt.Appendf(nil, "%04d%s%02d\x00", min(max(t.Year(), 1), 9999), t.Format("0102150405"), t.Nanosecond()/1e7)
+	year := min(max(t.Year(), 1), 9999)
+	return fmt.Appendf(nil, "%04d%s%02d\x00", year, t.Format("0102150405"), t.Nanosecond()/1e7)
 }
 
 // writeTo writes the image from beginning to end.

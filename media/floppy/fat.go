@@ -60,8 +60,8 @@ func format(root *files.Node, label string, made time.Time) ([]byte, error) {
 		return nil, err
 	}
 	if len(entries) > rootEntries*entrySize {
-		return nil, fmt.Errorf("the root of the disk has room for %d entries, and its files take %d (a long name takes "+
-			"several): put some into a folder by floppy_dirs", rootEntries, len(entries)/entrySize)
+		return nil, fmt.Errorf("the root of the disk has room for %d entries, and its files take %d "+
+			"(a long name takes several): put some into a folder by floppy_dirs", rootEntries, len(entries)/entrySize)
 	}
 	copy(d.image[rootStart:], entries)
 	copy(d.image[(1+fatSectors)*sectorSize:], d.image[sectorSize:(1+fatSectors)*sectorSize])

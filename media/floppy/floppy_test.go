@@ -266,8 +266,10 @@ func TestNames(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	write(t, map[string]string{
-		"a/x.txt": "1", "b/x.txt": "2", "c/x.txt": "1", "a/long name": "1", "b/LONG name": "2", "odd/a:b": "", "ring/a": "",
-		"big": strings.Repeat("x", 1500000), "half/1": strings.Repeat("x", 800000), "half/2": strings.Repeat("x", 800000),
+		"a/x.txt": "1", "b/x.txt": "2", "c/x.txt": "1", "a/long name": "1", "b/LONG name": "2", "odd/a:b": "",
+		"ring/a": "",
+		"big":    strings.Repeat("x", 1500000), "half/1": strings.Repeat("x", 800000),
+		"half/2": strings.Repeat("x", 800000),
 	})
 	if err := os.Symlink("../ring", "ring/loop"); err != nil {
 		t.Fatal(err)
@@ -306,7 +308,9 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%v is left", left)
 		}
 	}
-	same := Config{Files: []string{"a/x.txt", "c/x.txt"}, Content: map[string]string{"LONG NAME": "new"}, Dirs: []string{"a/*"}}
+	same := Config{
+		Files: []string{"a/x.txt", "c/x.txt"}, Dirs: []string{"a/*"}, Content: map[string]string{"LONG NAME": "new"},
+	}
 	if _, _, path := made(t, same); content(t, path)["X.TXT"] != "1" || content(t, path)["long name"] != "new" {
 		t.Errorf("there is %v", content(t, path))
 	}

@@ -59,14 +59,15 @@ func (c *Config) Wanted() bool { return c.Directory != "" || len(c.Content) > 0 
 func (c *Config) Validate() error {
 	var errs []error
 	if c.Directory != "" && len(c.Content) > 0 {
-		errs = append(errs, kiln.Invalid("http_content", "http_content cannot be used in conjunction with http_dir. "+
-			"Consider using the file function to load file in memory and serve them with http_content: "+
-			"https://www.packer.io/docs/templates/hcl_templates/functions/file/file"))
+		errs = append(errs, kiln.Invalid("http_content",
+			"http_content cannot be used in conjunction with http_dir. "+
+				"Consider using the file function to load file in memory and serve them with http_content: "+
+				"https://www.packer.io/docs/templates/hcl_templates/functions/file/file"))
 	}
 	for path := range c.Content {
 		if !strings.HasPrefix(path, "/") {
-			errs = append(errs, kiln.Invalid("http_content", "a path of http_content must begin with /, as %q does not",
-				path))
+			errs = append(errs, kiln.Invalid("http_content",
+				"a path of http_content must begin with /, as %q does not", path))
 		}
 	}
 	low, high := c.ports()

@@ -138,8 +138,9 @@ func TestTexts(t *testing.T) {
 		{"GET", "/", 404, "", "/ not found."},
 	} {
 		status, header, body := get(t, port, c.method, c.path)
-		if status != c.status || !strings.HasPrefix(header.Get("Content-Type"), c.kind) || !strings.Contains(body, c.body) {
-			t.Errorf("%s %s is %d %s %q", c.method, c.path, status, header.Get("Content-Type"), body)
+		kind := header.Get("Content-Type")
+		if status != c.status || !strings.HasPrefix(kind, c.kind) || !strings.Contains(body, c.body) {
+			t.Errorf("%s %s is %d %s %q", c.method, c.path, status, kind, body)
 		}
 	}
 }
@@ -279,8 +280,8 @@ func TestWaitsForAPort(t *testing.T) {
 	l, port := taken(t)
 	c := local(port, port)
 	b, r := kilntest.NewBuild(t)
-	if _, err := c.listen(t.Context(), b, 50*time.Millisecond); err == nil ||
-		!strings.Contains(err.Error(), fmt.Sprintf("all ports from %d to %d on 127.0.0.1 are taken, and none", port, port)) {
+	want := fmt.Sprintf("all ports from %d to %d on 127.0.0.1 are taken, and none", port, port)
+	if _, err := c.listen(t.Context(), b, 50*time.Millisecond); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("it ended with %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -42,8 +42,8 @@ func (c *Config) listen(ctx context.Context, b *kiln.Build, limit time.Duration)
 		if err := kiln.Sleep(waiting, pause); ctx.Err() != nil {
 			return nil, err
 		} else if err != nil {
-			return nil, fmt.Errorf("%s, and none became free in %s: give more of them by http_port_min and http_port_max",
-				taken, limit)
+			return nil, fmt.Errorf("%s, and none became free in %s: "+
+				"give more of them by http_port_min and http_port_max", taken, limit)
 		}
 	}
 }
