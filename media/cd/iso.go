@@ -62,7 +62,6 @@ type folder struct {
 
 // An entry is a file or a folder in a folder.
 type entry struct {
-	node   *files.Node
 	ident  ident
 	id     []byte
 	folder *folder // nil: a file
@@ -129,7 +128,7 @@ func (img *image) tree(root *files.Node, joliet bool, extents map[*files.Node]*e
 		}
 		for j, name := range idents(f.node.Children, joliet) {
 			n := f.node.Children[j]
-			e := &entry{node: n, ident: name, id: name.bytes(joliet)}
+			e := &entry{ident: name, id: name.bytes(joliet)}
 			if !joliet {
 				e.use = img.use(n, len(e.id))
 			}
