@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/driver/local"
 	"kiln/kilntest"
 )
 
@@ -209,9 +210,9 @@ func TestCannotStart(t *testing.T) {
 	}
 }
 
-// local is the configuration of a server on this machine alone, with ports that the test
+// here is the configuration of a server on this machine alone, with ports that the test
 // found free.
-func local(low, high int) Config {
+func here(low, high int) Config {
 	return Config{Content: map[string]string{"/a": "b"}, BindAddress: "127.0.0.1", PortMin: low, PortMax: high}
 }
 
@@ -246,7 +247,7 @@ func TestSideBySide(t *testing.T) {
 	}
 	for _, b := range builds {
 		starting.Go(func() {
-			c := local(low, low+4)
+			c := here(low, low+4)
 			port, err := c.Start(t.Context(), b, "10.0.2.2")
 			if err != nil {
 				t.Error(err)
@@ -278,7 +279,7 @@ func TestSideBySide(t *testing.T) {
 
 func TestWaitsForAPort(t *testing.T) {
 	l, port := taken(t)
-	c := local(port, port)
+	c := here(port, port)
 	b, r := kilntest.NewBuild(t)
 	want := fmt.Sprintf("all ports from %d to %d on 127.0.0.1 are taken, and none", port, port)
 	if _, err := c.listen(t.Context(), b, 50*time.Millisecond); err == nil || !strings.Contains(err.Error(), want) {
@@ -319,8 +320,13 @@ func TestEndsWithTheBuild(t *testing.T) {
 	}
 	defer conn.Close()
 	fmt.Fprint(conn, "GET /a HTTP/1.1\r\n") // it goes on later
-	if open := r.Balance(); len(open) != 1 || open[0].Kind != kiln.KindServer {
-		t.Errorf("the journal has %v", open)
+	open := r.Balance()
+	if len(open) != 1 || open[0].Kind != kiln.KindServer {
+		t.Fatalf("the journal has %v", open)
+	}
+	// After a crash it has ended with its process, which a clean-up knows.
+	if err := (local.Reaper{}).Reap(t.Context(), open[0]); err != nil {
+		t.Error(err)
 	}
 	if err := b.Close(t.Context()); err != nil {
 		t.Error(err)
@@ -334,7 +340,7 @@ func TestEndsWithTheBuild(t *testing.T) {
 		}
 		resp.Body.Close()
 	}
-	if open := r.Balance(); len(open) != 0 {
+	if open = r.Balance(); len(open) != 0 {
 		t.Errorf("the journal still has %v", open)
 	}
 }
