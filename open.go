@@ -7,8 +7,27 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 )
+
+// Glob lists the files that a path of a template names, in which the wildcards *, ? and
+// [...] may stand: none where nothing fits. A path that is one as it stands, wildcard or
+// not, names itself where nothing else fits.
+func Glob(path string) ([]string, error) {
+	if !strings.ContainsAny(path, "*?[") {
+		return []string{path}, nil
+	}
+	found, err := filepath.Glob(path)
+	if len(found) > 0 {
+		return found, err
+	}
+	if _, statErr := os.Lstat(path); statErr == nil {
+		return []string{path}, nil
+	}
+	return nil, err
+}
 
 // Open opens a local file for reading and waits no longer for that than ctx lasts: a
 // named pipe keeps the caller until somebody writes to it, a file system whose server

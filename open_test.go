@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -52,5 +53,26 @@ func TestOpen(t *testing.T) {
 		if text, err := b.ReadFile(t.Context(), handed); err != nil || string(text) != "once" {
 			t.Errorf("got %q, %v", text, err)
 		}
+	}
+}
+
+func TestGlob(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"a1.txt", "a2.txt", "b[1].txt", "c["} {
+		if err := os.WriteFile(name, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ path, want string }{
+		{"a1.txt", "a1.txt"}, {"missing", "missing"}, {"a*", "a1.txt a2.txt"}, {"a[12].txt", "a1.txt a2.txt"},
+		{"z*", ""}, {"b[1].txt", "b[1].txt"}, {"c[", "c["}, {"", ""},
+	} {
+		found, err := Glob(c.path)
+		if got := strings.Join(found, " "); got != c.want || err != nil {
+			t.Errorf("%q names %q (%v), want %q", c.path, got, err, c.want)
+		}
+	}
+	if found, err := Glob("d["); err == nil {
+		t.Errorf("a pattern that is none names %v", found)
 	}
 }

@@ -36,11 +36,12 @@ type Resource struct {
 
 // Kinds of resource on the local machine, which have no Owner. A dir is one that
 // [Build.TempDir] made: no other folder is ever removed. The ID of a process is a token in
-// its environment.
+// its environment. A server is one within the process that made it, and ends with that.
 const (
 	KindFile    = "file"
 	KindDir     = "dir"
 	KindProcess = "process"
+	KindServer  = "server"
 )
 
 // KindLayer is the kind of every resource that is a kept layer.

@@ -2,7 +2,7 @@ package kiln
 
 import "embed"
 
-// Sources are the source files of the components. Their comments are what
+// Sources are the source files of the components and of what they share. Their comments are what
 // `kiln explain` and the reference pages say of each option, so that there is one
 // text only.
 //

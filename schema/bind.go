@@ -186,7 +186,7 @@ func (f *Field) parseTag(t reflect.Type, goName, tag string) {
 		case "was":
 			f.Was = append(f.Was, val)
 		case "file":
-			f.File = true
+			f.File, f.Glob = true, val == "glob"
 		case "sensitive":
 			f.Sensitive = true
 		case "origin":

@@ -14,6 +14,7 @@
 //	oneof=a|b      the only values allowed
 //	was=old        an earlier name that is still accepted
 //	file           names local files or folders whose content matters
+//	file=glob      the same, and wildcards may stand in the names
 //	origin         says what a machine starts from, whose identity counts in its place
 //	late           is used only after the machine is done
 //	sensitive      the value is hidden in every sink
@@ -81,6 +82,7 @@ type Field struct {
 	HasDefault bool
 	Required   bool
 	File       bool
+	Glob       bool // wildcards may stand in the names of the files
 	Sensitive  bool
 	Origin     bool // names the source, whose identity stands for it in layer keys
 	Late       bool // used only after the machine is done: no part of layer keys

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"kiln"
 )
 
 // Settings are the options of a component that have a value, by name, in a form
@@ -136,10 +138,26 @@ func (r *Record) files(f *Field) (paths []string) {
 	if f.File {
 		paths = texts(r.values[f.Name])
 	}
+	if f.Glob {
+		paths = matching(paths)
+	}
 	for _, nested := range r.blocks[f.Name] {
 		for _, nf := range nested.Block.Fields {
 			paths = append(paths, nested.files(nf)...)
 		}
+	}
+	return paths
+}
+
+// matching are the files that some paths with wildcards name. One that names none is
+// kept as it is: that nothing fits it is a state too.
+func matching(patterns []string) (paths []string) {
+	for _, p := range patterns {
+		found, err := kiln.Glob(p)
+		if err != nil || len(found) == 0 {
+			found = []string{p}
+		}
+		paths = append(paths, found...)
 	}
 	return paths
 }

@@ -12,13 +12,17 @@ need scp openssh-client
 need busybox busybox-static
 need gcc gcc libc6-dev
 need shellcheck shellcheck
+need mcopy mtools
+need fsck.fat dosfstools
+need xorriso xorriso
+need isoinfo genisoimage
 install_missing
 # Not every machine that runs Docker can run podman too: its stories say so where they are skipped.
 missing=()
 need podman podman
 install_missing || echo "podman cannot be installed"
 start_docker
-export KILN_TEST_REQUIRE=docker,sshd
+export KILN_TEST_REQUIRE=docker,sshd,mtools,fsck.fat,xorriso,isoinfo
 
 ./test/lint.sh
 # One package at a time: several count all containers of the engine.

@@ -37,6 +37,8 @@ func (Reaper) Reap(ctx context.Context, r kiln.Resource) error {
 		return os.RemoveAll(r.ID)
 	case kiln.KindProcess:
 		return process.Kill(ctx, r.ID)
+	case kiln.KindServer:
+		return nil // it ended with the process that it was in
 	}
 	return fmt.Errorf("unknown kind of local resource %q", r.Kind)
 }
