@@ -141,7 +141,8 @@ func (d *decoding) reader(data map[string]any) *reader {
 			at = expr.Range()
 		}
 		c.found = append(c.found,
-			Unknown{name, unknownRefs(expr, eval), rng.Filename, rng.Start.Line, d.texts.Slice(at), givenRefs(expr, eval)})
+			Unknown{name, unknownRefs(expr, eval), rng.Filename, rng.Start.Line, d.texts.Slice(at),
+				givenRefs(expr, eval)})
 	}
 	c.Secret = func(at, text string) {
 		if c.secret == nil {
