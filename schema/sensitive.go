@@ -35,6 +35,9 @@ func Public(v cty.Value) cty.Value {
 
 // Marked marks the texts in a value that hold a secret.
 func Marked(v cty.Value, secret func(text string) bool) cty.Value {
+	if !anyText(v, secret) {
+		return v
+	}
 	out, err := cty.Transform(v, func(_ cty.Path, v cty.Value) (cty.Value, error) {
 		if v.Type() == cty.String && v.IsKnown() && !v.IsNull() && !v.IsMarked() && secret(v.AsString()) {
 			return Sensitive(v), nil
@@ -45,6 +48,27 @@ func Marked(v cty.Value, secret func(text string) bool) cty.Value {
 		return Sensitive(v) // cannot be: nothing above fails
 	}
 	return out
+}
+
+// anyText reports whether is says so of a text in a value. Most values hold no secret, and
+// nothing is made anew for them.
+func anyText(v cty.Value, is func(text string) bool) bool {
+	v, _ = v.Unmark()
+	if v.IsNull() || !v.IsKnown() {
+		return false
+	}
+	if v.Type() == cty.String {
+		return is(v.AsString())
+	}
+	if !v.CanIterateElements() {
+		return false
+	}
+	for it := v.ElementIterator(); it.Next(); {
+		if _, item := it.Element(); anyText(item, is) {
+			return true
+		}
+	}
+	return false
 }
 
 // Bare is a value without any marks.

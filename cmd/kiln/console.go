@@ -136,8 +136,8 @@ func (s *console) interactive(in *os.File) error {
 		if err != nil {
 			return nil // Ctrl-D, or a terminal that went away
 		}
-		e.History = h.add(text)
 		answer, _, leave := s.answer(text)
+		e.History = h.add(text) // now that it is known what of it is a secret
 		if leave {
 			return nil
 		}

@@ -386,11 +386,13 @@ func (w *work) reason(i int) string {
 	if last == nil {
 		return "first build of it here"
 	}
-	if last.Identity != c.identity {
-		return "the source image changed"
-	}
+	// What is started with the settings may be part of the identity, as a container's arguments
+	// are: a setting that changed is the better reason.
 	if diff := c.builder.diff(last.Builder); diff != "" {
 		return "the machine's settings changed: " + diff
+	}
+	if last.Identity != c.identity {
+		return "the source image changed"
 	}
 	if i >= len(last.Steps) {
 		return "new step"

@@ -18,7 +18,7 @@ func (h *Hasher) Options(c *template.Component) map[string]string {
 	}
 	for _, u := range c.Unknown() {
 		name, _, _ := strings.Cut(u.Option, ".")
-		all[name] = h.Sum(all[name], u.Text)
+		all[name] = h.Sum(all[name], u.Text, u.Given)
 	}
 	return all
 }

@@ -79,8 +79,11 @@ func (d *differ) text(where, what, old, now string) {
 func (d *differ) seconds(where string, old, now float64) {
 	low, high := min(old, now), max(old, now)
 	if high-low >= timeSeconds && (low == 0 || high/low >= timeRatio) {
-		d.add(where, "time", fmt.Sprintf("%.2fs", old), fmt.Sprintf("%.2fs (%+.0f%%)", now,
-			math.Round((now/math.Max(old, 1e-9)-1)*100)))
+		shown := fmt.Sprintf("%.2fs", now)
+		if old >= timeSeconds { // of next to nothing everything is many times
+			shown += fmt.Sprintf(" (%+.0f%%)", math.Round((now/old-1)*100))
+		}
+		d.add(where, "time", fmt.Sprintf("%.2fs", old), shown)
 	}
 }
 
@@ -127,7 +130,8 @@ func (d *differ) settings(where string, old, now map[string]any) {
 	}
 }
 
-// hidden tells of options that are shown alike though they differ: of secrets.
+// hidden tells of options that are shown alike though they differ: of secrets, and of
+// texts of the template that refer to other values now.
 func (d *differ) hidden(where string, old, now map[string]any, before, after Digests) {
 	if before == nil || after == nil {
 		return // of a version that kept none
@@ -137,7 +141,11 @@ func (d *differ) hidden(where string, old, now map[string]any, before, after Dig
 		if before[name] == after[name] || value(old, name) != shown {
 			continue
 		}
-		d.add(where, name, shown, shown+" (another one: what is hidden differs)")
+		why := "what is hidden differs"
+		if _, later := expression(now, name); later {
+			why = "a value that it refers to differs"
+		}
+		d.add(where, name, shown, shown+" (another one: "+why+")")
 	}
 }
 
@@ -155,10 +163,8 @@ func value(m map[string]any, name string) string {
 	if !ok {
 		return ""
 	}
-	if m, ok := v.(map[string]any); ok && len(m) == 1 {
-		if text, ok := m[Expression].(string); ok {
-			return text
-		}
+	if text, ok := expression(m, name); ok {
+		return text
 	}
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
@@ -167,4 +173,15 @@ func value(m map[string]any, name string) string {
 		return fmt.Sprint(v)
 	}
 	return strings.TrimSpace(b.String())
+}
+
+// expression is the text that the template has for an option that was not known when the
+// run began; false: it was known.
+func expression(all map[string]any, name string) (text string, ok bool) {
+	m, ok := all[name].(map[string]any)
+	if !ok || len(m) != 1 {
+		return "", false
+	}
+	text, ok = m[Expression].(string)
+	return text, ok
 }

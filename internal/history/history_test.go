@@ -156,3 +156,18 @@ func TestRead(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// Of next to no time everything is many times: that is no percentage.
+func TestDiffOfTimes(t *testing.T) {
+	for _, c := range []struct {
+		old, now float64
+		want     string
+	}{{0, 0.9, "0.90s"}, {1e-9, 0.86, "0.86s"}, {2, 3, "3.00s (+50%)"}} {
+		a, b := record("1"), record("2")
+		a.Seconds, b.Seconds = c.old, c.now
+		d := Diff(a, b)
+		if len(d) != 1 || d[0].What != "time" || d[0].New != c.want {
+			t.Errorf("%v: %+v", c, d)
+		}
+	}
+}

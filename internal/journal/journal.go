@@ -112,7 +112,7 @@ func (j *Journal) Release(build string, all ...kiln.Resource) error {
 		lines = append(append(lines, line...), '\n')
 	}
 	if _, err := j.file.Write(lines); err != nil {
-		return fmt.Errorf("write %s: %w", j.file.Name(), err)
+		return err // it names the file
 	}
 	if err := j.file.Sync(); err != nil {
 		return err
@@ -242,7 +242,7 @@ func (j *Journal) write(r record, sync bool) error {
 			// A torn line must not swallow the next one.
 			_, _ = j.file.Write([]byte("\n"))
 		}
-		return fmt.Errorf("write %s: %w", j.file.Name(), err)
+		return err // it names the file
 	}
 	if sync {
 		return j.file.Sync()

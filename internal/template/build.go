@@ -54,6 +54,7 @@ type Unknown struct {
 	File   string   `json:"file"`
 	Line   int      `json:"line"`
 	Text   string   `json:"-"` // its expression, as the template has it; may be empty
+	Given  string   `json:"-"` // the values that it refers to and that are known; never shown
 }
 
 // Decode is the component's value, with what is wrong with it. It is decoded and

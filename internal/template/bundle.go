@@ -49,16 +49,21 @@ const bundleVersion = 1
 
 // Prepared are the options with what they leave to the loader.
 func (o Options) Prepared() Options {
-	hide, known, secret := o.Hide, new(redact.Redactor), o.Secret
+	hide, known, short, secret := o.Hide, new(redact.Redactor), new(redact.Redactor), o.Secret
 	o.Hide = func(text string) {
-		known.Add(text)
+		if redact.Short(text) {
+			short.Add(text)
+		} else {
+			known.Add(text)
+		}
 		if hide != nil {
 			hide(text)
 		}
 	}
 	o.Secret = func(text string) bool {
-		return known.Holds(text) || secret != nil && secret(text)
+		return known.Holds(text) || short.Holds(text) || secret != nil && secret(text)
 	}
+	o.Plain = known.Holds
 	o.public = &public{}
 	if o.World == nil {
 		o.World = outside.New()

@@ -141,7 +141,8 @@ func (d *decoding) reader(data map[string]any) *reader {
 			at = expr.Range()
 		}
 		c.found = append(c.found,
-			Unknown{name, unknownRefs(expr, eval), rng.Filename, rng.Start.Line, d.texts.Slice(at)})
+			Unknown{name, unknownRefs(expr, eval), rng.Filename, rng.Start.Line, d.texts.Slice(at),
+				givenRefs(expr, eval)})
 	}
 	c.Secret = func(at, text string) {
 		if c.secret == nil {
@@ -192,6 +193,21 @@ func unknownRefs(expr hcl.Expression, ctx *hcl.EvalContext) (refs []string) {
 		}
 	}
 	return refs
+}
+
+// givenRefs are the values, each with its name, that an expression refers to and that are
+// known: it is another one where they are.
+func givenRefs(expr hcl.Expression, ctx *hcl.EvalContext) string {
+	if expr == nil {
+		return ""
+	}
+	var b strings.Builder
+	for _, t := range expr.Variables() {
+		if v, diags := t.TraverseAbs(ctx); !diags.HasErrors() && v.IsWhollyKnown() {
+			schema.Leaves(v, traversalText(t), func(at, text string, _ bool) { fmt.Fprintf(&b, "%s=%q\n", at, text) })
+		}
+	}
+	return b.String()
 }
 
 func traversalText(t hcl.Traversal) string {

@@ -141,17 +141,22 @@ func wrapText(line string, width int) string {
 
 // Texts are the texts of all files that diagnostics may point into.
 type Texts struct {
-	text map[string][]byte
-	hcl  map[string][]*hcl.File
+	text  map[string][]byte
+	hcl   map[string][]*hcl.File
+	quiet map[string]bool
 }
 
 // NewTexts is empty.
 func NewTexts() *Texts {
-	return &Texts{text: map[string][]byte{}, hcl: map[string][]*hcl.File{}}
+	return &Texts{text: map[string][]byte{}, hcl: map[string][]*hcl.File{}, quiet: map[string]bool{}}
 }
 
 // Add adds a file by the name that diagnostics have for it.
 func (s *Texts) Add(name string, text []byte) { s.text[name] = text }
+
+// Quiet says that no line of a file is shown: one that gives variables their values holds
+// secrets, and where it cannot be read, nobody knows which.
+func (s *Texts) Quiet(name string) { s.quiet[name] = true }
 
 // Parsed adds the parts that a file was parsed to, which say in which block a place is.
 func (s *Texts) Parsed(name string, parts []*hcl.File) { s.hcl[name] = parts }
@@ -190,6 +195,9 @@ func (s *Texts) locate(d Diagnostic, rng hcl.Range) Diagnostic {
 		for _, f := range s.hcl[rng.Filename] {
 			d.Context = cmp.Or(d.Context, hcled.ContextString(f, rng.Start.Byte))
 		}
+	}
+	if s.quiet[rng.Filename] {
+		return d
 	}
 	d.Excerpt = LineAt(s.text[rng.Filename], rng.Start.Line)
 	switch {

@@ -40,6 +40,7 @@ type Options struct {
 	Secrets       interpolate.Secrets // nil: vault and its like are refused
 
 	Secret func(text string) bool // reports whether a text holds a secret; nil: those that were hidden
+	Plain  func(text string) bool // likewise, but of none that is too short to be told from other text
 	World  *outside.World         // what is outside the template; nil: the machine
 	From   *Bundle                // the template is loaded again from it; nil: from files
 

@@ -108,6 +108,7 @@ func (f *EventFile) mark(e kiln.Event) {
 // drop remembers the newest lines of what is not written.
 func (f *EventFile) drop(e kiln.Event) {
 	if e.Kind == kiln.EventOut || e.Kind == kiln.EventErr {
+		e.Text = endOf(e.Text)
 		lines := append(f.last[e.Build], e)
 		f.last[e.Build] = lines[max(0, len(lines)-tail):]
 	}

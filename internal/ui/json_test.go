@@ -79,3 +79,52 @@ func TestEventFileIsBounded(t *testing.T) {
 		t.Error("more is kept than there is room for")
 	}
 }
+
+// A program that never ends its lines fills neither disk nor memory, and the summary does
+// not print it all again.
+func TestLongLinesAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "events.jsonl")
+	f, err := NewEventFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.room = 4096
+	junit, err := NewJUnit(filepath.Join(dir, "j.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := newRunState()
+	all := NewFanout(f, junit, sinkFunc(state.event))
+	send := func(e kiln.Event) { e.Build, e.Component = "a", "provisioner.shell"; all.Event(e) }
+	send(kiln.Event{Kind: kiln.EventBuildStart})
+	send(kiln.Event{Kind: kiln.EventStepStart, Step: 1})
+	send(kiln.Event{Kind: kiln.EventOut, Step: 1, Text: strings.Repeat("x", 8192)}) // the file is full
+	for range 3 * tail {
+		send(kiln.Event{Kind: kiln.EventOut, Step: 1, Text: strings.Repeat("\x00", 1<<20) + "its end"})
+	}
+	send(kiln.Event{Kind: kiln.EventStepEnd, Step: 1, Error: "it broke"})
+	send(kiln.Event{Kind: kiln.EventBuildEnd, Error: "it broke", Result: kiln.OutcomeFailed})
+	if err := all.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, most := range map[string]int64{"events.jsonl": 1 << 20, "j.xml": 1 << 20} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.Size() > most {
+			t.Errorf("%s: %v, %d bytes", name, err, info.Size())
+		}
+	}
+	var said string
+	for _, l := range state.failed()[0].failure() {
+		said += l.text
+	}
+	if len(said) > 1<<20 || strings.Count(said, "its end") != tail {
+		t.Errorf("%d bytes, %d times the end", len(said), strings.Count(said, "its end"))
+	}
+}
+
+// sinkFunc is a sink that only takes events.
+type sinkFunc func(kiln.Event)
+
+func (f sinkFunc) Event(e kiln.Event) { f(e) }
+func (f sinkFunc) Close() error       { return nil }

@@ -61,6 +61,9 @@ type note struct {
 // run that failed before its builds: what an earlier run wrote must not be taken for
 // this one's, however it ends.
 func NewJUnit(path string) (*JUnit, error) {
+	if err := replaceable(path, "JUnit file", isXML); err != nil {
+		return nil, err
+	}
 	j := &JUnit{path: path, suites: map[string]*suite{}, lines: map[string][]string{}}
 	return j, j.Close()
 }
@@ -106,7 +109,7 @@ func (j *JUnit) build(e kiln.Event) {
 	case kiln.EventStepStart:
 		j.lines[e.Build] = nil
 	case kiln.EventOut, kiln.EventErr:
-		lines := append(j.lines[e.Build], e.Text)
+		lines := append(j.lines[e.Build], endOf(e.Text))
 		j.lines[e.Build] = lines[max(0, len(lines)-tail):]
 	case kiln.EventLayer:
 		if e.Text == "hit" {

@@ -22,6 +22,9 @@ type Properties struct {
 // of a failed run: what an earlier run wrote must not be taken for this one's, however
 // it ends.
 func NewProperties(path string) (*Properties, error) {
+	if err := replaceable(path, "properties file", isProperties); err != nil {
+		return nil, err
+	}
 	p := &Properties{path: path, state: newRunState()}
 	return p, p.Close()
 }

@@ -11,6 +11,17 @@ import (
 // tail is how many lines of a failed step's output are shown again.
 const tail = 20
 
+// tailLine bounds each of these lines: a program may print without ever ending a line.
+const tailLine = 4 << 10
+
+// endOf is the end of a line that is kept to be shown again.
+func endOf(text string) string {
+	if len(text) <= tailLine {
+		return text
+	}
+	return "…" + strings.ToValidUTF8(text[len(text)-tailLine:], "")
+}
+
 // runState follows a run and knows what is to be said at its end. Every sink for
 // people has one.
 type runState struct {
@@ -109,7 +120,7 @@ func (s *runState) event(e kiln.Event) {
 		}
 		c.step = ""
 	case kiln.EventOut, kiln.EventErr:
-		c.lines = append(c.lines, e.Text)
+		c.lines = append(c.lines, endOf(e.Text))
 		if len(c.lines) > tail {
 			c.lines = c.lines[1:]
 		}

@@ -24,8 +24,9 @@ type Options struct {
 	Start time.Time // of the program, for legacy_isotime and legacy_strftime
 	// Secrets answers vault, consul_key and aws_secretsmanager; nil: they are refused.
 	Secrets interpolate.Secrets
-	World   *outside.World    // where files, times and random values come from; nil: the machine
-	Hide    func(text string) // is told what functions make of secrets; nil: it is not hidden
+	World   *outside.World         // where files, times and random values come from; nil: the machine
+	Hide    func(text string)      // is told what functions make of secrets; nil: it is not hidden
+	Secret  func(text string) bool // reports whether a text holds a secret, marked or not; nil: marks tell
 }
 
 // static are the functions that depend on nothing, made once.

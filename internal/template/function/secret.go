@@ -70,18 +70,35 @@ func (o *Options) watched(f function.Function) function.Function {
 	}
 	spec.Impl = func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 		out, err := f.Call(args)
-		for _, arg := range args {
-			if schema.IsSensitive(arg) {
-				if err != nil {
-					return out, withoutSecrets(args, err)
-				}
-				o.made(args, out)
-				break
-			}
+		marked, secret := o.marked(args)
+		switch {
+		case !secret:
+			return out, err
+		case err != nil:
+			return out, withoutSecrets(marked, err)
 		}
-		return out, err
+		o.made(marked, schema.Sensitive(out))
+		return out, nil
 	}
 	return function.New(spec)
+}
+
+// longest bounds the texts in which secrets without a mark are looked for.
+const longest = 64 << 10
+
+// marked are arguments with the marks of secrets, and whether there are any. A loop over
+// a secret marks what it gives as a whole, and takes the mark off the elements that its
+// body sees: such are known by their texts.
+func (o *Options) marked(args []cty.Value) (all []cty.Value, secret bool) {
+	holds := func(text string) bool { return o.Secret != nil && len(text) <= longest && o.Secret(text) }
+	for _, arg := range args {
+		if !schema.IsSensitive(arg) {
+			arg = schema.Marked(arg, holds)
+		}
+		secret = secret || schema.IsSensitive(arg)
+		all = append(all, arg)
+	}
+	return all, secret
 }
 
 // made hides what a function made of arguments, of which some are secret.

@@ -131,7 +131,7 @@ func newParsed(o template.Options, dir string) *parsed {
 		sources: map[[2]string]*hcl.Block{}, steps: map[string]*hcl.Block{}}
 	p.functions = sync.OnceValue(func() map[string]ctyfunction.Function {
 		return function.Functions(function.Options{Dir: dir, Start: o.Start, Secrets: o.Secrets,
-			World: o.World, Hide: o.Hide})
+			World: o.World, Hide: o.Hide, Secret: o.Plain})
 	})
 	return p
 }

@@ -150,6 +150,9 @@ func (p *parsed) readVariable(blk *hcl.Block) {
 		} else {
 			converted, err := v.convert(val)
 			if err != nil {
+				if v.sensitive {
+					hideAll(val, p.Hide)
+				}
 				p.problems = append(p.problems, template.ErrorfAt(attr.Expr.Range(),
 					"Invalid default value for variable",
 					"This default value is not compatible with the variable's type constraint: %v.", err))
@@ -262,6 +265,9 @@ func (v *variable) parse(text, where string) (cty.Value, hcl.Diagnostics) {
 func (sc *scope) set(v *variable, val cty.Value, from, summary, where string, rng hcl.Range) {
 	converted, err := v.convert(val)
 	if err != nil {
+		if v.sensitive {
+			hideAll(val, sc.Hide)
+		}
 		d := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary,
 			Detail: fmt.Sprintf("The value given for %s (%s) is not of its type %s: %v.", v.name, where,
 				v.typ.FriendlyNameForConstraint(), err)}
@@ -350,6 +356,7 @@ func (sc *scope) readVarFile(path string, read func(string) ([]byte, error)) {
 			Detail:  "A var file must be suffixed with `.hcl` or `.json`."})
 		return
 	}
+	sc.parser.texts.Quiet(template.Display(path))
 	_, parts, diags := sc.parser.parse(path, read)
 	sc.problems = append(sc.problems, diags...)
 	for _, body := range parts {
@@ -408,7 +415,7 @@ func (sc *scope) checkVariables() (diags hcl.Diagnostics) {
 			continue
 		}
 		ctx := &hcl.EvalContext{Functions: function.Functions(function.Options{Dir: ".", Start: sc.Start,
-			Secrets: sc.Secrets, World: sc.World}),
+			Secrets: sc.Secrets, World: sc.World, Hide: sc.Hide, Secret: sc.Plain}),
 			Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{name: schema.Bare(g.value)})}}
 		for _, rule := range v.rules {
 			diags = append(diags, v.check(g, rule, ctx)...)

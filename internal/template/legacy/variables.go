@@ -77,7 +77,13 @@ func (j *scope) readVarFile(path string) {
 	}
 	name := template.Display(path)
 	j.texts.Add(name, text)
+	j.texts.Quiet(name)
 	n, diags := parseJSON(name, text)
+	if n == nil {
+		for _, d := range diags {
+			d.Detail, _, _ = strings.Cut(d.Detail, "\n") // without the line
+		}
+	}
 	j.problems = append(j.problems, diags...)
 	if n == nil {
 		return
