@@ -74,6 +74,7 @@ func (sc *scope) restore(b *template.Bundle) {
 			len(lacking) == 0)
 		if secret && !again {
 			sc.problems = append(sc.problems, b.Missing(name, lacking...))
+			sc.spoil(sc.variables[name])
 		}
 	}
 }

@@ -27,6 +27,7 @@ type scope struct {
 	called       *module            // the block that has it as a module
 	evaluateData bool
 	problems     hcl.Diagnostics
+	unread       bool // a variable file could not be read
 
 	vars      map[string]given
 	computed  map[string]cty.Value // locals
