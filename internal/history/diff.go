@@ -79,8 +79,11 @@ func (d *differ) text(where, what, old, now string) {
 func (d *differ) seconds(where string, old, now float64) {
 	low, high := min(old, now), max(old, now)
 	if high-low >= timeSeconds && (low == 0 || high/low >= timeRatio) {
-		d.add(where, "time", fmt.Sprintf("%.2fs", old), fmt.Sprintf("%.2fs (%+.0f%%)", now,
-			math.Round((now/math.Max(old, 1e-9)-1)*100)))
+		change := ""
+		if old >= timeSeconds {
+			change = fmt.Sprintf(" (%+.0f%%)", math.Round((now/old-1)*100))
+		}
+		d.add(where, "time", fmt.Sprintf("%.2fs", old), fmt.Sprintf("%.2fs%s", now, change))
 	}
 }
 
