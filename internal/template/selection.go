@@ -94,8 +94,9 @@ func (s *selection) unmatched(spec *Spec) (diags hcl.Diagnostics) {
 }
 
 // strangers warns of names in only and except of HCL2 steps that no build has: a step with
-// such an only never runs. In JSON they are errors, which the parser reports.
-func (s *Spec) strangers() (diags hcl.Diagnostics) {
+// such an only never runs. In JSON they are errors, which the parser reports. Secrets are not
+// told.
+func (s *Spec) strangers(secret func(string) bool) (diags hcl.Diagnostics) {
 	if !s.Globs || s.Open {
 		return nil
 	}
@@ -108,7 +109,7 @@ func (s *Spec) strangers() (diags hcl.Diagnostics) {
 	told := map[hcl.Range]bool{}
 	look := func(word string, names Names) {
 		for _, name := range slices.Sorted(maps.Keys(names)) {
-			if rng := names[name]; !slices.Contains(known, name) && !told[rng] {
+			if rng := names[name]; !slices.Contains(known, name) && !told[rng] && !secret(name) {
 				told[rng] = true
 				hint := "They are: " + strings.Join(known, ", ") + "."
 				if near := schema.Suggest(name, known); near != "" {
