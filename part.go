@@ -57,6 +57,9 @@ func writeWhole(j Journal, path string, text []byte, mode fs.FileMode) error {
 		return err
 	}
 	part, done, err := newPart(j, filepath.Dir(abs), ".kiln-", mode)
+	if denied, ok := errors.AsType[*fs.PathError](err); ok {
+		denied.Path = path // what the user knows, in place of the part
+	}
 	if err != nil {
 		return err
 	}

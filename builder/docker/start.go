@@ -50,7 +50,11 @@ func (c *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 	}
 	source, err := engine.ImageInspect(ctx, image)
 	if docker.Absent(err) {
-		return nil, fmt.Errorf("image %s: %w on the engine (pull is %t)", image, kiln.ErrNotFound, c.Pull)
+		hint := ""
+		if !c.Pull && c.Build == nil {
+			hint = fmt.Sprintf("; `docker pull %s` brings it, or pull = true", image)
+		}
+		return nil, fmt.Errorf("image %s: %w on the engine (pull is %t)%s", image, kiln.ErrNotFound, c.Pull, hint)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look at image %s: %w", image, err)

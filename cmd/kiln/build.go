@@ -67,7 +67,7 @@ func (f *buildFlags) define(fs *flag.FlagSet) {
 	fs.Var(&f.color, "color", "colours, on or off (default: on)")
 	fs.BoolVar(&f.debug, "debug", false, "pause between steps, one build at a time")
 	fs.BoolVar(&f.force, "force", false, "overwrite what a build would make and is there already")
-	fs.Var(&f.onError, "on-error", "after a failure: `cleanup, abort, ask or run-cleanup-provisioner`")
+	fs.Var(&f.onError, "on-error", "what to `DO` after a failure: cleanup, abort, ask or run-cleanup-provisioner")
 	fs.IntVar(&f.parallel, "parallel-builds", 0, "at most `N` builds side by side; 0: no limit")
 	fs.BoolVar(&f.timestamp, "timestamp-ui", false, "begin each message with its time")
 	fs.BoolVar(&f.machine, "machine-readable", false, "machine-readable output; only with a single dash")
@@ -85,7 +85,7 @@ func (f *buildFlags) define(fs *flag.FlagSet) {
 		"cache-max-age",
 		"use no layer with a step that ran longer ago than this `DURATION` (default 24h)",
 	)
-	fs.Var(&f.output, "output", "`auto, live, plain or json`: how the run is shown; auto is live on a terminal")
+	fs.Var(&f.output, "output", "as `FORMAT`: auto, live, plain or json; auto is live on a terminal")
 	fs.StringVar(&f.junit, "junit", "", "write the steps as JUnit XML to `FILE`")
 	fs.StringVar(&f.properties, "properties", "", "write the artifacts' ids as a properties `FILE`")
 }
@@ -138,6 +138,9 @@ func (p *program) build(ctx context.Context, f *buildFlags, s *stage, path strin
 		return err
 	}
 	if f.layers, err = p.cacheSettings(f.noCache, f.cacheMaxAge); err != nil {
+		return err
+	}
+	if _, err := historyLimit(); err != nil {
 		return err
 	}
 	ctx, hard, stop := p.signals(ctx)
@@ -269,6 +272,27 @@ func (p *program) runPlan(
 	return err
 }
 
+// oneSignal is the time in which signals of a kind are one. A program that ends another may
+// send it to the program and to its group as well, as timeout(1) does; a person is slower.
+const oneSignal = 250 * time.Millisecond
+
+// signalCount counts signals that ask to end.
+type signalCount struct {
+	last os.Signal
+	when time.Time
+	n    int
+}
+
+// count returns which signal this is, from 1; 0: it is a part of the one before.
+func (c *signalCount) count(sig os.Signal, now time.Time) int {
+	if c.n > 0 && sig == c.last && now.Sub(c.when) < oneSignal {
+		return 0
+	}
+	c.last, c.when = sig, now
+	c.n++
+	return c.n
+}
+
 // signals makes two contexts: the first ends at the first signal, the second,
 // which bounds cleaning up, at the next one.
 func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop func()) {
@@ -278,20 +302,21 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 	signal.Notify(signals, endSignals...)
 	done := make(chan struct{})
 	go func() {
-		for n := 0; ; n++ {
+		var heard signalCount
+		for {
 			select {
 			case <-done:
 				return
 			case sig := <-signals:
-				switch n {
-				case 0:
+				switch heard.count(sig, time.Now()) {
+				case 1:
 					p.say("Cancelling build after receiving %s", sig)
 					cancelSoft(fmt.Errorf("received %s", sig))
-				case 1:
+				case 2:
 					p.say("Second signal: cleaning up is stopped. What is left is in the journal; `%s cleanup` removes it.",
 						p.name)
 					cancelHard(fmt.Errorf("cleaning up was stopped: received %s again", sig))
-				case 2:
+				case 3:
 					// Something hears no signal, such as a call to a file server that is gone.
 					p.say("Third signal: ending at once.")
 					os.Exit(exitFailed)

@@ -173,7 +173,7 @@ func (p *program) listOpen(runs []journal.Run, only string, parts []kiln.Resourc
 		}
 		note := ""
 		if run.Live {
-			note = ", still running"
+			note = ", still running and left alone"
 		}
 		p.say("%s (%s, begun %s%s):", run.ID, run.Template, run.Started.Local().Format(time.DateTime), note)
 		for i := len(run.Open) - 1; i >= 0; i-- {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"time"
 
 	"kiln"
 	"kiln/schema"
@@ -129,7 +130,7 @@ func (c *call) parse(p *program, define func(*flag.FlagSet), low, high int) erro
 		}
 	})
 	if err != nil {
-		messages := []message{said("%s", c.help(p)), failed("%s", err)}
+		messages := []message{said("%s", c.help(p)), failed("%s", expected(fs, err))}
 		if near := suggestFlag(fs, err); near != "" {
 			messages = append(messages, failed("Did you mean -%s?", near))
 		}
@@ -141,7 +142,7 @@ func (c *call) parse(p *program, define func(*flag.FlagSet), low, high int) erro
 			failed("Error: -machine-readable and -output both say how to print: only one of them can be given."))
 	}
 	if len(c.args) < low {
-		return worded(said("%s", c.help(p)), failed("Error: %s needs an argument: %s", c.name, c.usage))
+		return worded(said("%s", c.help(p)), failed("Error: %s needs an argument: %s", c.name, strings.TrimPrefix(c.usage, "[options] ")))
 	}
 	if high < 0 || len(c.args) <= high {
 		return nil
@@ -163,6 +164,33 @@ func (c *call) flags(define func(*flag.FlagSet)) *flag.FlagSet {
 		define(fs)
 	}
 	return fs
+}
+
+// expected is what flag says of a wrong value, with what would be right where it only
+// says "parse error".
+func expected(fs *flag.FlagSet, err error) string {
+	text, unclear := strings.CutSuffix(err.Error(), ": parse error")
+	if !unclear {
+		return err.Error()
+	}
+	name := text[strings.LastIndex(text, " -")+2:]
+	f := fs.Lookup(name)
+	if f == nil {
+		return err.Error()
+	}
+	getter, ok := f.Value.(flag.Getter)
+	if !ok {
+		return err.Error()
+	}
+	switch getter.Get().(type) {
+	case time.Duration:
+		return text + ": write a number with a unit, such as 90m or 168h; there is none for days"
+	case int:
+		return text + ": it is a whole number"
+	case bool:
+		return text + ": it is true or false"
+	}
+	return err.Error()
 }
 
 // suggestFlag is the flag that was meant by one that is not defined.

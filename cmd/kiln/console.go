@@ -20,7 +20,8 @@ import (
 var consoleCommand = &command{
 	name: "console", usage: "[options] [TEMPLATE]", synopsis: "evaluate expressions of a template",
 	about: "Evaluates what is typed with the variables and locals of a template: an expression\n" +
-		"for HCL2, text with {{ }} for JSON. Words: variables, help, exit. At a terminal there\n" +
+		"for HCL2, text with {{ }} for JSON and without a template, where -config-type=hcl2 asks for\n" +
+		"expressions. Words: variables, help, exit. At a terminal there\n" +
 		"is a history (arrow keys), which is kept between sessions but for lines that begin with\n" +
 		"a blank, and completion (tab); Ctrl-C clears the line. Otherwise the result of the last\n" +
 		"line of standard input is printed.",

@@ -11,7 +11,7 @@ type diffFlags struct{ output choice }
 
 func (f *diffFlags) define(fs *flag.FlagSet) {
 	f.output = choice{"text", []string{"text", "json"}}
-	fs.Var(&f.output, "output", "`text or json`")
+	fs.Var(&f.output, "output", "as `FORMAT`: text or json")
 }
 
 var diffCommand = &command{

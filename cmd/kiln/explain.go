@@ -108,6 +108,9 @@ func (p *program) noComponent(all []docs.Component, word string) error {
 	if near := schema.Suggest(word, slices.Concat(names, docs.Kinds, language().Words())); near != "" {
 		return wordedf("Error: there is no component, option, block or function %q. Did you mean %q?", word, near)
 	}
+	if why := template.ElsewhereType(word); why != "" {
+		return wordedf("Error: %s.", why)
+	}
 	return wordedf("Error: there is no component, option, block or function %q. `%s explain` lists the components.",
 		word, p.name)
 }

@@ -82,7 +82,7 @@ func (f *templateFlags) define(fs *flag.FlagSet) {
 	fs.Var(&f.varFiles, "var-file", "read variables from `FILE` (JSON or HCL2); may be repeated")
 	fs.Var(&f.only, "only", "build only these `names`, comma separated; globs for HCL2")
 	fs.Var(&f.except, "except", "build all but these `names`; names of post-processors too")
-	fs.Var(&f.config, "config-type", "`json or hcl2`, where the path does not tell; default json")
+	fs.Var(&f.config, "config-type", "the `LANGUAGE` where the path does not tell it: json or hcl2; default json")
 	fs.BoolVar(&f.sequential, "use-sequential-evaluation", false,
 		"evaluate data sources before locals, as Packer did before 1.12")
 	fs.BoolVar(&f.ignoreDev, "ignore-prerelease-plugins", false,

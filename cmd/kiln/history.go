@@ -33,7 +33,7 @@ type historyFlags struct {
 func (f *historyFlags) define(fs *flag.FlagSet) {
 	f.output = choice{"text", []string{"text", "json"}}
 	fs.IntVar(&f.most, "n", 20, "show at most `N` runs; 0: all")
-	fs.Var(&f.output, "output", "`text or json`")
+	fs.Var(&f.output, "output", "as `FORMAT`: text or json")
 	fs.StringVar(&f.template, "template", "", "only runs of this template `PATH`, or of those in this folder")
 	f.result = choice{"", []string{"success", "failed", "cancelled", "killed", "running"}}
 	fs.Var(&f.result, "result", "only runs with this `RESULT`: success, failed, cancelled, killed or running")

@@ -20,7 +20,7 @@ type inspectFlags struct {
 func (f *inspectFlags) define(fs *flag.FlagSet) {
 	f.templateFlags.define(fs)
 	f.output = choice{"text", []string{"text", "json"}}
-	fs.Var(&f.output, "output", "`text or json`")
+	fs.Var(&f.output, "output", "as `FORMAT`: text or json")
 }
 
 var inspectCommand = &command{

@@ -25,7 +25,7 @@ type logsFlags struct {
 
 func (f *logsFlags) define(fs *flag.FlagSet) {
 	f.output = choice{"plain", []string{"plain", "json", "machine-readable"}}
-	fs.Var(&f.output, "output", "`plain, json or machine-readable`: as of build")
+	fs.Var(&f.output, "output", "as `FORMAT`: plain, json or machine-readable")
 	fs.StringVar(&f.build, "build", "", "only the build `NAME`")
 	fs.BoolVar(&f.color, "color", false, "with colours")
 	fs.BoolVar(&f.follow, "follow", false, "of a run that goes on, show what it prints until it ends")

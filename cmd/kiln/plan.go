@@ -27,7 +27,7 @@ type planFlags struct {
 func (f *planFlags) define(fs *flag.FlagSet) {
 	f.templateFlags.define(fs)
 	f.output = choice{"text", []string{"text", "json"}}
-	fs.Var(&f.output, "output", "`text or json`")
+	fs.Var(&f.output, "output", "as `FORMAT`: text or json")
 	fs.StringVar(&f.out, "out", "", "write the plan to `FILE`, which `build` runs as it is")
 	fs.BoolVar(&f.noCache, "no-cache", false, "as a build with -no-cache")
 	f.maxAge.Duration = engine.DefaultMaxAge

@@ -68,7 +68,12 @@ func (p *program) memory(ctx context.Context, dir, run string, record *history.R
 	} else {
 		m.sinks = append(m.sinks, file)
 	}
-	if recorder, err := history.NewRecorder(store, record, historyLimit()); err != nil {
+	most, err := historyLimit()
+	if err != nil {
+		m.lost(err)
+		most = mostRuns
+	}
+	if recorder, err := history.NewRecorder(store, record, most); err != nil {
 		m.lost(err)
 	} else {
 		m.sinks = append(m.sinks, recorder)
@@ -203,9 +208,14 @@ func (e *exporter) Close() error {
 }
 
 // historyLimit is how many runs are kept.
-func historyLimit() int {
-	if n, err := strconv.Atoi(os.Getenv("KILN_HISTORY")); err == nil && n > 0 {
-		return n
+func historyLimit() (int, error) {
+	text := os.Getenv("KILN_HISTORY")
+	if text == "" {
+		return mostRuns, nil
 	}
-	return mostRuns
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("KILN_HISTORY: invalid number %q: it says how many runs are kept, 1 or more", text)
+	}
+	return n, nil
 }

@@ -14,7 +14,7 @@ type traceFlags struct{ output choice }
 
 func (f *traceFlags) define(fs *flag.FlagSet) {
 	f.output = choice{"text", []string{"text", "json"}}
-	fs.Var(&f.output, "output", "`text or json`")
+	fs.Var(&f.output, "output", "as `FORMAT`: text or json")
 }
 
 var traceCommand = &command{

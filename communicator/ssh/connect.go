@@ -77,12 +77,16 @@ const (
 	// tries they want, and count on that time: accounts and keys may appear only long
 	// after the server.
 	loginTime = 7 * time.Second
+	// quietTime is how long nothing is said of tries that fail: a machine may take as long
+	// to start. After it, a wrong port or key shows itself before the timeout.
+	quietTime = 20 * time.Second
 )
 
 func (d *dialer) wait(ctx context.Context, dial func(context.Context) (*link, error)) (*link, error) {
 	pause, login := firstWait, firstLogin
 	refused, since := 0, time.Time{}
 	var last error
+	said, begun := "", time.Now()
 	for {
 		l, err := dial(ctx)
 		if err == nil {
@@ -92,6 +96,10 @@ func (d *dialer) wait(ctx context.Context, dial func(context.Context) (*link, er
 			return nil, d.ended(ctx, last)
 		}
 		last = err
+		if text := err.Error(); text != said && time.Since(begun) >= quietTime {
+			d.b.Say("Not connected yet: %s", text)
+			said = text
+		}
 		var final *permanentError
 		if errors.As(err, &final) {
 			return nil, err

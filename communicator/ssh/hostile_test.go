@@ -168,7 +168,13 @@ func TestLateLogin(t *testing.T) {
 		{0, 10 * time.Minute, 10 * time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			d := &dialer{cfg: &Config{HandshakeAttempts: c.attempts}}
+			reasons := 0
+			d := &dialer{cfg: &Config{HandshakeAttempts: c.attempts}, b: kiln.NewBuild(kiln.Build{}, kiln.Host{
+				Emit: func(e kiln.Event) {
+					if strings.Contains(e.Text, "Not connected yet: "+refused.Error()) {
+						reasons++
+					}
+				}})}
 			ctx := t.Context()
 			if c.timeout > 0 {
 				var cancel context.CancelFunc
@@ -180,6 +186,9 @@ func TestLateLogin(t *testing.T) {
 			took := time.Since(begin)
 			if err == nil || took < c.bridged || took > c.bridged+10*time.Second || tries < c.attempts {
 				t.Errorf("%d attempts: %d tries in %s: %v", c.attempts, tries, took, err)
+			}
+			if want := min(1, int(c.bridged/quietTime)); reasons != want {
+				t.Errorf("%d attempts: the reason was told %d times, want %d", c.attempts, reasons, want)
 			}
 			// The key comes at the last moment.
 			begin = time.Now()

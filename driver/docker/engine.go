@@ -9,8 +9,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -37,19 +39,37 @@ func Open(ctx context.Context, host string) (*Engine, error) {
 	if host == "" {
 		host = client.DefaultDockerHost
 	}
+	if rest, ok := strings.CutPrefix(host, "ssh://"); ok {
+		return nil, fmt.Errorf("docker engine at %s: engines behind ssh:// are not in this version. Forward its "+
+			"socket with `ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock %s` and set "+
+			"DOCKER_HOST=unix:///tmp/docker.sock", host, sshDestination(rest))
+	}
 	c, err := client.New(
 		client.WithTLSClientConfigFromEnv(),
 		client.WithHost(host),
 		client.WithAPIVersionFromEnv(),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("docker engine: %w", err)
+		return nil, fmt.Errorf("docker engine: %w: it is written as unix:///PATH or tcp://HOST:PORT", err)
 	}
 	if _, err := c.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
 		c.Close()
-		return nil, fmt.Errorf("docker engine at %s does not answer: %w", host, err)
+		hint := ""
+		if strings.Contains(err.Error(), "permission denied") {
+			hint = ". Run as a user who may write the socket (`sudo usermod -aG docker USER`, and log in again)"
+		}
+		return nil, fmt.Errorf("docker engine at %s does not answer: %w%s", host, err, hint)
 	}
 	return &Engine{c, host}, nil
+}
+
+// sshDestination is the user, host and port of an address as arguments of ssh.
+func sshDestination(address string) string {
+	destination, _, _ := strings.Cut(address, "/")
+	if at := strings.LastIndexByte(destination, ':'); at >= 0 {
+		return "-p " + destination[at+1:] + " " + destination[:at]
+	}
+	return destination
 }
 
 // contextHost reads the address of the context that the docker command line uses.
@@ -81,6 +101,9 @@ func contextHost() (string, error) {
 		}
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "contexts", "meta", hex.EncodeToString(sum[:]), "meta.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("there is no docker context %q: `docker context ls` lists them", name)
+	}
 	if err == nil {
 		err = json.Unmarshal(text, &meta)
 	}

@@ -25,6 +25,7 @@ func TestCancelledNamesTheCause(t *testing.T) {
 		want string
 	}{
 		{context.Canceled, "build was cancelled: received interrupt"},
+		{context.Cause(ctx), "build was cancelled: received interrupt"},
 		{fmt.Errorf("upload x: %w", context.Canceled), "build was cancelled: received interrupt: upload x"},
 		{errors.Join(errors.New("signal: killed"), context.Canceled),
 			"build was cancelled: received interrupt: signal: killed"},

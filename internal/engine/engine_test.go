@@ -260,6 +260,8 @@ func TestRun(t *testing.T) {
 		{"chain", `{"builders":[{"type":"fake"}],"post-processors":[[{"type":"fake","makes":"x"},{"type":"fake","makes":"y"}]]}`, "", []string{"y"}, []string{"y"}, "", 0},
 		{"chain keeps", `{"builders":[{"type":"fake"}],"post-processors":[[{"type":"fake","makes":"x"},{"type":"fake","makes":"y","keep_input_artifact":true}]]}`, "", []string{"x", "y"}, []string{"x", "y"}, "", 0},
 		{"one chain keeps", `{"builders":[{"type":"fake"}],"post-processors":[{"type":"fake","makes":"x"},{"type":"fake","force":true}]}`, "", []string{image, "x"}, []string{image, "x", image}, "", 0},
+		{"kept and handed on", `{"builders":[{"type":"fake"}],"post-processors":[[{"type":"fake","makes":"x"},{"type":"fake","force":true},{"type":"fake","makes":"y"}]]}`, "", []string{"x", "y"}, []string{"x", "y"}, "", 0},
+		{"the builder's is kept and handed on", `{"builders":[{"type":"fake"}],"post-processors":[[{"type":"fake","force":true},{"type":"fake","makes":"x"}]]}`, "", []string{image, "x"}, []string{image, "x"}, "", 0},
 		{"first fails", `{"builders":[{"type":"fake"}],"post-processors":[{"type":"fake","fail":true},{"type":"fake","makes":"x"}]}`, "", []string{"x"}, nil, "Post-processor failed: it failed", 0},
 		{"second fails", `{"builders":[{"type":"fake"}],"post-processors":[[{"type":"fake","force":true},{"type":"fake","fail":true}]]}`, "", []string{image}, nil, "1 error(s) occurred:", 0},
 	} {

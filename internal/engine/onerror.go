@@ -92,7 +92,7 @@ func (e *cancelledError) Error() string {
 		line = strings.TrimSpace(line)
 		line = strings.TrimSuffix(strings.TrimSuffix(line, context.Canceled.Error()), ": ")
 		line = strings.ReplaceAll(line, context.Canceled.Error(), e.cause.Error())
-		if line != "" && !slices.Contains(more, line) {
+		if line != "" && line != e.cause.Error() && !slices.Contains(more, line) {
 			more = append(more, line)
 		}
 	}

@@ -52,7 +52,9 @@ func (w *work) postProcess(ctx context.Context, built *kiln.Artifact) ([]*kiln.A
 			case keep:
 				results = append(results, prior)
 				stays = stays || prior == built
-			case artifact != prior:
+			case artifact != prior && prior != built && !slices.Contains(results, prior):
+				// One that was kept stays, handed on or not. What becomes of the builder's own is
+				// decided when all chains have had it.
 				errs = append(errs, w.discard(prior, append(results, artifact, built)...))
 			}
 			prior = artifact

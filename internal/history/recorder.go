@@ -75,7 +75,7 @@ func (r *Recorder) Event(e kiln.Event) {
 	case kiln.EventBuildEnd:
 		b.Result, b.Error, b.Seconds = string(e.Result), e.Error, e.Seconds
 	case kiln.EventArtifact:
-		if e.Artifact != nil && !slices.Contains(b.Artifacts, e.Artifact.ID) {
+		if e.Artifact != nil && e.Artifact.ID != "" && !slices.Contains(b.Artifacts, e.Artifact.ID) {
 			b.Artifacts = append(b.Artifacts, e.Artifact.ID)
 		}
 	case kiln.EventStepEnd:

@@ -88,6 +88,7 @@ func (a *assembler) builds() (out []*Build, diags hcl.Diagnostics) {
 	out, more := a.needed(out, excluded)
 	diags = append(diags, more...)
 	diags = append(diags, a.only.unmatched(a.spec)...)
+	diags = append(diags, a.spec.strangers(a.options.Secret)...)
 	return out, append(diags, a.except.unmatched(a.spec)...)
 }
 

@@ -2,10 +2,14 @@ package template
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"kiln/schema"
 )
 
 // selection is -only or -except.
@@ -84,6 +88,47 @@ func (s *selection) unmatched(spec *Spec) (diags hcl.Diagnostics) {
 		if !fits {
 			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning,
 				Summary: fmt.Sprintf("-%s=%s fits %s", s.flag, p, nothing), Detail: strings.Join(lists, "; ")})
+		}
+	}
+	return diags
+}
+
+// strangers warns of names in only and except of HCL2 steps that no build has: a step with
+// such an only never runs. In JSON they are errors, which the parser reports. Secrets are not
+// told.
+func (s *Spec) strangers(secret func(string) bool) (diags hcl.Diagnostics) {
+	if !s.Globs || s.Open {
+		return nil
+	}
+	var known []string
+	for _, b := range s.Builds {
+		if !slices.Contains(known, b.Only) {
+			known = append(known, b.Only)
+		}
+	}
+	told := map[hcl.Range]bool{}
+	look := func(word string, names Names) {
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			if rng := names[name]; !slices.Contains(known, name) && !told[rng] && !secret(name) {
+				told[rng] = true
+				hint := "They are: " + strings.Join(known, ", ") + "."
+				if near := schema.Suggest(name, known); near != "" {
+					hint = fmt.Sprintf("Did you mean %q?", near)
+				}
+				diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Subject: &rng,
+					Summary: fmt.Sprintf("%q in %s is the name of no source that is built here", name, word),
+					Detail:  hint})
+			}
+		}
+	}
+	for _, b := range s.Builds {
+		steps := slices.Concat(b.Steps, slices.Concat(b.Chains...))
+		if b.Cleanup != nil {
+			steps = append(steps, b.Cleanup)
+		}
+		for _, step := range steps {
+			look("only", step.Only)
+			look("except", step.Except)
 		}
 	}
 	return diags

@@ -22,6 +22,7 @@ type Spec struct {
 	Globs  bool         // -only and -except are patterns; otherwise exact names
 	Whole  bool         // an error in one build is one of the whole template
 	Weak   bool         // bodies are decoded as legacy JSON is
+	Open   bool         // there may be more builds, whose names are not known yet
 }
 
 // BuildSpec is a build that a template has, whether it is selected or not.

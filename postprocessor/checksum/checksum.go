@@ -71,6 +71,10 @@ func (p *PostProcessor) Process(
 		Files:   slices.Clone(in.Files),
 		Text:    "Created artifact from files: ",
 	}
+	if len(in.Files) == 0 {
+		b.Warn("the artifact %s has no files: no checksum is written. To sum what an earlier step wrote, such as "+
+			"docker-save, name it with the post-processor artifice before this one.", in.ID)
+	}
 	sums := make([][]string, len(in.Files))
 	for i, f := range in.Files {
 		var err error

@@ -101,6 +101,10 @@ func (p *PostProcessor) Process(
 			return nil, err
 		}
 	}
+	if len(in.Files) == 0 {
+		b.Warn("the artifact %s has no files: the archive is empty. To pack what an earlier step wrote, such as "+
+			"docker-save, name it with the post-processor artifice before this one.", in.ID)
+	}
 	say(b, form, algorithm, target, in.Files)
 	made, err := b.WriteFile(ctx, target, 0o666, func(w io.Writer) error {
 		return p.stream(ctx, b, w, form, algorithm, in.Files)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/distribution/reference"
+
 	"kiln"
 	"kiln/driver/docker"
 )
@@ -29,6 +31,15 @@ func (p *PostProcessor) Validate() error {
 	var err error
 	if strings.Contains(p.Repository[strings.LastIndexByte(p.Repository, '/')+1:], ":") {
 		err = kiln.Invalid("repository", "%q holds a tag: tags stand in tags", p.Repository)
+	} else if _, bad := reference.ParseNormalizedNamed(p.Repository); bad != nil && p.Repository != "" {
+		err = kiln.Invalid("repository", "%q is no name of an image: it has lower case letters and digits, with "+
+			"dots, dashes and underscores between them, and slashes between its parts", p.Repository)
+	}
+	for _, tag := range slices.Concat(p.Tags, p.Tag) {
+		if !reference.TagRegexp.MatchString(tag) || reference.TagRegexp.FindString(tag) != tag {
+			err = errors.Join(err, kiln.Invalid("tags", "%q is no tag: it has up to 128 letters, digits, "+
+				"underscores, dots and dashes, and begins with none of the last two", tag))
+		}
 	}
 	return errors.Join(err, p.Program.Check())
 }

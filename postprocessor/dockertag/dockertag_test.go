@@ -1,6 +1,7 @@
 package dockertag
 
 import (
+	"strings"
 	"testing"
 
 	"kiln"
@@ -20,4 +21,25 @@ func TestConformance(t *testing.T) {
 		Left:   func() []string { return kilntest.DockerImages(t, "reference="+repository) },
 		Reaper: func(string) (kiln.Reaper, bool) { return new(builder.Builder), true },
 	})
+}
+
+// What no engine takes is found before anything is baked.
+func TestValidate(t *testing.T) {
+	for _, c := range []struct {
+		p    PostProcessor
+		want string
+	}{
+		{PostProcessor{Repository: "reg.example.com:5000/team/app", Tags: []string{"1.0", "a_b-c", "X"}}, ""},
+		{PostProcessor{Repository: ""}, ""}, // not known yet, or reported as missing
+		{PostProcessor{Repository: "team/app:1"}, "holds a tag"},
+		{PostProcessor{Repository: "team/App"}, "is no name of an image"},
+		{PostProcessor{Repository: "team app"}, "is no name of an image"},
+		{PostProcessor{Repository: "app", Tags: []string{"1 0"}}, `"1 0" is no tag`},
+		{PostProcessor{Repository: "app", Tag: []string{"-x"}}, `"-x" is no tag`},
+	} {
+		err := c.p.Validate()
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: %v, want %q", c.p, err, c.want)
+		}
+	}
 }

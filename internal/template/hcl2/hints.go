@@ -2,9 +2,12 @@ package hcl2
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"kiln/schema"
 )
 
 // instead says what to write in place of functions that other users of HCL have.
@@ -38,8 +41,7 @@ func (sc *scope) hints(diags hcl.Diagnostics) hcl.Diagnostics {
 		case d.Summary == "Unsupported attribute" && d.Expression != nil &&
 			strings.Contains(d.Detail, "This object does not have an attribute named"):
 			for _, t := range d.Expression.Variables() {
-				if t.RootName() == "var" && name != "" {
-					hint = fmt.Sprintf("There is no variable %q.%s", name, sc.nearVariable(name))
+				if hint = sc.missingPart(t, name); hint != "" {
 					break
 				}
 			}
@@ -51,6 +53,34 @@ func (sc *scope) hints(diags hcl.Diagnostics) hcl.Diagnostics {
 		}
 	}
 	return diags
+}
+
+// missingPart says what is not there, where a name that a template gives is not found.
+func (sc *scope) missingPart(t hcl.Traversal, name string) string {
+	if len(t) < 2 || name == "" {
+		return ""
+	}
+	if step, ok := t[1].(hcl.TraverseAttr); !ok || step.Name != name {
+		return ""
+	}
+	switch t.RootName() {
+	case "var":
+		return fmt.Sprintf("There is no variable %q.%s", name, sc.nearVariable(name))
+	case "local":
+		var names []string
+		for known := range sc.computed {
+			names = append(names, known)
+		}
+		slices.Sort(names)
+		near := ""
+		if found := schema.Suggest(name, names); found != "" {
+			near = fmt.Sprintf(" Did you mean %q?", found)
+		}
+		return fmt.Sprintf("There is no local value %q.%s", name, near)
+	case "data":
+		return fmt.Sprintf("There is no data source of the type %q.", name)
+	}
+	return ""
 }
 
 // hinted marks a diagnostic that has its hint.

@@ -121,8 +121,12 @@ func shownInstances(attr *hcl.Attribute) *hcl.Diagnostic {
 			"nonsensitive() says that a value is none.")
 }
 
+// openInstances marks that warning.
+type openInstances struct{}
+
 func unknownInstances(attr *hcl.Attribute) *hcl.Diagnostic {
 	return &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "The instances are not known yet",
+		Extra:   openInstances{},
 		Subject: attr.Expr.Range().Ptr(),
 		Detail:  "They depend on a data source. `validate -evaluate-datasources` asks it."}
 }

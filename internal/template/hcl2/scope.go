@@ -27,6 +27,7 @@ type scope struct {
 	called       *module            // the block that has it as a module
 	evaluateData bool
 	problems     hcl.Diagnostics
+	unread       bool // a variable file could not be read
 
 	vars      map[string]given
 	computed  map[string]cty.Value // locals
@@ -173,7 +174,8 @@ func (sc *scope) Spec(ctx context.Context) (*template.Spec, hcl.Diagnostics) {
 	if sc.registry != nil {
 		diags = append(diags, sc.checkRegistry(sc.registry, sc.context(nil), false)...)
 	}
-	return &template.Spec{Builds: all, Globs: true, Whole: true}, sc.hints(diags)
+	open := slices.ContainsFunc(diags, func(d *hcl.Diagnostic) bool { return d.Extra == openInstances{} })
+	return &template.Spec{Builds: all, Globs: true, Whole: true, Open: open}, sc.hints(diags)
 }
 
 // builds lists the builds of a template and of its modules, and describes the

@@ -163,7 +163,7 @@ func (m meta) duration(a template.Attribute, to *time.Duration) {
 		return
 	}
 	if *to, err = time.ParseDuration(c.AsString()); err != nil {
-		bad(err.Error())
+		bad(fmt.Sprintf(`%v. Write a number with a unit, such as "30s" or "5m".`, err))
 	} else if err := a.Check(*to); err != nil {
 		bad(err.Error())
 	}

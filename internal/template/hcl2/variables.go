@@ -340,8 +340,13 @@ func (sc *scope) fromText(v *variable, text, from, summary, where string) {
 	val, diags := v.parse(text, where)
 	if diags.HasErrors() {
 		for _, d := range diags {
+			detail := fmt.Sprintf("%s: %s", where, strings.TrimPrefix(d.Detail, where+": "))
+			if !v.typ.IsPrimitiveType() {
+				detail += fmt.Sprintf(` A %s is written as in a template: "[...]" or "{...}" with its texts in `+
+					"double quotes.", v.typ.FriendlyNameForConstraint())
+			}
 			sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary,
-				Detail: fmt.Sprintf("%s: %s", where, strings.TrimPrefix(d.Detail, where+": "))})
+				Detail: detail})
 		}
 		sc.spoil(v)
 		return
@@ -351,6 +356,7 @@ func (sc *scope) fromText(v *variable, text, from, summary, where string) {
 
 func (sc *scope) readVarFile(path string, read func(string) ([]byte, error)) {
 	if ext := filepath.Ext(path); ext != ".hcl" && ext != ".json" {
+		sc.unread = true
 		sc.problems = append(sc.problems, &hcl.Diagnostic{Severity: hcl.DiagError,
 			Summary: "Could not guess format of " + path,
 			Detail:  "A var file must be suffixed with `.hcl` or `.json`."})
@@ -359,6 +365,7 @@ func (sc *scope) readVarFile(path string, read func(string) ([]byte, error)) {
 	sc.parser.texts.Quiet(template.Display(path))
 	_, parts, diags := sc.parser.parse(path, read)
 	sc.problems = append(sc.problems, diags...)
+	sc.unread = sc.unread || diags.HasErrors()
 	for _, body := range parts {
 		sc.readVarBody(body)
 	}
@@ -405,7 +412,11 @@ func (sc *scope) checkVariables() (diags hcl.Diagnostics) {
 	for _, name := range sc.order {
 		v, g := sc.variables[name], sc.vars[name]
 		if g.value == cty.NilVal {
-			diags = append(diags, sc.unset(v))
+			if sc.unread {
+				sc.spoil(v) // the file may have its value
+			} else {
+				diags = append(diags, sc.unset(v))
+			}
 			continue
 		}
 		if v.sensitive && hideAll(g.value, sc.Hide) {

@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 	"text/template/parse"
 	"time"
 
 	"kiln/internal/template/outside"
+	"kiln/schema"
 )
 
 // Context is what text may refer to. What is left zero is refused or empty, as
@@ -101,6 +104,9 @@ func Check(text string, c *Context) error {
 	return nil
 }
 
+// bareName is a call whose argument lacks its quotes.
+var bareName = regexp.MustCompile(`\{\{\s*(user|env|build)\s+\pL`)
+
 var userCall = regexp.MustCompile("{{\\s*user\\s+`([^`]*)`\\s*}}")
 
 // Users lists the names in the calls {{ user `name` }} of text.
@@ -115,9 +121,25 @@ func Users(text string) []string {
 func parsed(text string, c *Context) (*template.Template, error) {
 	t, err := template.New("root").Funcs(c.watched(text)).Parse(text)
 	if err != nil {
-		return nil, reason(err)
+		return nil, c.hinted(text, reason(err))
 	}
 	return t, nil
+}
+
+// hinted adds what was meant to the error of text that cannot be parsed.
+func (c *Context) hinted(text string, err error) error {
+	_, rest, _ := strings.Cut(err.Error(), `function "`)
+	name, _, unknown := strings.Cut(rest, `" not defined`)
+	if !unknown {
+		return err
+	}
+	if bareName.MatchString(text) {
+		return fmt.Errorf("%w (a name stands in back quotes: {{user `name`}})", err)
+	}
+	if near := schema.Suggest(name, slices.Sorted(maps.Keys(c.functions()))); near != "" {
+		return fmt.Errorf("%w (did you mean %q?)", err, near)
+	}
+	return err
 }
 
 // dot is Data with an entry for each missing key that the text asks for and

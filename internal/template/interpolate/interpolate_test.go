@@ -51,6 +51,8 @@ func TestRenderErrors(t *testing.T) {
 		c          *Context
 	}{
 		{"{{nope}}", `function "nope" not defined`, ctx()},
+		{"{{uper `a`}}", `did you mean "upper"?`, ctx()},
+		{"{{ user name }}", "a name stands in back quotes", ctx()},
 		{"{{", "unclosed action", ctx()},
 		{"{{split `a` `-` 3}}", "has no part 3", ctx()},
 		{"{{isotime `a` `b`}}", "too many values, 1 needed", ctx()},

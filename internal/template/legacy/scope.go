@@ -24,6 +24,7 @@ type scope struct {
 	values   map[string]string // final, after interpolation
 	secret   map[string]bool   // names of those that are sensitive, or made of others that are
 	lacking  []string          // secrets of the environment that a bundle does not hold
+	lost     bool              // values that are missing have been reported
 }
 
 // Validate is what is wrong beyond the syntax.
@@ -33,7 +34,7 @@ func (j *scope) Validate() hcl.Diagnostics { return j.late }
 // docs/compat/templates.md 2.11.
 func (j *scope) Spec(context.Context) (*template.Spec, hcl.Diagnostics) {
 	diags := append(slices.Clone(j.late), j.required()...)
-	if diags.HasErrors() {
+	if diags.HasErrors() || j.lost {
 		j.pretend()
 	}
 	if more := j.interpolateVars(); !diags.HasErrors() {

@@ -80,7 +80,32 @@ func (r *reader) syntax(err error) *hcl.Diagnostic {
 	line := template.LineAt(r.text, at.Line)
 	cut := min(len(line), max(0, offset-r.lines[at.Line-1]))
 	detail += fmt.Sprintf("%5d: %s\n%s^", at.Line, line[:cut], strings.Repeat(" ", max(0, 7+cut-1)))
+	if hint := r.syntaxHint(err, offset); hint != "" {
+		detail += "\n" + hint
+	}
 	return template.ErrorAt(hcl.Range{Filename: r.file, Start: at, End: at}, "", detail)
+}
+
+// syntaxHint says of a common mistake what it is, where the reader of JSON stopped.
+func (r *reader) syntaxHint(err error, offset int) string {
+	before, rest := bytes.TrimSpace(r.text[:offset]), r.text[offset:]
+	if strings.Contains(err.Error(), "unexpected end") {
+		if len(bytes.TrimSpace(r.text)) == 0 {
+			return "The file is empty."
+		}
+		return "The file ends within an object, a list or a text: a bracket or a quote is not closed."
+	}
+	switch first, _ := utf8.DecodeRune(rest); {
+	case strings.ContainsRune("“”„‘’«»", first):
+		return "These are the quotes of a text processor: JSON has \" alone."
+	case first == '\'':
+		return "Texts stand in double quotes."
+	case first == '/' || first == '#':
+		return "JSON has no comments. A key at the root that begins with an underscore is one."
+	case strings.ContainsRune("]}", first) && bytes.HasSuffix(before, []byte(",")):
+		return "There is a comma behind the last element."
+	}
+	return ""
 }
 
 func (r *reader) pos(offset int) hcl.Pos {

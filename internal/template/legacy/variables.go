@@ -55,6 +55,7 @@ func (j *scope) restore(b *template.Bundle) {
 			j.supplied[name] = text
 		} else {
 			j.problems = append(j.problems, b.Missing(name))
+			j.lost = true
 		}
 	}
 }
@@ -73,6 +74,7 @@ func (j *scope) readVarFile(path string) {
 	text, err := outside.Supply(path)
 	if err != nil {
 		j.problems = append(j.problems, &hcl.Diagnostic{Severity: hcl.DiagError, Detail: err.Error()})
+		j.lost = true
 		return
 	}
 	name := template.Display(path)
@@ -86,6 +88,7 @@ func (j *scope) readVarFile(path string) {
 	}
 	j.problems = append(j.problems, diags...)
 	if n == nil {
+		j.lost = true
 		return
 	}
 	if n.kind != '{' {
@@ -113,6 +116,9 @@ func (j *scope) readVarFile(path string) {
 
 // required reports every variable that must be given and is not.
 func (j *scope) required() (diags hcl.Diagnostics) {
+	if j.lost {
+		return nil
+	}
 	for _, v := range j.variables {
 		if _, ok := j.supplied[v.name]; v.required && !ok {
 			diags = append(diags, template.ErrorfAt(
