@@ -44,12 +44,12 @@ func TestCutOff(t *testing.T) {
 
 // A refusal names what the template names, not the part that stands for it.
 func TestRefused(t *testing.T) {
-	dir := t.TempDir()
-	for script, want := range map[string]string{
-		NewPlacing(dir+"/none/file").File(`cat >"$f"`, 0, 0o644): "folder " + dir + "/none: not found on the machine\n",
-		NewPlacing("/proc/file").File(`cat >"$f"`, 0, 0o644):     "/proc/file: ",
+	none := filepath.Join(t.TempDir(), "none")
+	for name, want := range map[string]string{
+		none + "/file": "folder " + none + ": not found on the machine\n",
+		"/proc/file":   "/proc/file: ",
 	} {
-		out, err := exec.Command("sh", "-c", script).CombinedOutput()
+		out, err := exec.Command("sh", "-c", NewPlacing(name).File(`cat >"$f"`, 0, 0o644)).CombinedOutput()
 		if err == nil || !strings.HasPrefix(string(out), want) || strings.Contains(string(out), ".kiln-part") {
 			t.Errorf("got %q, %v, want %q", out, err, want)
 		}
