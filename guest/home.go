@@ -47,7 +47,7 @@ func QuotePathPattern(path string) string {
 // homeWord puts a word together. The slash after ~user must not be quoted.
 func homeWord(home, rest string, quote func(string) string) string {
 	if strings.HasPrefix(home, "$") {
-		home = `"` + home + `"`
+		home = `"$HOME"` // fish does not know the other way of writing it
 	}
 	switch {
 	case home == "":

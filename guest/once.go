@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"kiln"
 )
@@ -28,17 +29,21 @@ func (s *Script) atOnce(ctx context.Context, command string, text []byte, vars s
 	// It ends in the mark, so that a part of it is never taken for the whole.
 	run := "unset kiln_run\n" + command + "\n#" + mark
 	stdout, stderr := s.Build.Output(kiln.EventOut), s.Build.Output(kiln.EventErr)
-	begun := &marker{mark: []byte(mark + "\n"), out: stderr, tooMuch: cancel}
+	begun := &marker{mark: []byte(mark), out: stderr, tooMuch: cancel}
 	err := s.Machine.Run(ctx, &kiln.Cmd{
-		Command: s.loader(mark, len(run), len(vars), len(text)),
+		Command: InLoginShell(s.loader(mark, len(run), len(vars), len(text))),
 		Stdin:   io.MultiReader(strings.NewReader(run), strings.NewReader(vars), bytes.NewReader(text)),
 		Stdout:  stdout, Stderr: begun,
 	})
 	stdout.Close()
+	seen, group := begun.state()
+	if s.group = ""; ctx.Err() != nil && !errors.Is(err, kiln.ErrConnectionLost) {
+		s.group = group // after a restart the number may be another's
+	}
 	if cause := context.Cause(ctx); errors.Is(cause, errNoise) {
 		return fmt.Errorf("upload script to %s: %w: %w", s.Path, ErrNotBegun, cause)
 	}
-	if !begun.seen && ctx.Err() == nil {
+	if !seen && ctx.Err() == nil {
 		return s.notBegun(err, begun.words())
 	}
 	begun.flush()
@@ -71,7 +76,7 @@ func (s *Script) loader(mark string, runBytes, varBytes, textBytes int) string {
 	fmt.Fprintf(&b, "cat >%s || { %sexit 1; }\n", path, drop)
 	b.WriteString(whole(path, textBytes, drop))
 	fmt.Fprintf(&b, "chmod 0755 %s || { %sexit 1; }\n", path, drop)
-	fmt.Fprintf(&b, "echo %s >&2\n", mark)
+	fmt.Fprintf(&b, "echo %s $$ >&2\n", mark)
 	// A sub-shell, so that an exit in execute_command does not skip the rest.
 	b.WriteString("( eval \"$kiln_run\" ) </dev/null\n")
 	if !s.Keep {
@@ -104,14 +109,17 @@ func (s *Script) notBegun(err error, words string) error {
 	return fmt.Errorf("upload script to %s: %w: %w%s", s.Path, ErrNotBegun, err, words)
 }
 
-// marker takes a line out of a stream that says that the script has begun. What
-// came before it is no output of the script.
+// marker takes a line out of a stream that says that the script has begun, and as which
+// process. What came before it is no output of the script.
 type marker struct {
 	mark    []byte
 	out     io.Writer
 	tooMuch func(error)
-	seen    bool
-	buf     []byte
+
+	mu   sync.Mutex
+	seen bool
+	pid  string
+	buf  []byte
 }
 
 // mostNoise is how much a machine may write before the script begins.
@@ -121,6 +129,8 @@ var errNoise = fmt.Errorf("the machine wrote more than %d bytes before the scrip
 
 // Write holds back what may be the mark.
 func (m *marker) Write(p []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.seen {
 		return m.out.Write(p)
 	}
@@ -129,20 +139,38 @@ func (m *marker) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	// What was searched already is not searched again, but for a mark that it begins.
-	from := max(0, len(m.buf)-len(m.mark))
+	from := max(0, len(m.buf)-len(m.mark)-mostDigits)
 	m.buf = append(m.buf, p...)
 	i := bytes.Index(m.buf[from:], m.mark)
 	if i < 0 {
 		return len(p), nil
 	}
 	i += from
+	line, after, ended := bytes.Cut(m.buf[i+len(m.mark):], []byte("\n"))
+	if !ended {
+		return len(p), nil
+	}
+	if pid := bytes.TrimSpace(line); len(pid) < mostDigits && len(bytes.Trim(pid, "0123456789")) == 0 {
+		m.pid = string(pid)
+	}
 	m.seen = true
-	rest := append(m.buf[:i:i], m.buf[i+len(m.mark):]...)
+	rest := append(m.buf[:i:i], after...)
 	m.buf = nil
 	if _, err := m.out.Write(rest); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// mostDigits is how long the number of a process may be, with the blank before it.
+const mostDigits = 20
+
+// state reports whether the script has begun, and the number of the group that its
+// processes are in: under an SSH server each command has one of its own.
+func (m *marker) state() (seen bool, group string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.seen, m.pid
 }
 
 // flush passes on what was held back.

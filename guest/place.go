@@ -40,12 +40,14 @@ func (p *Placing) File(receive string, size int64, mode fs.FileMode) string {
 if [ -e "$d" ] && [ ! -w "$d" ]; then echo "$d: Permission denied" >&2; exit 1; fi
 umask 077
 f=${d%%/*}/%[2]s
-if ! (set -C; : >"$f") 2>/dev/null; then
-	[ ! -e "$d" ] || f=${TMPDIR:-/tmp}/%[2]s
+if [ ! -d "${d%%/*}/" ]; then echo "folder ${d%%/*}: not found on the machine" >&2; exit 1; fi
+if ! why=$( (set -C; : >"$f") 2>&1 ); then
+	if [ ! -e "$d" ]; then echo "$d: ${why##*: }" >&2; exit 1; fi
+	f=${TMPDIR:-/tmp}/%[2]s
 	(set -C; : >"$f") || exit 1
 fi
 trap 'rm -f "$f"' EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 1' HUP INT PIPE TERM
 %[1]s || exit
 n=$(($(wc -c <"$f")))
 if [ "$n" -ne %[3]d ]; then echo "only $n of %[3]d bytes arrived" >&2; exit 1; fi
@@ -97,7 +99,7 @@ func (p *Placing) own(word string) string {
 
 // fileHere brings "$f" to "$d". From here on no signal may leave half of the work.
 func (p *Placing) fileHere(mode fs.FileMode) string {
-	return "trap '' HUP INT TERM\n" + p.over() + fmt.Sprintf(`if [ -e "$d" ]; then over "$f" "$d"
+	return "trap '' HUP INT PIPE TERM\n" + p.over() + fmt.Sprintf(`if [ -e "$d" ]; then over "$f" "$d"
 elif [ -L "$d" ]; then over "$f" "$d" && chmod %04[1]o "$d"
 else chmod %04[1]o "$f"%[2]s && mv -f "$f" "$d"
 fi
@@ -119,9 +121,10 @@ mkdir "$t" || exit 1
 `, p.part, tidy, receive) + p.treeHere(mode))
 }
 
-// tidy takes away the folder of parts in the end. What came may forbid even that.
+// tidy takes away the folder of parts in the end. What came may forbid even that. A
+// complaint that nobody hears any more (PIPE) must not keep it from that.
 const tidy = `trap 'rm -rf "$s" 2>/dev/null || { chmod -R u+rwx "$s"; rm -rf "$s"; }' EXIT
-trap 'exit 1' HUP INT TERM`
+trap 'exit 1' HUP INT PIPE TERM`
 
 // TreeHere is the script that brings a tree to its name which is on the machine already:
 // in the folder t of folder, which goes.
@@ -161,7 +164,7 @@ func (p *Placing) treeHere(mode fs.FileMode) string {
 	if mode != 0 {
 		chmod = fmt.Sprintf(`chmod %04o "$d"`, mode.Perm())
 	}
-	return "trap '' HUP INT TERM\n" + p.over() + `move() {
+	return "trap '' HUP INT PIPE TERM\n" + p.over() + `move() {
 	mv -f "$@" "$to/" 2>/dev/null && return
 	for e; do
 		[ -e "$e" ] || [ -L "$e" ] || continue
@@ -192,6 +195,3 @@ else mv -f "$t" "$d" && ` + chmod + `
 fi
 `
 }
-
-// Sh hands a script to sh, whichever the user's own shell is.
-func Sh(script string) string { return "exec sh -c " + Quote(script) }

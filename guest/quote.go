@@ -3,7 +3,10 @@
 // scripts there.
 package guest
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Quote makes text one word of a POSIX shell's command line.
 func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
@@ -28,3 +31,33 @@ func QuotePattern(s string) string {
 
 // IsPattern reports whether a path has characters that a shell expands.
 func IsPattern(s string) bool { return strings.ContainsAny(s, "*?[") }
+
+// Sh hands a script to sh, whichever the user's own shell is.
+func Sh(script string) string { return "exec sh -c " + evalWord(script) }
+
+// InLoginShell hands a script to the user's own shell if that is one which understands it,
+// and else to sh: fish and the descendants of csh do not. None of them reads more of the
+// line than it can.
+func InLoginShell(script string) string {
+	word := evalWord(script)
+	return `sh -c 'case ${SHELL##*/} in *csh|fish|elvish|nu|xonsh|pwsh) ;; *) exit 1; esac' && ` +
+		"exec sh -c " + word + " || eval " + word
+}
+
+// evalWord is a line of a POSIX shell that runs a script, as a word that any shell passes
+// on as it is: single quotes with neither a quote, a line break nor a ! in them, which csh
+// looks at even there.
+func evalWord(script string) string {
+	var b strings.Builder
+	for i := range len(script) {
+		switch c := script[i]; c {
+		case '\n':
+			b.WriteString(`\n`)
+		case '\'', '"', '\\', '$', '`', '!', '\r', '\t':
+			fmt.Fprintf(&b, `\0%03o`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return `'eval "$(printf %b "` + b.String() + `")"'`
+}

@@ -37,7 +37,8 @@ type Script struct {
 	Keep     bool // leave the script on the machine
 
 	owned  []kiln.Resource
-	stayed bool // it could not be removed
+	stayed bool   // it could not be removed
+	group  string // the number of its processes' group, where it was cancelled
 }
 
 // Run brings the script and its file of variables, and runs it by a command line. It is
@@ -54,22 +55,37 @@ func (s *Script) Run(ctx context.Context, text []byte, vars, command string) err
 	return s.settle(ctx, s.retry(ctx, func() error { return s.once(ctx, command, text, vars) }))
 }
 
-// removeTime is how long removing a script may take that the end of the build, or of the
+// RemoveTime is how long removing may take what the end of the build, or of the
 // connection, has left on the machine: a cancelled build is to end within a second.
-const removeTime = 800 * time.Millisecond
+const RemoveTime = 800 * time.Millisecond
+
+// Stays reports whether the machine is still there when the build is gone: it is not one
+// that the build made.
+func Stays(b *kiln.Build) bool {
+	return !slices.ContainsFunc(b.Owned(), func(r kiln.Resource) bool {
+		return r.Owner == "builder."+b.Type && r.Kind != kiln.KindLayer
+	})
+}
+
+// On names a file on the build's machine, for people: USER@HOST:PORT and a colon come
+// before it.
+func On(b *kiln.Build, file string) string {
+	a := b.Access()
+	if a.Host == "" {
+		return file
+	}
+	return fmt.Sprintf("%s@%s:%s", a.User, net.JoinHostPort(a.Host, fmt.Sprint(a.Port)), file)
+}
 
 // own writes down what is about to be put on a machine that stays when the build is
 // gone. On one that the build made, it goes with the machine.
 func (s *Script) own() error {
-	made := func(r kiln.Resource) bool {
-		return r.Owner == "builder."+s.Build.Type && r.Kind != kiln.KindLayer
-	}
-	if s.Keep || slices.ContainsFunc(s.Build.Owned(), made) {
+	if s.Keep || !Stays(s.Build) {
 		return nil
 	}
-	all := []kiln.Resource{{Owner: s.Owner, Kind: "script", ID: s.where() + s.Path}}
+	all := []kiln.Resource{{Owner: s.Owner, Kind: "script", ID: On(s.Build, s.Path)}}
 	if s.VarPath != "" {
-		all = append(all, kiln.Resource{Owner: s.Owner, Kind: "variables", ID: s.where() + s.VarPath})
+		all = append(all, kiln.Resource{Owner: s.Owner, Kind: "variables", ID: On(s.Build, s.VarPath)})
 	}
 	for _, r := range all {
 		if err := s.Build.Own(r, s.remove); err != nil {
@@ -78,15 +94,6 @@ func (s *Script) own() error {
 		s.owned = append(s.owned, r)
 	}
 	return nil
-}
-
-// where is the machine, for people: USER@HOST:PORT and a colon.
-func (s *Script) where() string {
-	a := s.Build.Access()
-	if a.Host == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s@%s:", a.User, net.JoinHostPort(a.Host, fmt.Sprint(a.Port)))
 }
 
 // settle strikes off what is no longer on the machine. What is left there by a lost
@@ -99,7 +106,7 @@ func (s *Script) settle(ctx context.Context, err error) error {
 	var exit *kiln.ExitError
 	gone := !s.stayed && (err == nil || errors.As(err, &exit) || errors.Is(err, ErrTaken))
 	if !gone {
-		removeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTime)
+		removeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), RemoveTime)
 		defer cancel()
 		gone = s.remove(removeCtx) == nil
 	}
@@ -186,10 +193,15 @@ func (s *Script) RemoveAfterRestart(ctx context.Context) error {
 	return s.forget()
 }
 
+// remove removes the script, and ends it where it was cancelled: SSH servers pass no signal
+// on to what runs as root, and let it run on.
 func (s *Script) remove(ctx context.Context) error {
 	command := "rm -f " + QuotePath(s.Path)
 	if s.VarPath != "" {
 		command += " " + QuotePath(s.VarPath)
+	}
+	if s.group != "" {
+		command = Sh("kill -TERM -" + s.group + " 2>/dev/null; " + command)
 	}
 	if err := s.Machine.Run(ctx, &kiln.Cmd{Command: command}); err != nil {
 		return fmt.Errorf("remove script from the machine: %w", err)

@@ -194,7 +194,7 @@ func (c *Communicator) uploadFile(ctx context.Context, up *kiln.Upload, content 
 	})
 	defer in.Close()
 	if err := c.put(ctx, path.Dir(dst), in); err != nil || !parts {
-		return err
+		return c.dropped(ctx, path.Join(path.Dir(dst), p.Part()), parts, err)
 	}
 	return c.place(ctx, p.FileHere(mode))
 }
@@ -267,9 +267,24 @@ func (c *Communicator) uploadTree(ctx context.Context, up *kiln.Upload, uid, gid
 	})
 	defer in.Close()
 	if err := c.put(ctx, base, in); err != nil || !parts {
-		return err
+		return c.dropped(ctx, path.Join(base, p.Part()), parts, err)
 	}
 	return c.place(ctx, p.TreeHere(path.Join(base, p.Part()), ""))
+}
+
+// dropped removes what came of an upload that failed, if that is quickly done: it may be
+// in a volume, which stays when the container goes.
+func (c *Communicator) dropped(ctx context.Context, part string, parts bool, err error) error {
+	if err == nil || !parts {
+		return err
+	}
+	removeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), guest.RemoveTime)
+	defer cancel()
+	if rmErr := c.place(removeCtx, guest.Sh("rm -rf "+guest.Quote(part))); rmErr != nil && ctx.Err() == nil &&
+		!errors.Is(rmErr, kiln.ErrConnectionLost) {
+		err = fmt.Errorf("%w; %s may still be in the container: %w", err, part, rmErr)
+	}
+	return err
 }
 
 // Download brings a file or tree from the container.

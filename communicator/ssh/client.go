@@ -198,8 +198,8 @@ func (c *client) runOn(ctx context.Context, s session, cmd *kiln.Cmd, pty bool) 
 	defer stdout.shut()
 	defer stderr.shut()
 	stopped := context.AfterFunc(ctx, func() {
-		// Ask first; a server that does not pass signals on ends the command when
-		// its channel goes.
+		// Ask first. OpenSSH passes signals on where the user is not root; what runs on
+		// is ended by whoever knows its processes.
 		_, _ = s.SendRequest("signal", false, ssh.Marshal(struct{ Name string }{"TERM"}))
 		s.Close()
 	})

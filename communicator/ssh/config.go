@@ -3,6 +3,7 @@
 package ssh
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -110,6 +111,18 @@ func (c *Config) Alone() error {
 			"one of ssh_password, ssh_private_key_file and ssh_agent_auth must be specified"))
 	}
 	return errors.Join(errs...)
+}
+
+// Traits: nothing has to be known to tell where a part of a transfer was left.
+func (c *Config) Traits() kiln.Traits { return kiln.Traits{ReapsAlone: true} }
+
+// Reap names a part that a crash may have left on a machine that is not ours: the way to
+// it ended with the build.
+func (c *Config) Reap(context.Context, kiln.Resource) error { return kiln.ErrOutOfReach }
+
+// Owned finds nothing: each part is written down before it is made.
+func (c *Config) Owned(context.Context, string, kiln.Resource) ([]kiln.Resource, error) {
+	return nil, nil
 }
 
 // Terminal reports whether commands run under a pseudo terminal.

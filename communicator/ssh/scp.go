@@ -227,7 +227,7 @@ func (c *client) scpDownload(ctx context.Context, down *kiln.Download) error {
 		fromRemote.Close()
 		result <- err
 	}()
-	command := sourceFile(down.Source) + `scp -f "$f"`
+	command := sourceFile(down.Source, `scp -f "$f"`)
 	err := c.fetch(ctx, command, toHere, toRemote)
 	toHere.Close()
 	toRemote.Close()

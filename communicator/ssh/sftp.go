@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pkg/sftp"
 
@@ -29,8 +30,19 @@ func (c *client) withSFTP(ctx context.Context, f func(context.Context, *sftpClie
 	defer s.Close()
 	ctx, w := watch(ctx, c.d.stall)
 	defer w.stop()
-	// A request that waits for its answer ends with the connection alone.
-	stop := context.AfterFunc(ctx, func() { s.Close(); s.link.Close() })
+	// A request that waits for its answer ends with the session, but where the server does
+	// not end it too, with the connection alone.
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		s.Close()
+		timer := time.NewTimer(endWait)
+		defer timer.Stop()
+		select {
+		case <-ended:
+		case <-timer.C:
+			s.link.Close()
+		}
+	})
 	defer stop()
 	go func() { _ = s.outcome() }() // requests of the server must be answered
 	ok, err := answered(ctx, c.d.answer, func() (bool, error) {
@@ -41,13 +53,16 @@ func (c *client) withSFTP(ctx context.Context, f func(context.Context, *sftpClie
 	}
 	over := watchedSession{s, w}
 	cl, err := sftp.NewClientPipe(over, over, sftp.UseConcurrentWrites(true), sftp.UseConcurrentReads(true))
+	mine := &sftpClient{Client: cl, w: w, c: c, made: map[string]kiln.Resource{}}
 	if err == nil {
-		err = f(ctx, &sftpClient{cl, w})
+		err = f(ctx, mine)
 		stop()
 		cl.Close()
 	} else {
 		err = fmt.Errorf("start sftp: %w", err)
 	}
+	close(ended)
+	mine.removeParts(ctx)
 	switch why := w.why(ctx); {
 	case why != nil:
 		return why
@@ -62,7 +77,9 @@ func (c *client) withSFTP(ctx context.Context, f func(context.Context, *sftpClie
 // sftpClient is a client whose transfers are watched.
 type sftpClient struct {
 	*sftp.Client
-	w *watchdog
+	w    *watchdog
+	c    *client
+	made map[string]kiln.Resource // folders of parts that are still on the machine
 }
 
 func (c *client) sftpUpload(ctx context.Context, up *kiln.Upload) error {
@@ -94,7 +111,7 @@ func (c *client) atHome(ctx context.Context, name string) (string, error) {
 		return name, nil
 	}
 	var out shortText
-	err := c.fetch(ctx, "printf %s "+guest.QuotePath(home+"/"), &out, nil)
+	err := c.fetch(ctx, guest.Sh("printf %s "+guest.QuotePath(home+"/")), &out, nil)
 	dir := strings.TrimRight(out.String(), "/")
 	switch {
 	case err == nil && path.IsAbs(dir):
@@ -128,6 +145,16 @@ func (cl *sftpClient) putOne(dst string, content io.Reader, size int64, mode fs.
 	if was != nil && was.IsDir() {
 		return fmt.Errorf("%s: Is a directory: write it with a trailing slash to put the file into it", dst)
 	}
+	if was != nil && was.Mode().IsRegular() {
+		// It may be replaced only where it may be written to, as with the other ways.
+		f, err := cl.OpenFile(dst, os.O_WRONLY)
+		if err != nil {
+			return fmt.Errorf("open %s on the machine: %w", dst, err)
+		}
+		if err := f.Close(); err != nil {
+			return fmt.Errorf("open %s on the machine: %w", dst, err)
+		}
+	}
 	part, done, err := cl.parts(path.Dir(dst))
 	if was != nil && (err != nil || !was.Mode().IsRegular()) {
 		// What there is may be written to, the folder around it may not.
@@ -159,17 +186,62 @@ func (cl *sftpClient) existing(name string) (string, fs.FileInfo, error) {
 // parts makes a folder for what is not whole yet; done takes it away.
 func (cl *sftpClient) parts(folder string) (part string, done func(), err error) {
 	part = path.Join(folder, ".kiln-part-"+kiln.RandomName(16))
-	if err = cl.Mkdir(part); err != nil {
-		return "", func() {}, fmt.Errorf("make a folder in %s on the machine: %w", folder, err)
+	if err = cl.own(part); err != nil {
+		return "", func() {}, err
 	}
 	done = func() {
-		_ = cl.RemoveDirectory(part) // there are no files in it, unless the connection is lost
+		// There are no files in it, unless the transfer was cut off.
+		if err := cl.RemoveDirectory(part); err == nil || errors.Is(err, fs.ErrNotExist) {
+			cl.forget(part)
+		}
+	}
+	if err = cl.Mkdir(part); err != nil {
+		if _, answered := errors.AsType[*sftp.StatusError](err); answered {
+			cl.forget(part)
+		}
+		return "", func() {}, fmt.Errorf("make a folder in %s on the machine: %w", folder, err)
 	}
 	if err = cl.Chmod(part, 0o700); err != nil {
 		done()
 		return "", func() {}, fmt.Errorf("close %s on the machine to others: %w", part, err)
 	}
 	return part, done, nil
+}
+
+// own writes a folder down that is about to be made on a machine which stays.
+func (cl *sftpClient) own(part string) error {
+	r := kiln.Resource{Owner: "communicator.ssh", Kind: "folder", ID: guest.On(cl.c.d.b, part)}
+	cl.made[part] = r
+	if !guest.Stays(cl.c.d.b) {
+		return nil
+	}
+	return cl.c.d.b.Own(r, func(ctx context.Context) error { return cl.c.removeTree(ctx, part) })
+}
+
+func (cl *sftpClient) forget(part string) {
+	// A journal that cannot be written to says so when the build ends.
+	_ = cl.c.d.b.Forget(cl.made[part])
+	delete(cl.made, part)
+}
+
+// removeParts takes away what the end of a transfer has left, if that is quickly done.
+// Else it stays owned, and the end of the build names it.
+func (cl *sftpClient) removeParts(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), guest.RemoveTime)
+	defer cancel()
+	for part := range cl.made {
+		if cl.c.removeTree(ctx, part) == nil {
+			cl.forget(part)
+		}
+	}
+}
+
+func (c *client) removeTree(ctx context.Context, name string) error {
+	err := c.run(ctx, &kiln.Cmd{Command: guest.Sh("rm -rf -- " + guest.Quote(name))}, false)
+	if err != nil {
+		return fmt.Errorf("remove %s from the machine: %w", name, err)
+	}
+	return nil
 }
 
 // put writes a part, and moves it to its name when it is whole. What was there passes on

@@ -143,13 +143,13 @@ func (c *client) Download(ctx context.Context, down *kiln.Download) error {
 		return c.tarDownload(ctx, down)
 	}
 	out := &counting{w: down.Writer, f: down.Progress}
-	return explained(c.fetch(ctx, sourceFile(down.Source)+`cat "$f"`, out, nil), down.Source)
+	return explained(c.fetch(ctx, sourceFile(down.Source, `cat <"$f"`), out, nil), down.Source)
 }
 
-// sourceFile begins a command line that sends the file "$f".
-func sourceFile(path string) string {
-	return fmt.Sprintf(`f=%s; [ -e "$f" ] || exit %d; [ -d "$f" ] && exit %d; `,
-		guest.QuotePath(path), codeAbsent, codeIsDir)
+// sourceFile is the command line that sends the file "$f" by the command send.
+func sourceFile(path, send string) string {
+	return guest.Sh(fmt.Sprintf(`f=%s; [ -e "$f" ] || exit %d; [ -d "$f" ] && exit %d; %s`,
+		guest.QuotePath(path), codeAbsent, codeIsDir, send))
 }
 
 // explained gives our exit codes their meaning.
@@ -202,12 +202,12 @@ done
 [ $n = 1 ] || exit %d
 `, guest.QuotePathPattern(src), codeAbsent))
 	case down.ContentsOnly:
-		command = fmt.Sprintf(`d=%s; [ -d "$d" ] || exit %d; exec tar -cf - -C "$d" .`,
-			guest.QuotePath(src+"/"), codeAbsent)
+		command = guest.Sh(fmt.Sprintf(`d=%s; [ -d "$d" ] || exit %d; exec tar -cf - -C "$d" .`,
+			guest.QuotePath(src+"/"), codeAbsent))
 	default:
-		command = fmt.Sprintf(`d=%s; [ -e "$d" ] || exit %d; exec tar -cf - -C %s -- %s`,
+		command = guest.Sh(fmt.Sprintf(`d=%s; [ -e "$d" ] || exit %d; exec tar -cf - -C %s -- %s`,
 			guest.QuotePath(src), codeAbsent,
-			guest.QuotePath(path.Dir(src)), guest.Quote("./"+path.Base(src)))
+			guest.QuotePath(path.Dir(src)), guest.Quote("./"+path.Base(src))))
 	}
 	unpacked := make(chan error, 1)
 	go func() {
