@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 
 	"kiln"
@@ -54,7 +55,12 @@ func (w *work) last(_ *kiln.Build, resumed int) *kiln.Artifact {
 	if last == nil || last.Made != made || last.Captured == nil {
 		return nil
 	}
-	return last.Captured
+	// It is this run's from now on: manifests tell by this which run gave it last.
+	again := *last.Captured
+	if again.Data = maps.Clone(again.Data); again.Data != nil {
+		again.Data["PackerRunUUID"] = w.RunUUID
+	}
+	return &again
 }
 
 // madeOf stands for all that the captured artifact depends on: the state after the last
