@@ -40,6 +40,20 @@ func (c *Builder) Reap(ctx context.Context, r kiln.Resource) error {
 	return fmt.Errorf("unknown kind of docker resource %q", r.Kind)
 }
 
+// Stands reports whether an image is there, or has the name that it was given.
+func (c *Builder) Stands(ctx context.Context, r kiln.Resource) (bool, error) {
+	engine, err := docker.Open(ctx, r.Attrs["host"])
+	if err != nil {
+		return false, err
+	}
+	defer engine.Close()
+	info, err := engine.ImageInspect(ctx, r.ID)
+	if docker.Absent(err) {
+		return false, nil
+	}
+	return err == nil && (r.Mark == "" || info.ID == r.Mark), err
+}
+
 // The engine goes on with a call whose caller has died. So what a dead run was about
 // to make may appear a moment after the clean-up began.
 const inFlight = time.Second

@@ -229,7 +229,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	if res.Err == nil {
 		publish(t, res.Artifacts)
 		if w.chain != nil && len(res.Artifacts) > 0 {
-			w.remade(res.Artifacts[0])
+			w.remade(ctx, res.Artifacts)
 		}
 	}
 	end := kiln.Event{
@@ -289,10 +289,11 @@ type work struct {
 	left    []kiln.Resource
 	phase   string
 
-	stepped  bool           // a provisioner has begun
-	failedIn string         // the phase that failed, where -on-error says what then; "": none
-	captured *kiln.Artifact // what the machine gave
-	made     string         // what that depended on, see madeOf
+	stepped  bool            // a provisioner has begun
+	failedIn string          // the phase that failed, where -on-error says what then; "": none
+	captured *kiln.Artifact  // what the machine gave
+	made     string          // what that depended on, see madeOf
+	stood    []kiln.Resource // what the build made that stays
 
 	chain        *chain            // nil: no layers
 	checkpointer kiln.Checkpointer // the machine; nil: it keeps no layers
