@@ -58,6 +58,9 @@ type Traits struct {
 	// LayerStore needs in the environment, so that both may be asked without their
 	// configuration.
 	ReapsAlone bool
+	// GivesOwners: the machines of a builder are given uploaded files with the owners that
+	// they have here.
+	GivesOwners bool
 	// Keep: what happens to a post-processor's input. By default it is destroyed.
 	Keep Keep
 	// Generates: the keys that a builder Sets beside those that all builders do.

@@ -35,6 +35,7 @@ type ledger struct {
 
 	mu      sync.Mutex
 	entries []*entry
+	given   []Resource // all that was released, also what was there before, as far as it is not kept
 }
 
 type entry struct {
@@ -150,12 +151,23 @@ func (b *Build) Owns(r Resource) bool { return b.state.ledger.find(r) != nil }
 // owned is left alone.
 func (b *Build) Release(r Resource) error {
 	l := &b.state.ledger
-	if e := l.find(r); e != nil {
-		l.mu.Lock()
-		defer l.mu.Unlock()
+	e := l.find(r)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.given = append(slices.DeleteFunc(l.given, r.Same), r)
+	if e != nil {
 		e.released = true
 	}
 	return nil
+}
+
+// Given lists what was released and is not kept yet, also what replaced a thing that the
+// build does not own.
+func (b *Build) Given() []Resource {
+	l := &b.state.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.given)
 }
 
 // Forget strikes r off without destroying it: it was not made, or what it stood for
@@ -185,7 +197,13 @@ func (b *Build) Close(ctx context.Context) error {
 
 // Keep ends the build's concern with those released resources that stay for good.
 // All of them are struck off the journal in one write.
-func (b *Build) Keep(stays func(Resource) bool) error { return b.state.ledger.keep(stays) }
+func (b *Build) Keep(stays func(Resource) bool) error {
+	l := &b.state.ledger
+	l.mu.Lock()
+	l.given = slices.DeleteFunc(l.given, stays)
+	l.mu.Unlock()
+	return l.keep(stays)
+}
 
 // Settle decides about everything that was released: what stays is kept, the rest is
 // destroyed, newest first.

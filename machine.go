@@ -147,3 +147,10 @@ type LayerStore interface {
 	// stand on is an ErrConflict.
 	RemoveLayer(ctx context.Context, key LayerKey) error
 }
+
+// A Finder is a component that can say whether what it made is still there.
+type Finder interface {
+	// Stands reports whether r is there and the same as when it was made. An error says
+	// why that is not known.
+	Stands(ctx context.Context, r Resource) (bool, error)
+}

@@ -1,8 +1,6 @@
 package docker
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -122,7 +120,7 @@ func (m *machine) unname(ctx context.Context, part kiln.Resource) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, m.b.Destroy(context.WithoutCancel(ctx), empty)) }()
-		if err := m.importEmpty(ctx, empty.ID); err != nil {
+		if err := m.engine.ImportEmpty(ctx, empty.ID); err != nil {
 			return fmt.Errorf("make an empty image: %w", err)
 		}
 		other = empty.ID
@@ -131,19 +129,4 @@ func (m *machine) unname(ctx context.Context, part kiln.Resource) (err error) {
 		return fmt.Errorf("move the name %s: %w", part.ID, err)
 	}
 	return m.b.Destroy(ctx, part)
-}
-
-// importEmpty makes an image without files.
-func (m *machine) importEmpty(ctx context.Context, name string) error {
-	var text bytes.Buffer
-	if err := tar.NewWriter(&text).Close(); err != nil {
-		return err
-	}
-	source := client.ImageImportSource{Source: &text, SourceName: "-"}
-	res, err := m.engine.ImageImport(ctx, source, name, client.ImageImportOptions{})
-	if err != nil {
-		return err
-	}
-	defer res.Close()
-	return docker.Follow(m.b, name, docker.Messages(ctx, json.NewDecoder(res)))
 }

@@ -190,10 +190,11 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-// Traits: the keys that this builder sets beside the common ones.
+// Traits: what uploads take along, and the keys that this builder sets beside the common ones.
 func (c *Builder) Traits() kiln.Traits {
 	return kiln.Traits{
-		ReapsAlone: true,
-		Generates:  []string{"ImageSha256", "SourceImageDigest", "SourceImageSha256"},
+		ReapsAlone:  true,
+		GivesOwners: !c.FixUploadOwner,
+		Generates:   []string{"ImageSha256", "SourceImageDigest", "SourceImageSha256"},
 	}
 }

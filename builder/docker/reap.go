@@ -40,6 +40,20 @@ func (c *Builder) Reap(ctx context.Context, r kiln.Resource) error {
 	return fmt.Errorf("unknown kind of docker resource %q", r.Kind)
 }
 
+// Stands reports whether an image is there, or has the name that it was given.
+func (c *Builder) Stands(ctx context.Context, r kiln.Resource) (bool, error) {
+	engine, err := docker.Open(ctx, r.Attrs["host"])
+	if err != nil {
+		return false, err
+	}
+	defer engine.Close()
+	info, err := engine.ImageInspect(ctx, r.ID)
+	if docker.Absent(err) {
+		return false, nil
+	}
+	return err == nil && (r.Mark == "" || info.ID == r.Mark), err
+}
+
 // The engine goes on with a call whose caller has died. So what a dead run was about
 // to make may appear a moment after the clean-up began.
 const inFlight = time.Second
@@ -110,8 +124,37 @@ func (c *Builder) Owned(ctx context.Context, run string, example kiln.Resource) 
 }
 
 // removeContainer kills and removes a container with its volumes without a name.
-// One that is being removed already is waited for.
+// One that is being removed already is waited for. If it was the last that held a layer
+// whose name another one has by now, that goes too.
 func removeContainer(ctx context.Context, engine *docker.Engine, name string) error {
+	info, err := engine.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
+	if docker.Absent(err) {
+		return nil
+	}
+	stoodOn := ""
+	if err == nil {
+		stoodOn = info.Container.Image
+	}
+	if err := killContainer(ctx, engine, name); err != nil {
+		return err
+	}
+	return dropReplaced(ctx, engine, stoodOn)
+}
+
+// dropReplaced removes a layer that has lost its name and that nothing stands on.
+func dropReplaced(ctx context.Context, engine *docker.Engine, id string) error {
+	info, err := engine.ImageInspect(ctx, id)
+	if err != nil || len(info.RepoTags) > 0 || info.Comment != layerComment && info.Comment != coveredComment {
+		return nil // it is gone, or none; who cannot see it cannot remove it either
+	}
+	_, err = engine.ImageRemove(ctx, info.ID, client.ImageRemoveOptions{PruneChildren: true})
+	if err != nil && !docker.Absent(err) && !errdefs.IsConflict(err) {
+		return fmt.Errorf("remove layer %s, which another one has replaced: %w", info.ID, err)
+	}
+	return nil
+}
+
+func killContainer(ctx context.Context, engine *docker.Engine, name string) error {
 	pause := 20 * time.Millisecond
 	for {
 		_, err := engine.ContainerRemove(

@@ -248,7 +248,7 @@ func (r *runArgs) lines(path string, each func(string) error) error {
 	if err != nil {
 		return err
 	}
-	for n, line := range strings.Split(string(text), "\n") {
+	for n, line := range strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n") {
 		line = strings.TrimLeft(strings.TrimSuffix(line, "\r"), " \t")
 		if line == "" || line[0] == '#' {
 			continue

@@ -162,7 +162,7 @@ func TestRunOptionsReachTheEngine(t *testing.T) {
 	kilntest.Docker(t)
 	t.Chdir(t.TempDir())
 	t.Setenv("FROM_HOST", "seen here")
-	write(t, "env.txt", "# a comment\nA=of the file\n\n  E= f \nFROM_HOST\n")
+	write(t, "env.txt", "\ufeffFIRST=1\n# a comment\nA=of the file\n\n  E= f \nFROM_HOST\n")
 	write(t, "labels.txt", "l=m\nn\n")
 	write(t, "seccomp.json", `{"defaultAction":"SCMP_ACT_ALLOW"}`)
 	name := "kilnrun-" + kiln.RandomName(8)

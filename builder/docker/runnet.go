@@ -91,6 +91,11 @@ func (r *runArgs) join() error {
 	return nil
 }
 
+// named reports whether the container has a host name of its own.
+func (r *runArgs) named() bool {
+	return !r.host.UTSMode.IsHost() && !r.host.NetworkMode.IsHost() && !r.host.NetworkMode.IsContainer()
+}
+
 func userDefined(name string) bool { return container.NetworkMode(name).IsUserDefined() }
 
 func isSet(s network.EndpointSettings) bool {

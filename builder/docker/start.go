@@ -197,7 +197,7 @@ func (m *machine) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if args.config.Hostname == "" {
+	if args.config.Hostname == "" && args.named() {
 		if m.hostname == "" {
 			// Same form as the engine's own default, and the same in a container that
 			// takes this one's place.

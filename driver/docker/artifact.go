@@ -1,7 +1,11 @@
 package docker
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -46,6 +50,9 @@ func (e *Engine) Tag(ctx context.Context, b *kiln.Build, image, name string) (ki
 		return r, fmt.Errorf("look at %s: %w", name, err)
 	}
 	r.Mark = of.ID
+	if len(of.RepoTags) == 0 {
+		r.Attrs["unnamed"] = "true"
+	}
 	if err == nil && before.ID == of.ID {
 		return r, nil // it has that name already, and keeps it if the build fails
 	}
@@ -66,25 +73,60 @@ func Untag(ctx context.Context, r kiln.Resource) error {
 		return err
 	}
 	defer engine.Close()
-	if r.Mark != "" {
-		now, err := engine.ImageInspect(ctx, r.ID)
-		if Absent(err) {
-			return nil
-		}
-		if err == nil && now.ID != r.Mark {
-			return kiln.ErrReplaced
-		}
-		if err != nil {
-			return fmt.Errorf("look at %s: %w", r.ID, err)
-		}
+	now, err := engine.ImageInspect(ctx, r.ID)
+	if Absent(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", r.ID, err)
+	}
+	if r.Mark != "" && now.ID != r.Mark && now.Comment != placeholder {
+		return kiln.ErrReplaced
 	}
 	if before := r.Attrs["before"]; before != "" {
-		_, err = engine.ImageTag(ctx, client.ImageTagOptions{Source: before, Target: r.ID})
-	} else {
-		_, err = engine.ImageRemove(ctx, r.ID, client.ImageRemoveOptions{PruneChildren: true})
+		_, err := engine.ImageTag(ctx, client.ImageTagOptions{Source: before, Target: r.ID})
+		if !Absent(err) {
+			return err
+		}
+		// That image is gone meanwhile.
 	}
+	if now.ID == r.Mark && len(now.RepoTags) == 1 && r.Attrs["unnamed"] != "" {
+		// Whose the image is, it stays. To take away the last name of an image is to remove
+		// it, so the name goes to an empty one first.
+		if err := engine.ImportEmpty(ctx, r.ID); err != nil {
+			return fmt.Errorf("take the name %s away: %w", r.ID, err)
+		}
+	}
+	_, err = engine.ImageRemove(ctx, r.ID, client.ImageRemoveOptions{PruneChildren: true})
 	if Absent(err) {
 		return nil
 	}
 	return err
+}
+
+// placeholder is the comment of empty images, which stand in for another one as it loses a
+// name.
+const placeholder = "kiln: a name that is being taken away"
+
+// ImportEmpty makes an image without files.
+func (e *Engine) ImportEmpty(ctx context.Context, name string) error {
+	var text bytes.Buffer
+	if err := tar.NewWriter(&text).Close(); err != nil {
+		return err
+	}
+	source := client.ImageImportSource{Source: &text, SourceName: "-"}
+	res, err := e.ImageImport(ctx, source, name, client.ImageImportOptions{Message: placeholder})
+	if err != nil {
+		return err
+	}
+	defer res.Close()
+	for m, err := range Messages(ctx, json.NewDecoder(res)) {
+		if err != nil {
+			return err
+		}
+		if m.Error != nil {
+			return errors.New(m.Error.Message)
+		}
+	}
+	return nil
 }

@@ -4,5 +4,5 @@ package tree
 
 import "io/fs"
 
-// identity is not known here: each name is a file of its own.
-func identity(fs.FileInfo) string { return "" }
+// Identity is not known here: each name is a file of its own.
+func Identity(fs.FileInfo) string { return "" }

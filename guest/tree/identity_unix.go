@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// identity tells a file that has several names from all others; "" of one that has a
+// Identity tells a file that has several names from all others; "" of one that has a
 // single name.
-func identity(info fs.FileInfo) string {
+func Identity(info fs.FileInfo) string {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink > 1 {
 		return fmt.Sprintf("%d-%d", uint64(st.Dev), st.Ino)
 	}

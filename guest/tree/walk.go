@@ -155,7 +155,7 @@ func (w *walker) file(in *within, e Entry) error {
 		return fmt.Errorf("%s is neither file, folder nor link (%s) and cannot be uploaded", e.File, kind)
 	}
 	if regular {
-		if id := identity(e.Info); id != "" {
+		if id := Identity(e.Info); id != "" {
 			if e.Same = in.seen[id]; e.Same == "" {
 				in.seen[id] = e.Name
 			}

@@ -23,6 +23,7 @@ type chain struct {
 	inputs   []Inputs        // of the steps that have a key, or that run always
 	end      string          // why the keys end before the last step; "": they do not
 	cut      string          // why nothing more is kept; "": it is
+	always   []bool          // whether a step runs always, so that no layer is kept after it
 	ran      []time.Time     // when each step ran whose effect the machine holds
 	kept     []bool          // whether a layer was kept after a step
 	spent    time.Duration   // on keeping layers
@@ -43,7 +44,11 @@ func (w *work) newChain(identity string) (*chain, error) {
 	steps := len(w.job.Template.Provisioners)
 	c := &chain{
 		layers: w.Layers, identity: w.Layers.Sum("source", identity), builder: in, begin: time.Now(),
-		ran: make([]time.Time, steps), kept: make([]bool, steps),
+		ran: make([]time.Time, steps), kept: make([]bool, steps), always: make([]bool, steps),
+	}
+	for i, p := range w.job.Template.Provisioners {
+		component, _ := p.Decode(nil)
+		c.always[i] = kiln.TraitsOf(component).Outside
 	}
 	c.keys = []kiln.LayerKey{c.layers.key(append([]string{"start", c.identity}, in.list()...)...)}
 	return c, nil
@@ -125,6 +130,9 @@ func (w *work) stepInputs(b *kiln.Build, p *template.Provisioner) (in Inputs, wh
 		return nil, unknown[0].Option + " is known only while the build runs", nil
 	}
 	in, err = w.Layers.Step(p.Type, component, b)
+	if builder, _ := w.job.Template.Builder.Decode(nil); err == nil && kiln.TraitsOf(builder).GivesOwners {
+		err = w.Layers.Owners(in, component)
+	}
 	if errors.Is(err, errNoInput) {
 		return nil, err.Error(), nil
 	}
@@ -297,12 +305,29 @@ func (w *work) worthKeeping(i int) bool {
 	c := w.chain
 	cost := w.checkpointer.Overhead()
 	switch {
-	case w.Layers.All, w.job.Template.Provisioners[i].AlwaysCache, i+2 >= len(c.keys):
-		return true
-	case i+3 >= len(c.keys) && c.work() >= keepLastShare*cost:
+	case w.Layers.All, w.job.Template.Provisioners[i].AlwaysCache:
 		return true
 	}
+	switch c.layersAfter(i) {
+	case 0:
+		return true
+	case 1:
+		if c.work() >= keepLastShare*cost {
+			return true
+		}
+	}
 	return c.work()-c.worked >= keepShare*cost
+}
+
+// layersAfter is the number of steps after step i that can have a layer.
+func (c *chain) layersAfter(i int) int {
+	n := 0
+	for _, always := range c.always[i+1 : len(c.keys)-1] {
+		if !always {
+			n++
+		}
+	}
+	return n
 }
 
 // work is how long the steps have taken that ran, without keeping layers.

@@ -412,24 +412,31 @@ func TestWorthKeeping(t *testing.T) {
 		name          string
 		step          int
 		steps, worked time.Duration // how long the steps took, also when the last layer was kept
+		local         int           // how many of the last steps run always
 		want          bool
 	}{
-		{"the last one", 5, 0, 0, true},
-		{"before the last one", 4, 3*cost + time.Second, 3 * cost, true},
-		{"before the last one of a short build", 4, 3*cost - time.Second, 0, false},
-		{"the template asks for it", 1, 0, 0, true},
-		{"after much work", 2, 5*cost + time.Second, 0, true},
-		{"after little work", 2, 5*cost - time.Second, 0, false},
-		{"little since the last", 2, 20 * cost, 16 * cost, false},
-		{"much since the last", 2, 20*cost + time.Second, 15 * cost, true},
+		{"the last one", 5, 0, 0, 0, true},
+		{"before the last one", 4, 3*cost + time.Second, 3 * cost, 0, true},
+		{"before the last one of a short build", 4, 3*cost - time.Second, 0, 0, false},
+		{"the template asks for it", 1, 0, 0, 0, true},
+		{"after much work", 2, 5*cost + time.Second, 0, 0, true},
+		{"after little work", 2, 5*cost - time.Second, 0, 0, false},
+		{"little since the last", 2, 20 * cost, 16 * cost, 0, false},
+		{"much since the last", 2, 20*cost + time.Second, 15 * cost, 0, true},
+		{"the last one but for local steps", 3, 0, 0, 2, true},
+		{"before the last one but for a local step", 3, 3*cost + time.Second, 3 * cost, 1, true},
+		{"before the last one of a short build with a local step", 3, 0, 0, 1, false},
 	} {
 		w := &work{
 			runner: &runner{Options: Options{Layers: &Layers{}}}, checkpointer: dear(cost),
 			job: &Job{Template: &template.Build{Provisioners: steps}},
 			chain: &chain{
 				keys: make([]kiln.LayerKey, len(steps)+1), worked: c.worked, spent: cost,
-				first: time.Now().Add(-c.steps - cost),
+				first: time.Now().Add(-c.steps - cost), always: make([]bool, len(steps)),
 			},
+		}
+		for i := range c.local {
+			w.chain.always[len(steps)-1-i] = true
 		}
 		if got := w.worthKeeping(c.step); got != c.want {
 			t.Errorf("%s: %t", c.name, got)

@@ -72,7 +72,14 @@ func foresee(
 	if w.captured != nil {
 		if last := layers.recall(w); last != nil && last.again() {
 			f.last = last.Artifact
-			f.Same = f.Runs == 0 && last.Posts != "" && last.Posts == w.postsOf()
+			if f.Runs == 0 && last.Posts != "" && last.Posts == w.postsOf() {
+				if f.Same, err = last.stands(ctx, w); err != nil {
+					return nil, fmt.Errorf("look for what the last run made: %w", err)
+				}
+				if !f.Same {
+					f.Caveats = append(f.Caveats, "not all that the last run made is still there")
+				}
+			}
 			if t.Publish != nil {
 				t.Publish(last.Artifact)
 			}

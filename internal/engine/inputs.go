@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/guest/tree"
 	"kiln/schema"
 )
 
@@ -64,6 +66,27 @@ func (h *Hasher) Step(kind string, component any, b *kiln.Build) (Inputs, error)
 		in["variable "+name] = h.Sum(value)
 	}
 	return in, nil
+}
+
+// Owners adds whom the files belong to that a component names, for machines that are given
+// files together with their owners.
+func (h *Hasher) Owners(in Inputs, component any) error {
+	for _, path := range schema.Files(component) {
+		if path == "" {
+			continue
+		}
+		sum := h.new()
+		err := tree.Walk(context.Background(), path, func(e tree.Entry) error {
+			uid, gid, _ := tree.Owner(e.Info)
+			fmt.Fprintf(sum, "%q %d %d\n", e.Name, uid, gid)
+			return nil
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("look at the owners of %s: %w", path, err)
+		}
+		in["owners in "+path] = hex.EncodeToString(sum.Sum(nil))
+	}
+	return nil
 }
 
 // Builder lists what the start state of a machine depends on beside the identity of
@@ -118,6 +141,7 @@ func (h *Hasher) Tree(root string) (string, error) {
 
 // tree hashes the last of some trees, each of which is led to by a link of the one before.
 func (h *Hasher) tree(sum hash.Hash, roots []string) error {
+	seen := map[string]string{} // names of files that have several, which an upload keeps the same file
 	return filepath.WalkDir(roots[len(roots)-1], func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			fmt.Fprintf(sum, "absent %q\n", path)
@@ -126,12 +150,12 @@ func (h *Hasher) tree(sum hash.Hash, roots []string) error {
 		if err != nil {
 			return err
 		}
-		return h.entry(sum, roots, path)
+		return h.entry(sum, roots, path, seen)
 	})
 }
 
 // entry adds one entry of a tree. Times do not count: they change with every checkout.
-func (h *Hasher) entry(sum hash.Hash, roots []string, path string) error {
+func (h *Hasher) entry(sum hash.Hash, roots []string, path string, seen map[string]string) error {
 	name, err := filepath.Rel(roots[len(roots)-1], path)
 	if err != nil {
 		return err
@@ -157,6 +181,13 @@ func (h *Hasher) entry(sum hash.Hash, roots []string, path string) error {
 		defer fmt.Fprintln(sum, "}")
 		return h.tree(sum, append(slices.Clone(roots), led))
 	case info.Mode().IsRegular():
+		if id := tree.Identity(info); id != "" {
+			if first, ok := seen[id]; ok {
+				fmt.Fprintf(sum, "is %q\n", first)
+				return nil
+			}
+			seen[id] = name
+		}
 		content, err := h.content(path)
 		fmt.Fprintln(sum, content)
 		return err

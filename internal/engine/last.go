@@ -1,6 +1,10 @@
 package engine
 
 import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
 	"slices"
 
 	"kiln"
@@ -20,16 +24,58 @@ func (w *work) rememberRun() {
 	w.Layers.remember(w, m)
 }
 
-// remade keeps with the memory of a run what it made: what the machine gave, and what
-// came of it.
-func (w *work) remade(published *kiln.Artifact) {
+// remade keeps with the memory of a run what it made: what the machine gave, what came of
+// it, and what others see of that.
+func (w *work) remade(ctx context.Context, out *kiln.Artifact, results []*kiln.Artifact) {
 	last := w.Layers.recall(w)
 	if last == nil {
 		return
 	}
-	last.Artifact, last.Captured, last.Made = published.Public(), w.captured.Public(), w.made
-	last.Posts = w.postsOf()
+	last.Artifact, last.Captured, last.Made = out.Public(), w.captured.Public(), w.made
+	last.Posts, last.Stood = w.postsOf(), nil
+	for _, a := range results {
+		w.stood = append(w.stood, a.Parts()...)
+	}
+	for _, r := range w.stood {
+		if slices.ContainsFunc(last.Stood, r.Same) {
+			continue
+		}
+		if is, err := w.thing(ctx, r); is || err != nil { // else a post-processor has used it up
+			last.Stood = append(last.Stood, r)
+		}
+	}
 	w.Layers.remember(w, last)
+}
+
+// stands reports whether all is still there that the last run made: post-processors would
+// make again what is not.
+func (m *memory) stands(ctx context.Context, w *work) (bool, error) {
+	for _, r := range m.Stood {
+		is, err := w.thing(ctx, r)
+		if err != nil || !is {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// thing reports whether one thing is there that a run made, as it was made.
+func (w *work) thing(ctx context.Context, r kiln.Resource) (bool, error) {
+	if r.Owner == "" && r.Kind == kiln.KindFile {
+		mark, err := kiln.Mark(r.ID)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil && (r.Mark == "" || r.Mark == mark), err
+	}
+	for _, c := range w.job.Template.Components() {
+		if component, _ := c.Decode(nil); c.Kind+"."+c.Type == r.Owner {
+			if finder, ok := component.(kiln.Finder); ok {
+				return finder.Stands(ctx, r)
+			}
+		}
+	}
+	return false, nil // nobody can tell
 }
 
 // again reports whether a build that captures the same as it did gives the same to those
@@ -54,7 +100,12 @@ func (w *work) last(_ *kiln.Build, resumed int) *kiln.Artifact {
 	if last == nil || last.Made != made || last.Captured == nil {
 		return nil
 	}
-	return last.Captured
+	// It is this run's from now on: manifests tell by this which run gave it last.
+	again := *last.Captured
+	if again.Data = maps.Clone(again.Data); again.Data != nil {
+		again.Data["PackerRunUUID"] = w.RunUUID
+	}
+	return &again
 }
 
 // madeOf stands for all that the captured artifact depends on: the state after the last

@@ -193,6 +193,8 @@ type memory struct {
 	Made     string         `json:"made,omitempty"`
 	// Posts stands for what was done to it then; "": that is not known.
 	Posts string `json:"posts,omitempty"`
+	// Stood is all that was there in the end of what the run made.
+	Stood []kiln.Resource `json:"stood,omitempty"`
 }
 
 func (l *Layers) memoryPath(w *work) string {

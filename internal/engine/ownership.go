@@ -20,6 +20,9 @@ func (w *work) settle(ok bool, kept []*kiln.Artifact) error {
 		// What post-processors own and did not release goes now.
 		w.report(w.b.Close(ctx))
 	}
+	if ok {
+		w.stood = w.b.Given()
+	}
 	stays := func(r kiln.Resource) bool {
 		return ok || r.Kind == kiln.KindLayer ||
 			slices.ContainsFunc(kept, func(a *kiln.Artifact) bool { return a.Holds(r) })

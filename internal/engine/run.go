@@ -232,7 +232,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 				t.Publish(out)
 			}
 			if w.chain != nil {
-				w.remade(out)
+				w.remade(ctx, out, res.Artifacts)
 			}
 		}
 	}
@@ -293,10 +293,11 @@ type work struct {
 	left    []kiln.Resource
 	phase   string
 
-	stepped  bool           // a provisioner has begun
-	failedIn string         // the phase that failed, where -on-error says what then; "": none
-	captured *kiln.Artifact // what the machine gave
-	made     string         // what that depended on, see madeOf
+	stepped  bool            // a provisioner has begun
+	failedIn string          // the phase that failed, where -on-error says what then; "": none
+	captured *kiln.Artifact  // what the machine gave
+	made     string          // what that depended on, see madeOf
+	stood    []kiln.Resource // what the build made that stays
 
 	chain        *chain            // nil: no layers
 	checkpointer kiln.Checkpointer // the machine; nil: it keeps no layers
