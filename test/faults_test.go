@@ -177,7 +177,7 @@ func TestSecondSignal(t *testing.T) {
 	dir := t.TempDir()
 	// The cleanup hangs on a local step that does not end at once.
 	write(t, dir, "t.json", `{"builders":[{"type":"docker","image":"`+kilntest.BusyboxImage+`","pull":false,"discard":true}],
- "provisioners":[{"type":"shell-local","inline":["trap '' TERM; echo begun; while :; do sleep 1; done"]}]}`)
+ "provisioners":[{"type":"shell-local","inline":["trap '' INT TERM; echo begun; while :; do sleep 1; done"]}]}`)
 	out, code := runUntil(t, dir, nil, "docker: begun", func(cmd *exec.Cmd) {
 		cmd.Process.Signal(syscall.SIGINT)
 		for range 500 {
