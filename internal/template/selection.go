@@ -101,17 +101,22 @@ func (s *Spec) strangers(secret func(string) bool) (diags hcl.Diagnostics) {
 		return nil
 	}
 	var known []string
+	knows := map[string]bool{}
 	for _, b := range s.Builds {
-		if !slices.Contains(known, b.Only) {
+		if !knows[b.Only] {
+			knows[b.Only] = true
 			known = append(known, b.Only)
 		}
 	}
 	told := map[hcl.Range]bool{}
 	look := func(word string, names Names) {
 		for _, name := range slices.Sorted(maps.Keys(names)) {
-			if rng := names[name]; !slices.Contains(known, name) && !told[rng] && !secret(name) {
+			if rng := names[name]; !knows[name] && !told[rng] && !secret(name) {
 				told[rng] = true
-				hint := "They are: " + strings.Join(known, ", ") + "."
+				hint := "They are: " + strings.Join(known[:min(len(known), 10)], ", ") + "."
+				if more := len(known) - 10; more > 0 {
+					hint = fmt.Sprintf("%s and %d more.", strings.TrimSuffix(hint, "."), more)
+				}
 				if near := schema.Suggest(name, known); near != "" {
 					hint = fmt.Sprintf("Did you mean %q?", near)
 				}
