@@ -408,10 +408,10 @@ func (bs *buildScope) Explain(s *template.Step, diags hcl.Diagnostics) hcl.Diagn
 	if s.Kind == template.KindPostProcessor {
 		on = template.OnPostProcessor
 	}
-	names, _ := attributes(on)
 	for _, d := range bs.sc.hints(diags) {
 		if d.Summary == "Unsupported argument" && s.Kind != template.KindBuilder &&
 			!strings.Contains(d.Detail, "Did you mean") {
+			names, _ := attributes(on)
 			if near := schema.Suggest(quotedName(d.Detail), names); near != "" {
 				d.Detail += fmt.Sprintf(" Did you mean %q?", near)
 			}
