@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -103,7 +104,7 @@ func templatesBelow(root string) (found []foundTemplate, modules []string, err e
 	if info, err := os.Stat(root); err == nil && !info.IsDir() {
 		return []foundTemplate{{path: root}}, nil, nil
 	}
-	var folders []*foundFolder
+	var dirs []string
 	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -114,12 +115,11 @@ func templatesBelow(root string) (found []foundTemplate, modules []string, err e
 		if name := e.Name(); path != root && strings.HasPrefix(name, ".") {
 			return filepath.SkipDir
 		}
-		f, err := templatesIn(path)
-		if err == nil && len(f.paths) > 0 {
-			folders = append(folders, f)
-		}
-		return err
+		dirs = append(dirs, path)
+		return nil
 	})
+	folders, readErr := foldersOf(dirs)
+	err = errors.Join(err, readErr)
 	used := usedFolders(folders)
 	for _, f := range folders {
 		if used[realPath(f.dir)] {
@@ -131,6 +131,31 @@ func templatesBelow(root string) (found []foundTemplate, modules []string, err e
 		}
 	}
 	return found, modules, err
+}
+
+// foldersOf reads folders, several at a time, and returns those that hold templates.
+func foldersOf(dirs []string) (folders []*foundFolder, err error) {
+	all, errs := make([]*foundFolder, len(dirs)), make([]error, len(dirs))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := range next {
+				all[i], errs[i] = templatesIn(dirs[i])
+			}
+		})
+	}
+	for i := range dirs {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	for _, f := range all {
+		if f != nil && len(f.paths) > 0 {
+			folders = append(folders, f)
+		}
+	}
+	return folders, errors.Join(errs...)
 }
 
 // usedFolders are the real paths of the folders that are modules of others, directly or by
