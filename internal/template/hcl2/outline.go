@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
@@ -24,6 +25,9 @@ func OutlineOf(path string, text []byte) (o Outline) {
 	if strings.HasSuffix(path, ".json") {
 		return outlineJSON(text)
 	}
+	if !o.words(path, text) {
+		return o
+	}
 	files, _ := parseNative(path, text)
 	for _, f := range files {
 		if f == nil {
@@ -36,21 +40,43 @@ func OutlineOf(path string, text []byte) (o Outline) {
 	return o
 }
 
+// words reads what the words tell with which blocks begin, and reports whether there are
+// modules, for which the text must be parsed: that takes several times as long.
+func (o *Outline) words(path string, text []byte) (modules bool) {
+	tokens, _ := hclsyntax.LexConfig(text, path, hcl.InitialPos)
+	depth, begins := 0, true
+	for _, t := range tokens {
+		switch t.Type {
+		case hclsyntax.TokenOBrace, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+			depth++
+		case hclsyntax.TokenCBrace, hclsyntax.TokenTemplateSeqEnd:
+			depth--
+		case hclsyntax.TokenIdent:
+			if depth != 0 || !begins {
+				break
+			}
+			switch string(t.Bytes) {
+			case "build":
+				o.Build = true
+			case "output", "steps":
+				o.Shares = true
+			case "module":
+				modules = true
+			}
+		}
+		begins = t.Type == hclsyntax.TokenNewline || t.Type == hclsyntax.TokenComment
+	}
+	return modules
+}
+
 func (o *Outline) native(body *hclsyntax.Body) {
 	for _, blk := range body.Blocks {
-		switch blk.Type {
-		case "build":
-			o.Build = true
-		case "output", "steps":
-			o.Shares = true
-		case "module":
-			attr := blk.Body.Attributes["source"]
-			if attr == nil {
-				continue
-			}
-			if v, diags := attr.Expr.Value(nil); !diags.HasErrors() && stringOf(v) != "" {
-				o.Modules = append(o.Modules, stringOf(v))
-			}
+		if blk.Type != "module" || blk.Body.Attributes["source"] == nil {
+			continue
+		}
+		v, diags := blk.Body.Attributes["source"].Expr.Value(nil)
+		if !diags.HasErrors() && stringOf(v) != "" {
+			o.Modules = append(o.Modules, stringOf(v))
 		}
 	}
 }
