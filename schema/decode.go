@@ -26,7 +26,7 @@ type Decoder struct {
 	Skip func(name string) bool
 	// Around are names on the top level that the caller reads: they too may have been meant
 	// by one that is unknown.
-	Around []string
+	Around func() []string
 	// Unknown, if set, is called for each option whose value is not wholly known yet.
 	// Options of nested blocks are named block.option. Expr is nil for a plain value.
 	Unknown func(option string, expr hcl.Expression, rng hcl.Range)
@@ -83,8 +83,8 @@ func (d *Decoder) wants(f *Field, top bool) bool {
 // suggest finds what was probably meant by an unknown name of a block.
 func (d *Decoder) suggest(name string, b *Block, top bool) string {
 	known := b.Names()
-	if top {
-		known = append(known, d.Around...)
+	if top && d.Around != nil {
+		known = append(known, d.Around()...)
 	}
 	return Suggest(name, known)
 }

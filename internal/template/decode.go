@@ -132,7 +132,7 @@ func (d *decoding) reader(data map[string]any) *reader {
 		format = JSON
 	}
 	c.body, c.Decoder = body, &schema.Decoder{Weak: format == JSON, Eval: eval, Render: r.render,
-		Skip: d.Skip, Around: d.near(format)}
+		Skip: d.Skip, Around: func() []string { return d.near(format) }}
 	c.Option = func(name string) { option = name }
 	c.Unknown = func(name string, expr hcl.Expression, rng hcl.Range) {
 		c.unsure[option] = true
