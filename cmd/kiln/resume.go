@@ -38,7 +38,9 @@ func (p *program) resume(ctx context.Context, f *buildFlags, t *template.Templat
 	}
 	say, err := plan.Resume(ctx, earlier, len(f.only) > 0, layers, t.Dir)
 	if err != nil {
-		return fmt.Errorf("%w\nWithout -resume, %s build begins at the deepest layer that fits, if there is one", err, p.name)
+		return fmt.Errorf(
+			"%w\nWithout -resume, %s build begins at the deepest layer that fits, if there is one", err, p.name,
+		)
 	}
 	for _, line := range say {
 		p.say("%s", line)

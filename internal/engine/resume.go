@@ -27,7 +27,10 @@ func (p *Plan) Resume(
 	layers *Layers,
 	dir string,
 ) (say []string, err error) {
-	r := &resuming{Earlier: last, all: all, layers: layers, dir: dir, wanted: map[string]bool{}, begun: map[string]bool{}}
+	r := &resuming{
+		Earlier: last, all: all, layers: layers, dir: dir,
+		wanted: map[string]bool{}, begun: map[string]bool{},
+	}
 	var order []*Job // each after those that it needs
 	q := newQueue(p)
 	for job := q.next(); job != nil; job = q.next() {
