@@ -20,7 +20,8 @@ func goroutines() []string {
 	buf := make([]byte, 4<<20)
 	buf = buf[:runtime.Stack(buf, true)]
 	var all []string
-	for _, stack := range strings.Split(string(buf), "\n\n")[1:] {
+	// The last one ends with a line feed, and which is last changes.
+	for _, stack := range strings.Split(strings.TrimSpace(string(buf)), "\n\n")[1:] {
 		kept := func(name string) bool { return strings.Contains(stack, name) }
 		if !slices.ContainsFunc(pooled, kept) {
 			// What it is doing now changes from one look to the next.
