@@ -24,8 +24,8 @@ var elsewhere = map[string]string{
 	"amazon-import":        uploads + "`aws s3 cp` and `aws ec2 import-image`",
 	"digitalocean-import":  uploads + "`doctl compute image create`",
 	"googlecompute-import": uploads + "`gcloud compute images create --source-uri`",
-	"googlecompute-export": "it works on Google's machines. In its place, shell-local can call `gcloud compute " +
-		"images export`",
+	"googlecompute-export": "it works on Google's machines. In its place, shell-local can call `gcloud " +
+		"compute images export`",
 	"alicloud-import":    uploads + "`aliyun ecs ImportImage`",
 	"exoscale-import":    uploads + "`exo compute instance-template register`",
 	"huaweicloud-import": uploads + "the provider's program",
@@ -41,8 +41,8 @@ const uploads = "it uploads images to its provider. In its place, shell-local ca
 // itself.
 var (
 	plugins = []string{"alicloud", "amazon", "ansible", "azure", "chef", "cloudstack", "digitalocean",
-		"exoscale", "googlecompute", "hcloud", "huaweicloud", "hyperone", "hyperv", "inspec", "jdcloud", "linode", "lxc", "lxd",
-		"ncloud", "nutanix", "oneandone", "openstack", "oracle", "outscale", "parallels", "profitbricks", "proxmox",
+		"exoscale", "googlecompute", "hcloud", "huaweicloud", "hyperone", "hyperv", "inspec", "jdcloud", "linode",
+		"lxc", "lxd", "ncloud", "nutanix", "oneandone", "openstack", "oracle", "outscale", "parallels", "profitbricks", "proxmox",
 		"puppet", "qemu", "salt", "scaleway", "tencentcloud", "triton", "ucloud", "upcloud", "vagrant",
 		"virtualbox", "vmware", "vsphere", "vultr", "yandex"}
 	core = []string{"powershell", "windows", "hcp", "provenance"}
