@@ -153,7 +153,7 @@ func (w *work) keepsCaptured() bool {
 			continue
 		}
 		component, _ := chain[0].Decode(nil)
-		if keeps(chain[0], component) {
+		if keeps(chain[0], component, nil) {
 			return true
 		}
 	}
