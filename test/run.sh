@@ -16,13 +16,15 @@ need mcopy mtools
 need fsck.fat dosfstools
 need xorriso xorriso
 need isoinfo genisoimage
+need qemu-system-x86_64 qemu-system-x86 qemu-utils ovmf
+need swtpm swtpm
 install_missing
 # Not every machine that runs Docker can run podman too: its stories say so where they are skipped.
 missing=()
 need podman podman
 install_missing || echo "podman cannot be installed"
 start_docker
-export KILN_TEST_REQUIRE=docker,sshd,mtools,fsck.fat,xorriso,isoinfo
+export KILN_TEST_REQUIRE=docker,sshd,mtools,fsck.fat,xorriso,isoinfo,qemu
 
 ./test/lint.sh
 # One package at a time: several count all containers of the engine.
