@@ -14,7 +14,6 @@ need gcc gcc libc6-dev
 need shellcheck shellcheck
 need mcopy mtools
 need fsck.fat dosfstools
-need qemu-img qemu-utils
 need xorriso xorriso
 need isoinfo genisoimage
 # What the disks that tests boot are made with, and booted.
@@ -31,13 +30,14 @@ need openssl openssl
 [ -e /usr/lib/ISOLINUX/isolinux.bin ] || missing+=(isolinux)
 [ -e /usr/lib/systemd/boot/efi/systemd-bootx64.efi ] || missing+=(systemd-boot-efi)
 [ -e /usr/share/OVMF/OVMF_CODE.fd ] || missing+=(ovmf)
+need swtpm swtpm
 install_missing
 # Not every machine that runs Docker can run podman too: its stories say so where they are skipped.
 missing=()
 need podman podman
 install_missing || echo "podman cannot be installed"
 start_docker
-export KILN_TEST_REQUIRE=docker,disks,sshd,mtools,fsck.fat,xorriso,isoinfo
+export KILN_TEST_REQUIRE=docker,disks,sshd,mtools,fsck.fat,xorriso,isoinfo,qemu
 
 ./test/lint.sh
 # One package at a time: several count all containers of the engine.
