@@ -27,9 +27,9 @@ func WriteTar(w io.Writer, files []string, copyFile func(io.Writer, string) erro
 		if err != nil {
 			return err
 		}
-		h.Name, h.Format = filepath.Base(path), tar.FormatGNU
-		h.ModTime, h.AccessTime, h.ChangeTime = stamp, time.Time{}, time.Time{}
-		h.Uid, h.Gid, h.Uname, h.Gname = 0, 0, "root", "root"
+		h.Name = filepath.Base(path)
+		h.AccessTime, h.ChangeTime, h.Uid, h.Gid = time.Time{}, time.Time{}, 0, 0
+		uniform(h)
 		if err := t.WriteHeader(h); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ need gcc gcc libc6-dev
 need shellcheck shellcheck
 need mcopy mtools
 need fsck.fat dosfstools
+need qemu-img qemu-utils
 need xorriso xorriso
 need isoinfo genisoimage
 install_missing
