@@ -15,6 +15,8 @@ need shellcheck shellcheck
 need mcopy mtools
 need fsck.fat dosfstools
 need qemu-img qemu-utils
+need xz xz-utils
+need bzip2 bzip2
 need xorriso xorriso
 need isoinfo genisoimage
 install_missing
