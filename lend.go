@@ -157,6 +157,9 @@ func writeInto(ctx context.Context, path string, info fs.FileInfo, write func(w 
 type Remote struct {
 	// URL is its http, https or file address, or a path on this machine.
 	URL string
+	// Mirrors are further addresses of the same content, in the order in which they are
+	// tried.
+	Mirrors []string
 	// Checksum is what its content must have: "sha256:HEX", the same with md5, sha1 or
 	// sha512, or the hexadecimal digits alone, whose number tells which it is.
 	Checksum string
@@ -165,6 +168,11 @@ type Remote struct {
 	// Extension ends the name that a file which was loaded gets here, such as "iso",
 	// for programs that go by it.
 	Extension string
+	// Target is where to put what has to be loaded: a file, or, where the name has no
+	// extension, a folder. It is the cache by default.
+	Target string
+	// For is what messages call it, such as "ISO"; "": nothing is said of what is done.
+	For string
 }
 
 // sumLength is the number of hexadecimal digits of each kind of checksum.

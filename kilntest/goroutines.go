@@ -36,7 +36,7 @@ func goroutines() []string {
 // noMore waits until there are no goroutines but those that were running before.
 func noMore(t *testing.T, running []string) {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		more := slices.DeleteFunc(goroutines(), func(g string) bool { return slices.Contains(running, g) })
 		if len(more) == 0 {
 			return

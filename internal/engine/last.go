@@ -70,6 +70,11 @@ func (w *work) thing(ctx context.Context, r kiln.Resource) (bool, error) {
 		}
 		return err == nil && (r.Mark == "" || r.Mark == mark), err
 	}
+	if reaper, ok := w.Reaper(r.Owner); ok && r.Owner == "" {
+		if finder, ok := reaper.(kiln.Finder); ok {
+			return finder.Stands(ctx, r)
+		}
+	}
 	for _, c := range w.job.Template.Components() {
 		if component, _ := c.Decode(nil); c.Kind+"."+c.Type == r.Owner {
 			if finder, ok := component.(kiln.Finder); ok {
