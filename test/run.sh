@@ -14,6 +14,8 @@ need gcc gcc libc6-dev
 need shellcheck shellcheck
 need mcopy mtools
 need fsck.fat dosfstools
+need xz xz-utils
+need bzip2 bzip2
 need xorriso xorriso
 need isoinfo genisoimage
 # What the disks that tests boot are made with, and booted.
