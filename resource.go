@@ -35,11 +35,14 @@ type Resource struct {
 }
 
 // Kinds of resource on the local machine, which have no Owner. A dir is one that
-// [Build.TempDir] made: no other folder is ever removed. The ID of a process is a token in
-// its environment. A server is one within the process that made it, and ends with that.
+// [Build.TempDir] made: no other is ever removed by its name alone. A folder is one of the
+// user's, such as the folder of a machine's disks, and known by its Mark. The ID of a process
+// is a token in its environment. A server is one within the process that made it, and ends
+// with that.
 const (
 	KindFile    = "file"
 	KindDir     = "dir"
+	KindFolder  = "folder"
 	KindProcess = "process"
 	KindServer  = "server"
 )

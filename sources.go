@@ -6,5 +6,5 @@ import "embed"
 // `kiln explain` and the reference pages say of each option, so that there is one
 // text only.
 //
-//go:embed builder communicator datasource driver media provisioner postprocessor
+//go:embed builder communicator datasource driver media provisioner postprocessor vm
 var Sources embed.FS

@@ -6,13 +6,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kiln"
 	"kiln/internal/engine"
 	"kiln/media/cd"
 	"kiln/media/floppy"
 	"kiln/media/httpd"
+	"kiln/media/iso"
 	"kiln/schema"
+	"kiln/vm"
 )
 
 // machine is a builder's configuration as far as it holds what is in media.
@@ -20,6 +23,11 @@ type machine struct {
 	HTTP   httpd.Config  `kiln:",squash"`
 	Floppy floppy.Config `kiln:",squash"`
 	CD     cd.Config     `kiln:",squash"`
+	ISO    iso.Config    `kiln:",squash"`
+
+	Ports    vm.HostPorts       `kiln:",squash"`
+	Shutdown vm.FullShutdown    `kiln:",squash"`
+	Output   vm.OutputDirectory `kiln:",squash"`
 }
 
 // Each option of the media has its documentation and stands beside the builder's own.
@@ -33,14 +41,19 @@ func TestMediaAreDocumented(t *testing.T) {
 			t.Errorf("%s has no documentation", f.Name)
 		}
 	}
-	want := "cd_content cd_files cd_label floppy_content floppy_dirs floppy_files floppy_label http_bind_address " +
-		"http_content http_directory http_interface http_network_protocol http_port_max http_port_min"
+	want := "acpi_shutdown cd_content cd_files cd_label disable_shutdown floppy_content floppy_dirs floppy_files " +
+		"floppy_label host_port_max host_port_min http_bind_address http_content http_directory http_interface " +
+		"http_network_protocol http_port_max http_port_min iso_checksum iso_target_extension iso_target_path iso_url " +
+		"iso_urls output_directory post_shutdown_delay shutdown_command shutdown_timeout skip_nat_mapping " +
+		"ssh_host_port_max ssh_host_port_min"
 	if got := strings.Join(block.Names(), " "); got != want {
 		t.Errorf("the options are %s", got)
 	}
 	m := &machine{}
 	schema.Defaults(m)
-	if m.HTTP.PortMin != 8000 || m.HTTP.PortMax != 9000 || m.Floppy.Label != "packer" || m.CD.Label != "packer" {
+	if m.HTTP.PortMin != 8000 || m.HTTP.PortMax != 9000 || m.Floppy.Label != "packer" || m.CD.Label != "packer" ||
+		m.ISO.TargetExtension != "iso" || m.Ports.Min != 2222 || m.Ports.Max != 4444 ||
+		m.Shutdown.Timeout != 5*time.Minute {
 		t.Errorf("the defaults are %v", m)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"kiln/postprocessor/dockertag"
 	"kiln/postprocessor/manifest"
 	shelllocalpp "kiln/postprocessor/shelllocal"
+	"kiln/postprocessor/vagrant"
 	"kiln/provisioner/breakpoint"
 	fileprov "kiln/provisioner/file"
 	"kiln/provisioner/shell"
@@ -63,6 +64,7 @@ func builtIn() kiln.Components {
 			"docker-tag":    func() kiln.PostProcessor { return new(dockertag.PostProcessor) },
 			"manifest":      func() kiln.PostProcessor { return new(manifest.PostProcessor) },
 			"shell-local":   func() kiln.PostProcessor { return new(shelllocalpp.PostProcessor) },
+			"vagrant":       func() kiln.PostProcessor { return new(vagrant.PostProcessor) },
 		},
 		DataSources: map[string]func() kiln.DataSource{
 			"http": func() kiln.DataSource { return new(http.DataSource) },

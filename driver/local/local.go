@@ -35,6 +35,8 @@ func (Reaper) Reap(ctx context.Context, r kiln.Resource) error {
 				"clean up again", r.ID)
 		}
 		return os.RemoveAll(r.ID)
+	case kiln.KindFolder:
+		return removeFolder(ctx, r)
 	case kiln.KindProcess:
 		return process.Kill(ctx, r.ID)
 	case kiln.KindServer:
@@ -45,6 +47,19 @@ func (Reaper) Reap(ctx context.Context, r kiln.Resource) error {
 
 // Owned finds nothing: what is local is always named by its record.
 func (Reaper) Owned(context.Context, string, kiln.Resource) ([]kiln.Resource, error) { return nil, nil }
+
+// Stands reports whether a file or folder is there and the same as when it was made.
+func (Reaper) Stands(_ context.Context, r kiln.Resource) (bool, error) {
+	mark := kiln.Mark
+	if r.Kind == kiln.KindFolder {
+		mark = folderMark
+	}
+	found, err := mark(r.ID)
+	if absent(err) {
+		return false, nil
+	}
+	return err == nil && (r.Mark == "" || r.Mark == found), err
+}
 
 func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)

@@ -53,25 +53,65 @@ func (s *Store) Fetch(ctx context.Context, b *kiln.Build, r kiln.Remote) (string
 	if want.kind, want.digits, err = r.Sum(); err != nil {
 		return "", err
 	}
-	u, path, err := source(r.URL)
-	if err != nil {
-		return "", err
-	}
-	if path != "" {
-		return s.local(ctx, b, path, want)
-	}
 	if filepath.Base("x"+r.Extension) != "x"+r.Extension {
 		return "", kiln.Invalid("extension", "%q is not the end of a file's name", r.Extension)
 	}
-	if password, ok := u.User.Password(); ok {
-		b.Hide(password)
+	if r.Target != "" {
+		return "", kiln.Invalid("target", "a place for what is downloaded (%s) cannot be given in this version", r.Target)
 	}
-	l := &load{Store: s, b: b, url: u, want: want, key: key(u, want, r.Extension)}
-	path, err = l.fetch(ctx)
+	if r.For != "" {
+		b.Say("Retrieving %s", r.For)
+	}
+	var errs []error
+	for _, address := range append([]string{r.URL}, r.Mirrors...) {
+		path, err := s.from(ctx, b, r, address, want)
+		if err == nil {
+			return path, nil
+		}
+		errs = append(errs, err)
+		if ctx.Err() != nil {
+			break
+		}
+		if len(r.Mirrors) > 0 {
+			b.Warn("Download failed %v", err)
+		}
+	}
+	return "", errors.Join(errs...)
+}
+
+// from gets the file from one address.
+func (s *Store) from(ctx context.Context, b *kiln.Build, r kiln.Remote, address string, want sum) (string, error) {
+	u, path, err := source(address)
 	if err != nil {
-		return "", fmt.Errorf("download %s: %w", shown(u), err)
+		return "", err
 	}
-	return path, nil
+	name := path
+	if u != nil {
+		name = shown(u)
+		if password, ok := u.User.Password(); ok {
+			b.Hide(password)
+		}
+	}
+	checked := name
+	if want.kind != "" {
+		checked += "?checksum=" + url.QueryEscape(want.kind+":"+want.digits)
+	}
+	if r.For != "" {
+		b.Say("Trying %s", name)
+		b.Say("Trying %s", checked)
+	}
+	if u == nil {
+		path, err = s.local(ctx, b, path, want)
+	} else {
+		l := &load{Store: s, b: b, url: u, want: want, key: key(u, want, r.Extension)}
+		if path, err = l.fetch(ctx); err != nil {
+			err = fmt.Errorf("download %s: %w", name, err)
+		}
+	}
+	if err == nil && r.For != "" {
+		b.Say("%s => %s", checked, path)
+	}
+	return path, err
 }
 
 // source finds out where a file is: at an address, or at a path of this machine.

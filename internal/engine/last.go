@@ -17,10 +17,12 @@ func (w *work) rememberRun() {
 	if c == nil || w.checkpointer == nil {
 		return
 	}
-	m := &memory{Identity: c.identity, Builder: c.builder, Steps: c.inputs, Kept: c.kept}
+	// What the last run made is still what there is, until this one has made its own.
+	m := new(memory)
 	if last := w.Layers.recall(w); last != nil {
-		m.Artifact, m.Captured, m.Made, m.Posts = last.Artifact, last.Captured, last.Made, last.Posts
+		*m = *last
 	}
+	m.Identity, m.Builder, m.Steps, m.Kept = c.identity, c.builder, c.inputs, c.kept
 	w.Layers.remember(w, m)
 }
 
@@ -67,6 +69,11 @@ func (w *work) thing(ctx context.Context, r kiln.Resource) (bool, error) {
 			return false, nil
 		}
 		return err == nil && (r.Mark == "" || r.Mark == mark), err
+	}
+	if reaper, ok := w.Reaper(r.Owner); ok && r.Owner == "" {
+		if finder, ok := reaper.(kiln.Finder); ok {
+			return finder.Stands(ctx, r)
+		}
 	}
 	for _, c := range w.job.Template.Components() {
 		if component, _ := c.Decode(nil); c.Kind+"."+c.Type == r.Owner {
@@ -146,7 +153,7 @@ func (w *work) keepsCaptured() bool {
 			continue
 		}
 		component, _ := chain[0].Decode(nil)
-		if keeps(chain[0], component) {
+		if keeps(chain[0], component, nil) {
 			return true
 		}
 	}

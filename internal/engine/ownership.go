@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"kiln"
 )
@@ -25,7 +27,7 @@ func (w *work) settle(ok bool, kept []*kiln.Artifact) error {
 	}
 	stays := func(r kiln.Resource) bool {
 		return ok || r.Kind == kiln.KindLayer ||
-			slices.ContainsFunc(kept, func(a *kiln.Artifact) bool { return a.Holds(r) })
+			slices.ContainsFunc(kept, func(a *kiln.Artifact) bool { return a.Holds(r) || within(a, r) })
 	}
 	if !clean && !ok {
 		// Nothing is destroyed: what belongs to no artifact stays in the journal.
@@ -59,7 +61,9 @@ func (w *work) discard(a *kiln.Artifact, others ...*kiln.Artifact) error {
 	defer cancel()
 	var errs []error
 	for _, r := range a.Parts() {
-		if !slices.ContainsFunc(others, func(o *kiln.Artifact) bool { return o != a && o.Holds(r) }) {
+		if !slices.ContainsFunc(others, func(o *kiln.Artifact) bool {
+			return o != a && (o.Holds(r) || within(o, r))
+		}) {
 			errs = append(errs, w.destroy(ctx, r))
 		}
 	}
@@ -67,6 +71,15 @@ func (w *work) discard(a *kiln.Artifact, others ...*kiln.Artifact) error {
 		return fmt.Errorf("destroy artifact %s: %w", a.ID, err)
 	}
 	return nil
+}
+
+// within reports whether a part of an artifact lies in a folder: then the folder stays, and
+// what else is in it goes file by file.
+func within(a *kiln.Artifact, folder kiln.Resource) bool {
+	return a != nil && folder.Owner == "" && folder.Kind == kiln.KindFolder &&
+		slices.ContainsFunc(a.Parts(), func(r kiln.Resource) bool {
+			return r.Owner == "" && strings.HasPrefix(r.ID, folder.ID+string(filepath.Separator))
+		})
 }
 
 // reaper finds who destroys the resources of an owner: the component of this build as

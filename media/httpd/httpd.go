@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/media/port"
 )
 
 // Config is what a template may say about the server: docs/compat/boot-and-media.md 2. A
@@ -46,7 +47,7 @@ const (
 	usualMax     = 9000
 	usualAddress = "0.0.0.0"
 	usualNetwork = "tcp"
-	maxPort      = 65535
+	maxPort      = port.Max
 )
 
 var networks = []string{"tcp", "tcp4", "tcp6", "unix", "unixpacket"}

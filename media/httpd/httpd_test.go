@@ -345,16 +345,12 @@ func TestEndsWithTheBuild(t *testing.T) {
 	}
 }
 
-func TestOrder(t *testing.T) {
-	all := slices.Collect(order("x", 8000, 8010))
-	if !slices.Equal(all, slices.Collect(order("x", 8000, 8010))) || all[len(all)-1] != 8010 {
-		t.Errorf("the order is %v", all)
-	}
-	slices.Sort(all)
-	if len(slices.Compact(all)) != 11 || all[0] != 8000 {
-		t.Errorf("it has %v", all)
-	}
-	if one := slices.Collect(order("x", 80, 80)); !slices.Equal(one, []int{80}) {
-		t.Errorf("one port is %v", one)
+// The same build begins to search at the same port, so that what is told the port is the
+// same too.
+func TestFirst(t *testing.T) {
+	b := &kiln.Build{Dir: "/a", Name: "b"}
+	if first(b) != first(&kiln.Build{Dir: "/a", Name: "b"}) || first(b) == first(&kiln.Build{Dir: "/a", Name: "c"}) ||
+		first(b) < 0 {
+		t.Errorf("it begins at %d", first(b))
 	}
 }
