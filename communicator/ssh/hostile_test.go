@@ -106,7 +106,7 @@ func TestHostile(t *testing.T) {
 		for _, method := range []string{"tar", "scp", "sftp"} {
 			t.Run(name+"/"+method, func(t *testing.T) {
 				way := h.connect(t, method)
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer cancel()
 				for what, try := range map[string]func() error{
 					"upload": func() error {
