@@ -19,7 +19,7 @@ need xorriso xorriso
 need isoinfo genisoimage
 # What the disks that tests boot are made with, and booted.
 need qemu-system-x86_64 qemu-system-x86
-need qemu-img qemu-utils
+need swtpm swtpm
 need mmdebstrap mmdebstrap
 need mke2fs e2fsprogs
 need sfdisk fdisk
@@ -37,7 +37,7 @@ missing=()
 need podman podman
 install_missing || echo "podman cannot be installed"
 start_docker
-export KILN_TEST_REQUIRE=docker,disks,sshd,mtools,fsck.fat,xorriso,isoinfo
+export KILN_TEST_REQUIRE=docker,disks,sshd,mtools,fsck.fat,xorriso,isoinfo,qemu
 
 ./test/lint.sh
 # One package at a time: several count all containers of the engine.

@@ -230,7 +230,8 @@ func (p *program) runPlan(
 		p.warn(fmt.Errorf("what a clean-up by another process may need is not kept: %w", err))
 	}
 	o := engine.Options{
-		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Parallel: f.parallel, OnError: f.onError.value,
+		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Home: dir,
+		Parallel: f.parallel, OnError: f.onError.value,
 		Debug: f.debug, Force: f.force, Version: kilnVersion, Journal: j, Hide: p.redactor.Add, Sink: sinks.Event,
 		Ask: p.asker(
 			sinks,

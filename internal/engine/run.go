@@ -18,6 +18,7 @@ type Options struct {
 	Run       string // identifier
 	RunUUID   string // PackerRunUUID of templates and manifests
 	Dir       string // folder of the template
+	Home      string // see [kiln.Build]
 	Parallel  int    // builds at one time; 0 or less: no limit
 	OnError   string // cleanup, abort, ask, run-cleanup-provisioner
 	Debug     bool
@@ -210,6 +211,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 			Debug:     r.Debug,
 			Force:     r.Force,
 			OnError:   r.OnError,
+			Home:      r.Home,
 		},
 		host,
 	)
