@@ -21,6 +21,7 @@ need isoinfo genisoimage
 # What the disks that tests boot are made with, and booted.
 need qemu-system-x86_64 qemu-system-x86
 need qemu-img qemu-utils
+need swtpm swtpm
 need mmdebstrap mmdebstrap
 need mke2fs e2fsprogs
 need sfdisk fdisk
