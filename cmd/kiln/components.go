@@ -7,6 +7,7 @@ import (
 	"kiln/builder/docker"
 	"kiln/builder/file"
 	"kiln/builder/null"
+	"kiln/builder/qemu"
 	"kiln/communicator/none"
 	"kiln/communicator/ssh"
 	"kiln/communicator/winrm"
@@ -42,6 +43,7 @@ func builtIn() kiln.Components {
 			"docker": func() kiln.Builder { return new(docker.Builder) },
 			"file":   func() kiln.Builder { return new(file.Builder) },
 			"null":   func() kiln.Builder { return new(null.Builder) },
+			"qemu":   func() kiln.Builder { return new(qemu.Builder) },
 		},
 		Communicators: map[string]func() kiln.Connector{
 			"none":  func() kiln.Connector { return new(none.Config) },
