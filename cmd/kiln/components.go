@@ -7,6 +7,9 @@ import (
 	"kiln/builder/docker"
 	"kiln/builder/file"
 	"kiln/builder/null"
+	"kiln/builder/virtualboxiso"
+	"kiln/builder/virtualboxovf"
+	"kiln/builder/virtualboxvm"
 	"kiln/communicator/none"
 	"kiln/communicator/ssh"
 	"kiln/communicator/winrm"
@@ -41,6 +44,10 @@ func builtIn() kiln.Components {
 			"docker": func() kiln.Builder { return new(docker.Builder) },
 			"file":   func() kiln.Builder { return new(file.Builder) },
 			"null":   func() kiln.Builder { return new(null.Builder) },
+
+			"virtualbox-iso": func() kiln.Builder { return new(virtualboxiso.Builder) },
+			"virtualbox-ovf": func() kiln.Builder { return new(virtualboxovf.Builder) },
+			"virtualbox-vm":  func() kiln.Builder { return new(virtualboxvm.Builder) },
 		},
 		Communicators: map[string]func() kiln.Connector{
 			"none":  func() kiln.Connector { return new(none.Config) },
