@@ -19,6 +19,7 @@ import (
 	"kiln/postprocessor/artifice"
 	"kiln/postprocessor/checksum"
 	"kiln/postprocessor/compress"
+	"kiln/postprocessor/diskconvert"
 	"kiln/postprocessor/dockerimport"
 	"kiln/postprocessor/dockerpush"
 	"kiln/postprocessor/dockersave"
@@ -65,6 +66,7 @@ func builtIn() kiln.Components {
 			"artifice":      func() kiln.PostProcessor { return new(artifice.PostProcessor) },
 			"checksum":      func() kiln.PostProcessor { return new(checksum.PostProcessor) },
 			"compress":      func() kiln.PostProcessor { return new(compress.PostProcessor) },
+			"disk-convert":  func() kiln.PostProcessor { return new(diskconvert.PostProcessor) },
 			"docker-import": func() kiln.PostProcessor { return new(dockerimport.PostProcessor) },
 			"docker-push":   func() kiln.PostProcessor { return new(dockerpush.PostProcessor) },
 			"docker-save":   func() kiln.PostProcessor { return new(dockersave.PostProcessor) },

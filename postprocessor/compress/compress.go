@@ -128,11 +128,7 @@ func say(b *kiln.Build, form, algorithm, target string, files []string) {
 	case "":
 		name = "no compression"
 	}
-	switch algorithm {
-	case "":
-	case "xz", "bzip2":
-		b.Say("Using %s compression with 1 core for %s (library does not support MT)", name, target)
-	default:
+	if algorithm != "" {
 		b.Say("Using %s compression with %d cores for %s", name, runtime.GOMAXPROCS(0), target)
 	}
 	switch form {

@@ -140,6 +140,7 @@ func (m *Machine) Start(ctx context.Context) error {
 func (m *Machine) Connect(ctx context.Context) (kiln.Communicator, error) {
 	t := kiln.Target{
 		Host:   func(context.Context) (string, error) { return "127.0.0.1", nil },
+		Up:     "machine " + m.Name,
 		Keys:   m.key.Privates(),
 		Public: m.key.Public,
 	}
