@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -44,6 +45,7 @@ type Build struct {
 	Debug     bool   // pauses are wanted, keys are saved
 	Force     bool   // overwrite and replace what is in the way
 	OnError   string // cleanup, abort, ask, run-cleanup-provisioner
+	Home      string // folder of state that outlives the run; empty: there is none
 
 	host  Host
 	state *state // shared by all views of one build
@@ -62,6 +64,15 @@ func NewBuild(id Build, host Host) *Build {
 	id.host = host
 	id.state = &state{ledger: ledger{build: id.Name, journal: host.Journal}, data: map[string]any{}}
 	return &id
+}
+
+// RunFile is the path for a file that is kept with the records of the run, such as a
+// machine's console. Its folder may not exist yet. It is empty where nothing is kept.
+func (b *Build) RunFile(name string) string {
+	if b.Home == "" {
+		return ""
+	}
+	return filepath.Join(b.Home, "runs", b.Run, name)
 }
 
 // For is the same build seen from a step of a component: what it owns and its

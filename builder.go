@@ -45,6 +45,13 @@ type Keep struct {
 	Forced  bool // the template may not turn a default of true off
 }
 
+// A Keeper is a post-processor for which it depends on its input what happens to that: of
+// some kinds of artifact what it makes is no more than a reference. The Keep of its Traits is what holds
+// for most.
+type Keeper interface {
+	KeepOf(in *Artifact) Keep
+}
+
 // Traits are facts about a component that others plan with. The zero value is what
 // holds for a component that says nothing.
 type Traits struct {

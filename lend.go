@@ -70,28 +70,67 @@ func (b *Build) TempDir(name string) (string, Resource, error) {
 func (b *Build) WriteFile(
 	ctx context.Context, path string, mode fs.FileMode, write func(w io.Writer) error,
 ) (Resource, error) {
-	if ctx.Err() != nil {
-		return Resource{}, context.Cause(ctx)
-	}
-	target, err := filepath.Abs(path)
+	target, err := newTarget(ctx, path)
 	if err != nil {
 		return Resource{}, err
 	}
+	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
+		return Resource{Kind: KindFile, ID: target, Mark: foreign}, writeInto(ctx, target, info, write)
+	}
+	return b.whole(ctx, target, func(part string) (Resource, error) { return b.writePart(part, target, mode, write) })
+}
+
+// MakeFile is [Build.WriteFile] for what a program writes by itself: write is given the path of the part.
+func (b *Build) MakeFile(ctx context.Context, path string, write func(part string) error) (Resource, error) {
+	target, err := newTarget(ctx, path)
+	if err != nil {
+		return Resource{}, err
+	}
+	before, statErr := os.Stat(target)
+	if statErr == nil && !before.Mode().IsRegular() {
+		return Resource{}, fmt.Errorf("%s is there, and not a file", path)
+	}
+	return b.whole(ctx, target, func(part string) (Resource, error) {
+		if err := write(part); err != nil {
+			return Resource{}, err
+		}
+		if statErr == nil {
+			if err := os.Chmod(part, before.Mode().Perm()); err != nil {
+				return Resource{}, err
+			}
+		}
+		return b.ownFinal(part, Resource{Kind: KindFile, ID: target})
+	})
+}
+
+// newTarget is the file that a path leads to, whose folder is made.
+func newTarget(ctx context.Context, path string) (string, error) {
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	target, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-		return Resource{}, fmt.Errorf("make folder of %s: %w", path, err)
+		return "", fmt.Errorf("make folder of %s: %w", path, err)
 	}
 	// What a link leads to is written, as everywhere.
 	if led, err := filepath.EvalSymlinks(target); err == nil {
 		target = led
 	}
-	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
-		return Resource{Kind: KindFile, ID: target, Mark: foreign}, writeInto(ctx, target, info, write)
-	}
+	return target, nil
+}
+
+// whole has a part made beside the target, and moves it there.
+func (b *Build) whole(
+	ctx context.Context, target string, write func(part string) (Resource, error),
+) (Resource, error) {
 	part := Resource{Kind: KindFile, ID: target + ".kiln-" + RandomName(8)}
 	if err := b.Own(part, RemoveFile(part)); err != nil {
 		return Resource{}, err
 	}
-	final, err := b.writePart(part.ID, target, mode, write)
+	final, err := write(part.ID)
 	if err == nil {
 		err = os.Rename(part.ID, target)
 	}
@@ -120,10 +159,15 @@ func (b *Build) writePart(
 		return final, err
 	}
 	final = Resource{Kind: KindFile, ID: target, Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil))}
+	return b.ownFinal(part, final)
+}
+
+// ownFinal owns what a part is about to become, if nothing is there yet.
+func (b *Build) ownFinal(part string, final Resource) (_ Resource, err error) {
 	if final.Mark, err = Mark(part); err != nil {
 		return final, err
 	}
-	if _, err := os.Lstat(target); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(final.ID); errors.Is(err, fs.ErrNotExist) {
 		return final, b.Own(final, RemoveFile(final))
 	}
 	return final, nil

@@ -5,10 +5,13 @@ package archive
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"github.com/dsnet/compress/bzip2"
 	"github.com/klauspost/compress/flate"
@@ -18,7 +21,8 @@ import (
 )
 
 // Compressor compresses what is written to it, by gz, bgzf, lz4, bzip2, xz or, for "",
-// not at all. A level of -1 is the algorithm's own. Closing it does not close out.
+// not at all. A level of -1 is the algorithm's own. All cores have part in it, and the result is the same
+// for any number of them. It must be closed, also after an error; that does not close out.
 func Compressor(out io.Writer, algorithm string, level int) (io.WriteCloser, error) {
 	switch algorithm {
 	case "":
@@ -32,7 +36,8 @@ func Compressor(out io.Writer, algorithm string, level int) (io.WriteCloser, err
 	case "bgzf":
 		return newBGZF(out, level)
 	case "lz4":
-		w := lz4.NewWriter(out)
+		s := &sticky{}
+		w := lz4.NewWriter(s.around(out))
 		levels := []lz4.CompressionLevel{
 			lz4.Fast,
 			lz4.Level1,
@@ -45,7 +50,8 @@ func Compressor(out io.Writer, algorithm string, level int) (io.WriteCloser, err
 			lz4.Level8,
 			lz4.Level9,
 		}
-		return w, w.Apply(
+		s.in = w
+		return s, w.Apply(
 			lz4.CompressionLevelOption(levels[max(0, level)]),
 			lz4.ConcurrencyOption(runtime.GOMAXPROCS(0)),
 		)
@@ -53,88 +59,139 @@ func Compressor(out io.Writer, algorithm string, level int) (io.WriteCloser, err
 		if level < 0 {
 			level = 9
 		}
-		return bzip2.NewWriter(out, &bzip2.WriterConfig{Level: level})
+		return newStreams(out, level*400_000, func(w io.Writer) (io.WriteCloser, error) {
+			return bzip2.NewWriter(w, &bzip2.WriterConfig{Level: level})
+		}), nil
 	case "xz":
-		return xz.NewWriter(out)
+		return newStreams(out, 16<<20, func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }), nil
 	}
 	return nil, fmt.Errorf("unknown algorithm %q", algorithm)
 }
+
+// sticky stands around a compressor that keeps an error of out to itself until it is closed: who writes to
+// it hears of that at once, before the rest of a large file has been compressed for nothing.
+type sticky struct {
+	in     io.WriteCloser
+	failed atomic.Pointer[error]
+}
+
+// around is out, whose first error is noted.
+func (s *sticky) around(out io.Writer) io.Writer {
+	return writer(func(p []byte) (int, error) {
+		n, err := out.Write(p)
+		if err != nil {
+			s.failed.CompareAndSwap(nil, &err)
+		}
+		return n, err
+	})
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
+
+// Write hands p to the compressor.
+func (s *sticky) Write(p []byte) (int, error) {
+	if err := s.failed.Load(); err != nil {
+		return 0, *err
+	}
+	return s.in.Write(p)
+}
+
+// Close closes the compressor.
+func (s *sticky) Close() error { return s.in.Close() }
 
 type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
 
-// bgzf writes blocked gzip, in which each block of at most 64 KiB is a gzip member
-// that tells its own length in an extra field (SAM specification, section 4.1).
-type bgzf struct {
-	out   io.Writer
-	level int
-	block []byte
+// newStreams writes one complete stream for each so many bytes: to all programs for bzip2 and xz, streams
+// in a row are one file.
+func newStreams(out io.Writer, size int, open func(io.Writer) (io.WriteCloser, error)) io.WriteCloser {
+	b := &blocks{out: out, size: size, compress: func(dst *bytes.Buffer, block, _ []byte, _ bool) error {
+		w, err := open(dst)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(block)
+		return errors.Join(err, w.Close())
+	}}
+	return b.start()
 }
 
-// blockSize leaves room for data that does not compress.
-const blockSize = 0xff00
+// newDeflate writes one raw deflate stream. Each block is compressed with what came before it in mind, as it
+// would be in one go, and all but the last end at a byte's border.
+func newDeflate(out io.Writer, level int) io.WriteCloser {
+	var spare sync.Pool
+	b := &blocks{out: out, size: 1 << 20, keep: 32 << 10}
+	b.compress = func(dst *bytes.Buffer, block, before []byte, last bool) (err error) {
+		w, ok := spare.Get().(*flate.Writer)
+		if ok {
+			w.ResetDict(dst, before)
+		} else if w, err = flate.NewWriterDict(dst, level, before); err != nil {
+			return err
+		}
+		defer spare.Put(w)
+		if _, err := w.Write(block); err != nil {
+			return err
+		}
+		if last {
+			return w.Close()
+		}
+		return w.Flush()
+	}
+	return b.start()
+}
 
-func newBGZF(out io.Writer, level int) (*bgzf, error) {
+// newBGZF writes blocked gzip, in which each block of at most 64 KiB is a gzip member that tells its own
+// length in an extra field (SAM specification, section 4.1). An empty one ends the file.
+func newBGZF(out io.Writer, level int) (io.WriteCloser, error) {
 	if level < -1 || level > 9 {
 		return nil, fmt.Errorf("compression level %d is not from 1 to 9", level)
 	}
-	return &bgzf{out: out, level: level}, nil
-}
-
-// Write collects whole blocks.
-func (w *bgzf) Write(p []byte) (int, error) {
-	n := len(p)
-	for len(p) > 0 {
-		take := min(len(p), blockSize-len(w.block))
-		w.block, p = append(w.block, p[:take]...), p[take:]
-		if len(w.block) == blockSize {
-			if err := w.flush(); err != nil {
-				return 0, err
+	var spare sync.Pool
+	const member = 0xff00 // leaves room for data that does not compress
+	b := &blocks{out: out, size: 32 * member}
+	b.compress = func(dst *bytes.Buffer, block, _ []byte, last bool) (err error) {
+		z, ok := spare.Get().(*flate.Writer)
+		if !ok {
+			if z, err = flate.NewWriter(nil, level); err != nil {
+				return err
 			}
 		}
+		defer spare.Put(z)
+		for len(block) > 0 {
+			n := min(len(block), member)
+			if err := writeMember(dst, z, block[:n]); err != nil {
+				return err
+			}
+			block = block[n:]
+		}
+		if last {
+			return writeMember(dst, z, nil)
+		}
+		return nil
 	}
-	return n, nil
+	return b.start(), nil
 }
 
-func (w *bgzf) flush() error {
-	var body bytes.Buffer
-	z, err := flate.NewWriter(&body, w.level)
-	if err != nil {
-		return err
-	}
-	if _, err := z.Write(w.block); err != nil {
+// writeMember writes one block of bgzf.
+func writeMember(dst *bytes.Buffer, z *flate.Writer, block []byte) error {
+	from := dst.Len()
+	dst.Write([]byte{0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, 'B', 'C', 2, 0, 0, 0})
+	z.Reset(dst)
+	if _, err := z.Write(block); err != nil {
 		return err
 	}
 	if err := z.Close(); err != nil {
 		return err
 	}
-	head := []byte{0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, 'B', 'C', 2, 0, 0, 0}
-	size := len(head) + body.Len() + 8
+	tail := binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(block))
+	dst.Write(binary.LittleEndian.AppendUint32(tail, uint32(len(block))))
+	size := dst.Len() - from
 	if size > 1<<16 {
 		return fmt.Errorf("block grew to %d bytes", size)
 	}
-	binary.LittleEndian.PutUint16(head[16:], uint16(size-1))
-	tail := binary.LittleEndian.AppendUint32(nil, crc(w.block))
-	tail = binary.LittleEndian.AppendUint32(tail, uint32(len(w.block)))
-	for _, part := range [][]byte{head, body.Bytes(), tail} {
-		if _, err := w.out.Write(part); err != nil {
-			return err
-		}
-	}
-	w.block = w.block[:0]
+	binary.LittleEndian.PutUint16(dst.Bytes()[from+16:], uint16(size-1))
 	return nil
 }
-
-// Close writes the rest and the empty block that ends the file.
-func (w *bgzf) Close() error {
-	if len(w.block) > 0 {
-		if err := w.flush(); err != nil {
-			return err
-		}
-	}
-	w.block = nil
-	return w.flush()
-}
-
-func crc(p []byte) uint32 { return crc32.ChecksumIEEE(p) }

@@ -3,6 +3,7 @@ package archive
 import (
 	"archive/tar"
 	"archive/zip"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -27,9 +28,9 @@ func WriteTar(w io.Writer, files []string, copyFile func(io.Writer, string) erro
 		if err != nil {
 			return err
 		}
-		h.Name, h.Format = filepath.Base(path), tar.FormatGNU
-		h.ModTime, h.AccessTime, h.ChangeTime = stamp, time.Time{}, time.Time{}
-		h.Uid, h.Gid, h.Uname, h.Gname = 0, 0, "root", "root"
+		h.Name = filepath.Base(path)
+		h.AccessTime, h.ChangeTime, h.Uid, h.Gid = time.Time{}, time.Time{}, 0, 0
+		uniform(h)
 		if err := t.WriteHeader(h); err != nil {
 			return err
 		}
@@ -44,24 +45,29 @@ func WriteTar(w io.Writer, files []string, copyFile func(io.Writer, string) erro
 // content of each. Of a file's attributes its mode counts.
 func WriteZip(w io.Writer, files []string, copyFile func(io.Writer, string) error) error {
 	z := zip.NewWriter(w)
+	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return newDeflate(w, -1), nil })
 	for _, path := range files {
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		h, err := zip.FileInfoHeader(info)
-		if err != nil {
-			return err
-		}
-		h.Name, h.Method = strings.TrimLeft(filepath.ToSlash(path), "/"), zip.Deflate
-		h.Modified = stamp
-		entry, err := z.CreateHeader(h)
-		if err != nil {
-			return err
-		}
-		if err := copyFile(entry, path); err != nil {
-			return err
+		if err := zipFile(z, path, copyFile); err != nil {
+			return errors.Join(err, z.Close()) // ends the compression
 		}
 	}
 	return z.Close()
+}
+
+func zipFile(z *zip.Writer, path string, copyFile func(io.Writer, string) error) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	h, err := zip.FileInfoHeader(info)
+	if err != nil {
+		return err
+	}
+	h.Name, h.Method = strings.TrimLeft(filepath.ToSlash(path), "/"), zip.Deflate
+	h.Modified = stamp
+	entry, err := z.CreateHeader(h)
+	if err != nil {
+		return err
+	}
+	return copyFile(entry, path)
 }

@@ -70,6 +70,7 @@ func (r *Recorder) Build(t testing.TB) *kiln.Build {
 	}
 	return kiln.NewBuild(kiln.Build{
 		Run: run, Name: "test", Source: "test", Type: "test", Component: "test", Dir: t.TempDir(), OnError: "cleanup",
+		Home: t.TempDir(),
 	}, host)
 }
 

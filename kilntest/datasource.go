@@ -62,7 +62,7 @@ func ended(t *testing.T, ctx context.Context, source kiln.DataSource, from time.
 	if _, err := source.Read(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: the error is %v, not the context's", err)
 	}
-	if took := time.Since(from); took > promptly {
+	if took := time.Since(from); took > patience {
 		t.Errorf("cancelled: it ended after %s", took.Round(time.Millisecond))
 	}
 }

@@ -26,7 +26,7 @@ type dialect struct {
 	much    string         // prints 4 MiB and, as an error, 1 MiB
 	count   string         // prints how many bytes its input has
 	ignore  string         // ends without reading its input
-	sleep   string         // takes 20 seconds
+	sleep   string         // takes a minute
 
 	program string // the text of a program that prints "ran" and a newline
 }
@@ -58,7 +58,7 @@ var dialects = map[kiln.Shell]dialect{
 			"dd if=/dev/zero bs=1024 count=1024 >&2 2>/dev/null",
 		count:  "wc -c",
 		ignore: "exit 0",
-		sleep:  "sleep 20",
+		sleep:  "sleep 60",
 
 		program: "#!/bin/sh\necho ran\n",
 	},

@@ -20,7 +20,8 @@ func goroutines() []string {
 	buf := make([]byte, 4<<20)
 	buf = buf[:runtime.Stack(buf, true)]
 	var all []string
-	for _, stack := range strings.Split(string(buf), "\n\n")[1:] {
+	// The last one ends with a line feed, and which is last changes.
+	for _, stack := range strings.Split(strings.TrimSpace(string(buf)), "\n\n")[1:] {
 		kept := func(name string) bool { return strings.Contains(stack, name) }
 		if !slices.ContainsFunc(pooled, kept) {
 			// What it is doing now changes from one look to the next.
@@ -35,7 +36,7 @@ func goroutines() []string {
 // noMore waits until there are no goroutines but those that were running before.
 func noMore(t *testing.T, running []string) {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		more := slices.DeleteFunc(goroutines(), func(g string) bool { return slices.Contains(running, g) })
 		if len(more) == 0 {
 			return

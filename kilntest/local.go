@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"time"
 
 	"kiln"
 )
@@ -34,7 +33,8 @@ func (l *Local) Run(ctx context.Context, cmd *kiln.Cmd) error {
 	}
 	c := exec.CommandContext(ctx, "/bin/sh", "-c", cmd.Command)
 	c.Stdin, c.Stdout, c.Stderr = cmd.Stdin, cmd.Stdout, cmd.Stderr
-	c.WaitDelay = 100 * time.Millisecond // for what the shell started and left behind
+	endTogether(c)
+	c.WaitDelay = patience // for what the shell started and left behind
 	err := c.Run()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

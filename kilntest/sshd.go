@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // SSHD is a real SSH server on a loopback port, with a host key and a client key
@@ -95,20 +94,13 @@ func (s *SSHD) write(name, text string) {
 func (s *SSHD) Start() {
 	s.t.Helper()
 	s.Launch()
-	deadline := time.Now().Add(10 * time.Second)
-	pause := time.Millisecond
-	for {
+	Eventually(s.t, "sshd listens", func() bool {
 		conn, err := net.Dial("tcp", s.Addr())
 		if err == nil {
 			conn.Close()
-			return
 		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("sshd does not listen: %v", err)
-		}
-		time.Sleep(pause)
-		pause = min(2*pause, 100*time.Millisecond)
-	}
+		return err == nil
+	})
 }
 
 // Launch starts the server and does not wait.

@@ -49,7 +49,7 @@ func (f *faulty) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) 
 	case "tells a secret":
 		b.Say("with %s", f.Token)
 	case "leaks":
-		go time.Sleep(time.Minute)
+		go time.Sleep(time.Hour)
 	case "writes to its input":
 		in.Data["more"] = 1
 	case "needs data":
@@ -111,6 +111,9 @@ func TestSubject(t *testing.T) {
 	fault := os.Getenv("KILN_TEST_FAULT")
 	if fault == "" {
 		t.Skip("it is run by TestSuites")
+	}
+	if fault == "hangs" || fault == "leaks" {
+		kilntest.SetPatience(time.Second)
 	}
 	mine := func() *faulty { return &faulty{Fault: fault, Token: "hush-token"} }
 	postProcess := func() {

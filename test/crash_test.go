@@ -4,7 +4,6 @@ package test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -45,14 +44,20 @@ func TestKill(t *testing.T) {
 	command(t, dir, program, "cache", "prune", "-all")
 	before := state(t, dir, tmp)
 	finished := 0
+	// How long the builds take on this machine: the shortest time in which one has ended.
+	templates, longest := []string{"docker.pkr.hcl", "ssh.pkr.hcl"}, map[string]time.Duration{}
+	for _, template := range templates {
+		longest[template] = time.Minute
+	}
 	for n := range crashes {
-		template, longest := "docker.pkr.hcl", 1300*time.Millisecond
-		if n%2 == 1 {
-			template, longest = "ssh.pkr.hcl", 700*time.Millisecond
+		template := templates[n%len(templates)]
+		after := rand.N(longest[template])
+		if n < len(templates) {
+			after = longest[template] // these two show how long it takes
 		}
-		after := rand.N(longest)
-		if crash(t, dir, tmp, template, after) {
+		if took, ended := crash(t, dir, tmp, template, after); ended {
 			finished++
+			longest[template] = min(longest[template], took)
 			command(t, dir, "docker", "rmi", "-f", "kiln-crash/image:never-kept")
 		}
 		command(t, dir, program, "cleanup")
@@ -69,9 +74,9 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// crash kills a build after a while and reports whether it had finished by then: one
-// that was killed when it had reported its image has an image.
-func crash(t *testing.T, dir, tmp, template string, after time.Duration) (finished bool) {
+// crash kills a build after a while and reports whether it had finished by then, and in
+// which time: one that was killed when it had reported its image has an image.
+func crash(t *testing.T, dir, tmp, template string, after time.Duration) (took time.Duration, finished bool) {
 	t.Helper()
 	cmd := exec.Command(program, "build", template)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "KILN_HOME="+filepath.Join(dir, "home"), "TMPDIR="+tmp,
@@ -79,13 +84,14 @@ func crash(t *testing.T, dir, tmp, template string, after time.Duration) (finish
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out bytes.Buffer
 	cmd.Stdout = &out
+	begin := time.Now()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	timer := time.AfterFunc(after, func() { cmd.Process.Kill() })
 	defer timer.Stop()
 	err := cmd.Wait()
-	return err == nil || strings.Contains(out.String(), "Build 'docker.x' finished") ||
+	return time.Since(begin), err == nil || strings.Contains(out.String(), "Build 'docker.x' finished") ||
 		strings.Contains(out.String(), "Build 'null.x' finished")
 }
 
@@ -166,19 +172,9 @@ func state(t *testing.T, dir, tmp string) []string {
 		t.Fatal(err)
 	}
 	// A process that was killed takes a moment to be gone.
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-	defer cancel()
-	for {
-		out, _ := exec.Command("pgrep", "-f", "kilncrash").Output()
-		if len(out) == 0 {
-			break
-		}
-		if ctx.Err() != nil {
-			all = append(all, "process "+string(out))
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	kilntest.Eventually(t, "the processes of a build are gone", func() bool {
+		return exec.Command("pgrep", "-f", "kilncrash").Run() != nil
+	})
 	return append(append(all, parts...), journals...)
 }
 

@@ -36,7 +36,7 @@ func runUntil(t *testing.T, dir string, env []string, text string, do func(*exec
 	}
 	done := make(chan struct{})
 	go func() { cmd.Wait(); close(done) }()
-	deadline := time.After(60 * time.Second)
+	deadline := time.After(5 * time.Minute)
 	for seen := false; ; {
 		select {
 		case <-done:
@@ -118,25 +118,22 @@ func dockerd(t *testing.T) (host string, stop, start func()) {
 		if err := cmd.Start(); err != nil {
 			kilntest.Require(t, "docker", err)
 		}
-		for range 300 {
-			if exec.Command("docker", "-H", host, "version").Run() == nil {
-				return
+		defer func() {
+			if text, _ := os.ReadFile(log.Name()); t.Failed() {
+				t.Logf("a second dockerd does not start:\n%s", text[max(0, len(text)-2000):])
 			}
-			time.Sleep(100 * time.Millisecond)
-		}
-		text, _ := os.ReadFile(dir + "/log")
-		t.Fatalf("a second dockerd does not start:\n%s", text[max(0, len(text)-2000):])
+		}()
+		kilntest.Eventually(t, "dockerd answers", func() bool {
+			return exec.Command("docker", "-H", host, "version").Run() == nil
+		})
 	}
 	stop = func() {
 		cmd.Process.Kill()
 		cmd.Wait()
 		// Its end comes a moment after that of the program that started it.
-		for range 100 {
-			if exec.Command("pgrep", "-f", "dockerd --host "+host).Run() != nil {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
+		kilntest.Eventually(t, "dockerd has ended", func() bool {
+			return exec.Command("pgrep", "-f", "dockerd --host "+host).Run() != nil
+		})
 	}
 	start()
 	t.Cleanup(func() {
@@ -180,22 +177,12 @@ func TestSecondSignal(t *testing.T) {
  "provisioners":[{"type":"shell-local","inline":["trap '' INT TERM; echo begun; while :; do sleep 1; done"]}]}`)
 	out, code := runUntil(t, dir, nil, "docker: begun", func(cmd *exec.Cmd) {
 		cmd.Process.Signal(syscall.SIGINT)
-		for range 500 {
+		kilntest.Eventually(t, "the first signal is heard", func() bool {
 			said, _ := os.ReadFile(filepath.Join(dir, "out.txt"))
-			if strings.Contains(string(said), "Cancelling build after receiving interrupt") {
-				break
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		// One that comes at once is taken for the first.
-		for range 500 {
-			cmd.Process.Signal(syscall.SIGINT)
-			time.Sleep(20 * time.Millisecond)
-			said, _ := os.ReadFile(filepath.Join(dir, "out.txt"))
-			if strings.Contains(string(said), "Second signal") {
-				break
-			}
-		}
+			return strings.Contains(string(said), "Cancelling build after receiving interrupt")
+		})
+		// The same again would be taken for a part of the first if it came at once.
+		cmd.Process.Signal(syscall.SIGTERM)
 	}, "build", "t.json")
 	contains(t, out, "Cancelling build after receiving interrupt", "Second signal", "kiln cleanup")
 	if code != 1 {

@@ -22,6 +22,7 @@ go tool staticcheck ./...
 (systems)
 if command -v shellcheck >/dev/null; then
 	shellcheck -x -P test test/*.sh .ci/run
+	shellcheck -x -P kilntest/disk/make kilntest/disk/make/*.sh
 else
 	echo "SKIPPED, NOT CHECKED: shellcheck is not installed"
 fi

@@ -62,6 +62,7 @@ func TestScripts(t *testing.T) {
 			if !ok {
 				return fmt.Errorf("no testing.TB")
 			}
+			env.Values[theTest] = tt
 			env.Setenv("KILN_HOME", filepath.Join(env.WorkDir, ".home"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("KILN_CACHE", "all")
@@ -106,7 +107,7 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"pluginmirror": pluginMirror},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"pluginmirror": pluginMirror, "disk": diskCommand},
 		Condition: func(cond string) (bool, error) {
 			return cond == "race" && raceFlag != "" || cond == "root" && os.Geteuid() == 0, nil
 		},

@@ -14,15 +14,32 @@ need gcc gcc libc6-dev
 need shellcheck shellcheck
 need mcopy mtools
 need fsck.fat dosfstools
+need xz xz-utils
+need bzip2 bzip2
 need xorriso xorriso
 need isoinfo genisoimage
+# What the disks that tests boot are made with, and booted.
+need qemu-system-x86_64 qemu-system-x86
+need qemu-img qemu-utils
+need swtpm swtpm
+need mmdebstrap mmdebstrap
+need mke2fs e2fsprogs
+need sfdisk fdisk
+need syslinux syslinux syslinux-common
+need depmod kmod
+need cpio cpio
+need openssl openssl
+# These have no program of their own in PATH.
+[ -e /usr/lib/ISOLINUX/isolinux.bin ] || missing+=(isolinux)
+[ -e /usr/lib/systemd/boot/efi/systemd-bootx64.efi ] || missing+=(systemd-boot-efi)
+[ -e /usr/share/OVMF/OVMF_CODE.fd ] || missing+=(ovmf)
 install_missing
 # Not every machine that runs Docker can run podman too: its stories say so where they are skipped.
 missing=()
 need podman podman
 install_missing || echo "podman cannot be installed"
 start_docker
-export KILN_TEST_REQUIRE=docker,sshd,mtools,fsck.fat,xorriso,isoinfo
+export KILN_TEST_REQUIRE=docker,disks,sshd,mtools,fsck.fat,xorriso,isoinfo,qemu
 
 ./test/lint.sh
 # One package at a time: several count all containers of the engine.

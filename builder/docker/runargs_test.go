@@ -53,7 +53,7 @@ func TestParseRunRefuses(t *testing.T) {
 		"--cidfile=x image":             "build.ID",
 		"--pull=always image":           "the option pull of the builder",
 		"--isolation=hyperv image":      "Windows containers",
-		"--disable-content-trust=false": "does not verify signatures",
+		"--disable-content-trust=false": "signatures of images are not verified",
 		"--restart=sometimes image":     "unknown policy 'sometimes'",
 		"--restart=on-failure:x image":  `invalid number of restarts "x"`,
 		"--mount=type=bind,target=/a x": "has no source",

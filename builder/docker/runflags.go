@@ -138,8 +138,8 @@ var runFlags = map[string]flag{
 	// What a build does by itself.
 	"detach": {boolean: true},
 	"quiet":  {boolean: true},
-	"rm":     {boolean: true, ignored: "Kiln removes the container itself, when the image is made"},
-	"name": {ignored: "Kiln names the container itself, so that a clean-up finds it; " +
+	"rm":     {boolean: true, ignored: "the container is removed by the build, when the image is made"},
+	"name": {ignored: "the container gets a name of the build, so that a clean-up finds it; " +
 		"build.ID is the container's id"},
 	"sig-proxy":             {boolean: true, ignored: "nothing is attached to the container"},
 	"detach-keys":           {ignored: "nothing is attached to the container"},
@@ -159,7 +159,7 @@ var runFlags = map[string]flag{
 	"io-maxiops":      {refused: onlyWindows},
 }
 
-const onlyWindows = "it is for Windows containers, which this version of Kiln does not make"
+const onlyWindows = "it is for Windows containers, which this version does not make"
 
 // otherNames are old names and spellings.
 var otherNames = map[string]string{"net": "network", "net-alias": "network-alias", "dns-opt": "dns-option"}
@@ -285,7 +285,7 @@ func inNumber(v string) (uint64, error) { return strconv.ParseUint(v, 10, 64) }
 
 func contentTrust(_ *runArgs, v string) error {
 	if on, err := strconv.ParseBool(v); err != nil || !on {
-		return fmt.Errorf("Kiln does not verify signatures of images")
+		return fmt.Errorf("signatures of images are not verified")
 	}
 	return nil
 }

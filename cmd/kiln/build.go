@@ -31,6 +31,7 @@ type buildFlags struct {
 	warnUndeclared bool
 	skipEnforce    bool
 	noCache        bool
+	resume         bool
 	cacheMaxAge    age
 	layers         cacheSettings // that follow from both
 	output         choice
@@ -78,6 +79,9 @@ func (f *buildFlags) define(fs *flag.FlagSet) {
 	)
 	fs.BoolVar(&f.skipEnforce, "skip-enforcement", false, "no provisioners that a registry enforces")
 	fs.BoolVar(&f.noCache, "no-cache", false, "neither use nor keep layers")
+	fs.BoolVar(&f.resume, "resume", false,
+		"go on where the last run failed: each build that is not done starts from its last kept layer,\n"+
+			"however old; refused where that cannot be")
 	f.cacheMaxAge.Duration = engine.DefaultMaxAge
 	fs.Var(
 		&f.cacheMaxAge,
@@ -185,6 +189,11 @@ func (p *program) build(ctx context.Context, f *buildFlags, s *stage, path strin
 			return err
 		}
 	}
+	if f.resume {
+		if err := p.resume(ctx, f, t, plan); err != nil {
+			return err
+		}
+	}
 	if f.debug {
 		p.say("Debug mode enabled. Builds will not be parallelized.")
 	}
@@ -230,7 +239,8 @@ func (p *program) runPlan(
 	}
 	downloads := openDownloads(dir)
 	o := engine.Options{
-		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Parallel: f.parallel, OnError: f.onError.value,
+		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Home: dir,
+		Parallel: f.parallel, OnError: f.onError.value,
 		Debug: f.debug, Force: f.force, Version: kilnVersion, Journal: j, Hide: p.redactor.Add, Sink: sinks.Event,
 		Ask: p.asker(
 			sinks,
@@ -246,6 +256,9 @@ func (p *program) runPlan(
 	}
 	if o.Layers, err = openLayers(f.layers, engine.OpenLayers); err != nil {
 		p.say("Warning: layers are not used: %v", err)
+	}
+	if again := f.again(); again != "" {
+		o.Resume = p.name + " build -resume " + again
 	}
 	results := engine.Run(ctx, plan, o)
 	if len(results) != len(plan.Builds) {
@@ -346,6 +359,9 @@ func (f *buildFlags) again() string {
 			if !whole {
 				i++ // its value
 			}
+			continue
+		}
+		if strings.HasPrefix(f.args[i], "-") && name == "resume" {
 			continue
 		}
 		words = append(words, shellQuote(f.args[i]))

@@ -16,12 +16,14 @@ import (
 	"kiln/postprocessor/artifice"
 	"kiln/postprocessor/checksum"
 	"kiln/postprocessor/compress"
+	"kiln/postprocessor/diskconvert"
 	"kiln/postprocessor/dockerimport"
 	"kiln/postprocessor/dockerpush"
 	"kiln/postprocessor/dockersave"
 	"kiln/postprocessor/dockertag"
 	"kiln/postprocessor/manifest"
 	shelllocalpp "kiln/postprocessor/shelllocal"
+	"kiln/postprocessor/vagrant"
 	"kiln/provisioner/breakpoint"
 	fileprov "kiln/provisioner/file"
 	"kiln/provisioner/shell"
@@ -57,12 +59,14 @@ func builtIn() kiln.Components {
 			"artifice":      func() kiln.PostProcessor { return new(artifice.PostProcessor) },
 			"checksum":      func() kiln.PostProcessor { return new(checksum.PostProcessor) },
 			"compress":      func() kiln.PostProcessor { return new(compress.PostProcessor) },
+			"disk-convert":  func() kiln.PostProcessor { return new(diskconvert.PostProcessor) },
 			"docker-import": func() kiln.PostProcessor { return new(dockerimport.PostProcessor) },
 			"docker-push":   func() kiln.PostProcessor { return new(dockerpush.PostProcessor) },
 			"docker-save":   func() kiln.PostProcessor { return new(dockersave.PostProcessor) },
 			"docker-tag":    func() kiln.PostProcessor { return new(dockertag.PostProcessor) },
 			"manifest":      func() kiln.PostProcessor { return new(manifest.PostProcessor) },
 			"shell-local":   func() kiln.PostProcessor { return new(shelllocalpp.PostProcessor) },
+			"vagrant":       func() kiln.PostProcessor { return new(vagrant.PostProcessor) },
 		},
 		DataSources: map[string]func() kiln.DataSource{
 			"http": func() kiln.DataSource { return new(http.DataSource) },

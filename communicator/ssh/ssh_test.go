@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -118,7 +119,7 @@ func TestTunnels(t *testing.T) {
 func TestWrongKey(t *testing.T) {
 	s, other := kilntest.StartSSHD(t), kilntest.NewSSHD(t)
 	c := config(s)
-	c.PrivateKeyFile, c.HandshakeAttempts, c.Timeout = other.KeyFile, 1, 20*time.Second
+	c.PrivateKeyFile, c.HandshakeAttempts, c.Timeout = other.KeyFile, 1, 5*time.Minute
 	b, _ := kilntest.NewBuild(t)
 	_, err := c.Connect(t.Context(), b, kiln.Target{})
 	if err == nil || !strings.Contains(err.Error(), "authentication error when trying to connect via SSH") {
@@ -129,7 +130,7 @@ func TestWrongKey(t *testing.T) {
 func TestReadiness(t *testing.T) {
 	s := kilntest.NewSSHD(t)
 	c := config(s)
-	b, _ := kilntest.NewBuild(t)
+	b, r := kilntest.NewBuild(t)
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +142,9 @@ func TestReadiness(t *testing.T) {
 		}
 		done <- err
 	}()
-	time.Sleep(500 * time.Millisecond)
+	kilntest.Eventually(t, "it waits for the server", func() bool {
+		return slices.Contains(r.Texts(kiln.EventSay), "Waiting for SSH to become available...")
+	})
 	s.Start()
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -127,7 +127,7 @@ func TestPassword(t *testing.T) {
 		cfg.AddHostKey(host)
 		port := serve(t, func(conn net.Conn) { answerExec(conn, cfg) })
 		c := config(&kilntest.SSHD{Port: port, User: "u"})
-		c.PrivateKeyFile, c.Password, c.Timeout = "", "pw", 10*time.Second
+		c.PrivateKeyFile, c.Password, c.Timeout = "", "pw", 5*time.Minute
 		echo(t, c)
 	}
 }

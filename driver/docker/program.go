@@ -73,19 +73,19 @@ func (p *Program) name() (string, error) {
 			return "podman", nil
 		}
 	}
-	return "", fmt.Errorf("%q is neither docker nor podman: Kiln runs no program, but speaks to its engine "+
+	return "", fmt.Errorf("%q is neither docker nor podman: no program is run, its engine is spoken to "+
 		"(DOCKER_HOST names one)", p.Path)
 }
 
 const startPodman = "podman's service is started by `systemctl --user start podman.socket` (as root " +
 	"without --user), by `podman machine start` on macOS and Windows, or anywhere by `podman system service --time=0 " +
-	"unix:///PATH`, with CONTAINER_HOST=unix:///PATH for Kiln"
+	"unix:///PATH`, with CONTAINER_HOST=unix:///PATH in the environment"
 
 // podmanHost is where podman's service listens.
 func podmanHost() (string, error) {
 	if host := os.Getenv("CONTAINER_HOST"); host != "" {
 		if strings.HasPrefix(host, "ssh://") {
-			return "", fmt.Errorf("CONTAINER_HOST is %s: Kiln does not connect by ssh; forward the socket "+
+			return "", fmt.Errorf("CONTAINER_HOST is %s: an engine is not reached by ssh; forward the socket "+
 				"(ssh -L PATH:/run/podman/podman.sock) and set CONTAINER_HOST=unix://PATH", host)
 		}
 		return host, nil

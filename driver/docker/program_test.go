@@ -38,7 +38,7 @@ func TestPodmanHost(t *testing.T) {
 		t.Errorf("%q, %v", host, err)
 	}
 	t.Setenv("CONTAINER_HOST", "ssh://core@127.0.0.1:1/run/podman/podman.sock")
-	if _, err := podmanHost(); err == nil || !strings.Contains(err.Error(), "does not connect by ssh") {
+	if _, err := podmanHost(); err == nil || !strings.Contains(err.Error(), "is not reached by ssh") {
 		t.Errorf("got %v", err)
 	}
 	t.Setenv("CONTAINER_HOST", "")

@@ -84,17 +84,7 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-reached
-	part := func() int64 {
-		for _, path := range parts(t, dir, "part") {
-			if info, err := os.Stat(path); err == nil {
-				return info.Size()
-			}
-		}
-		return 0
-	}
-	for end := time.Now().Add(10 * time.Second); part() == 0 && time.Now().Before(end); {
-		time.Sleep(5 * time.Millisecond)
-	}
+	until(func() bool { return partSize(t, dir) > 0 })
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ type chain struct {
 	inputs   []Inputs        // of the steps that have a key, or that run always
 	end      string          // why the keys end before the last step; "": they do not
 	cut      string          // why nothing more is kept; "": it is
+	cutAt    int             // step at which that was so first; 0: see end
 	always   []bool          // whether a step runs always, so that no layer is kept after it
 	ran      []time.Time     // when each step ran whose effect the machine holds
 	kept     []bool          // whether a layer was kept after a step
@@ -143,11 +144,20 @@ func (w *work) stepInputs(b *kiln.Build, p *template.Provisioner) (in Inputs, wh
 func (w *work) offer() []kiln.LayerKey {
 	keys := make([]kiln.LayerKey, len(w.chain.keys))
 	for n := range keys {
-		if n == 0 || w.tooOld(n) == "" {
+		if n == 0 || w.usable(n) {
 			keys[n] = w.chain.keys[n]
 		}
 	}
 	return keys
+}
+
+// usable reports whether the layer after n steps may be used. A build that is resumed goes
+// on from what the run kept that it resumes, whatever its age, and from nothing else.
+func (w *work) usable(n int) bool {
+	if r := w.job.resumed; r != nil && r.tried() {
+		return n <= len(r.Kept) && r.Kept[n-1] && w.Layers.Record(w.chain.keys[n]) != nil
+	}
+	return w.tooOld(n) == ""
 }
 
 // tooOld says why the layer after n steps may not be used for its age; "": it may.
@@ -215,7 +225,7 @@ func (w *work) stopKeeping(b *kiln.Build, format string, args ...any) {
 	if c == nil || c.cut != "" {
 		return
 	}
-	c.cut = fmt.Sprintf(format, args...)
+	c.cut, c.cutAt = fmt.Sprintf(format, args...), b.Step
 	if w.checkpointer != nil && b.Step < len(c.keys) {
 		b.Say("No layers are kept from here on: %s", c.cut)
 	}
@@ -279,6 +289,7 @@ func (w *work) afterStep(ctx context.Context, b *kiln.Build, i int) error {
 	case err == nil:
 		c.kept[i] = true
 		w.Layers.kept.Store(true)
+		w.noteProgress(w.progress())
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, kiln.ErrNotKept):
@@ -305,7 +316,7 @@ func (w *work) worthKeeping(i int) bool {
 	c := w.chain
 	cost := w.checkpointer.Overhead()
 	switch {
-	case w.Layers.All, w.job.Template.Provisioners[i].AlwaysCache:
+	case w.Layers.All, w.job.resumed != nil, w.job.Template.Provisioners[i].AlwaysCache:
 		return true
 	}
 	switch c.layersAfter(i) {
@@ -408,6 +419,9 @@ func (w *work) reason(i int) string {
 			return fmt.Sprintf("step %d: %s", at+1, c.end)
 		}
 		return c.end
+	}
+	if r := w.job.resumed; r != nil && i < min(len(r.Steps), len(c.inputs)) {
+		return r.missed(i, c.inputs[i])
 	}
 	last := w.Layers.recall(w)
 	if last == nil {

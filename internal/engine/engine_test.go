@@ -402,7 +402,7 @@ func TestCancelled(t *testing.T) {
 
 // A state is kept where that takes little beside the steps for which it stands.
 func TestWorthKeeping(t *testing.T) {
-	const cost = time.Minute
+	const cost, bit = time.Hour, time.Minute // the test itself takes less than a bit
 	steps := make([]*template.Provisioner, 6)
 	for i := range steps {
 		steps[i] = &template.Provisioner{}
@@ -416,15 +416,15 @@ func TestWorthKeeping(t *testing.T) {
 		want          bool
 	}{
 		{"the last one", 5, 0, 0, 0, true},
-		{"before the last one", 4, 3*cost + time.Second, 3 * cost, 0, true},
-		{"before the last one of a short build", 4, 3*cost - time.Second, 0, 0, false},
+		{"before the last one", 4, 3*cost + bit, 3 * cost, 0, true},
+		{"before the last one of a short build", 4, 3*cost - bit, 0, 0, false},
 		{"the template asks for it", 1, 0, 0, 0, true},
-		{"after much work", 2, 5*cost + time.Second, 0, 0, true},
-		{"after little work", 2, 5*cost - time.Second, 0, 0, false},
+		{"after much work", 2, 5*cost + bit, 0, 0, true},
+		{"after little work", 2, 5*cost - bit, 0, 0, false},
 		{"little since the last", 2, 20 * cost, 16 * cost, 0, false},
-		{"much since the last", 2, 20*cost + time.Second, 15 * cost, 0, true},
+		{"much since the last", 2, 20*cost + bit, 15 * cost, 0, true},
 		{"the last one but for local steps", 3, 0, 0, 2, true},
-		{"before the last one but for a local step", 3, 3*cost + time.Second, 3 * cost, 1, true},
+		{"before the last one but for a local step", 3, 3*cost + bit, 3 * cost, 1, true},
 		{"before the last one of a short build with a local step", 3, 0, 0, 1, false},
 	} {
 		w := &work{

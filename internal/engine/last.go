@@ -17,10 +17,12 @@ func (w *work) rememberRun() {
 	if c == nil || w.checkpointer == nil {
 		return
 	}
-	m := &memory{Identity: c.identity, Builder: c.builder, Steps: c.inputs, Kept: c.kept}
+	// What the last run made is still what there is, until this one has made its own.
+	m := new(memory)
 	if last := w.Layers.recall(w); last != nil {
-		m.Artifact, m.Captured, m.Made, m.Posts = last.Artifact, last.Captured, last.Made, last.Posts
+		*m = *last
 	}
+	m.Identity, m.Builder, m.Steps, m.Kept = c.identity, c.builder, c.inputs, c.kept
 	w.Layers.remember(w, m)
 }
 
@@ -151,7 +153,7 @@ func (w *work) keepsCaptured() bool {
 			continue
 		}
 		component, _ := chain[0].Decode(nil)
-		if keeps(chain[0], component) {
+		if keeps(chain[0], component, nil) {
 			return true
 		}
 	}

@@ -35,6 +35,11 @@ func (f *builder) RemoveLayer(_ context.Context, key kiln.LayerKey) error {
 	return nil
 }
 
+// Stands makes it a finder.
+func (f *builder) Stands(_ context.Context, r kiln.Resource) (bool, error) {
+	return here.has(r.ID), nil
+}
+
 // chained is an HCL2 template: c needs b, b needs a, d needs nothing.
 const chained = `
 source "fake" "a" {}

@@ -10,12 +10,14 @@ import (
 // Plan is what a run would do: the builds that can be made.
 type Plan struct {
 	Builds []*Job
+	stands map[string]bool // builds that are not run, and whose artifacts stand
 }
 
 // Job is one build of a plan.
 type Job struct {
 	Template *template.Build
 	Index    int
+	resumed  *resumption // nil: the build begins as layers allow
 }
 
 // NewPlan checks every component of the builds. A build with an error is not in

@@ -135,14 +135,18 @@ func (w *work) processed(
 	if !ok {
 		return nil, false, fmt.Errorf("%s is no post-processor", p.Type)
 	}
-	keep := keeps(p, component)
+	keep := keeps(p, component, in)
 	artifact, err := processor.Process(ctx, b, in)
 	return artifact, keep, cancelled(ctx, err)
 }
 
-// keeps reports whether what a post-processor is given is kept.
-func keeps(p *template.PostProcessor, component any) bool {
+// keeps reports whether what a post-processor is given is kept. Without an artifact, it is what holds for
+// most.
+func keeps(p *template.PostProcessor, component any, in *kiln.Artifact) bool {
 	says := kiln.TraitsOf(component).Keep
+	if k, ok := component.(kiln.Keeper); ok && in != nil {
+		says = k.KeepOf(in)
+	}
 	if p.Keep != nil {
 		return *p.Keep || says.Default && says.Forced
 	}

@@ -62,7 +62,12 @@ func (w *work) provision(ctx context.Context, machine kiln.Machine) (again bool,
 		resumed = w.checkpointer.Resumed()
 	}
 	w.resume(resumed)
-	told := w.chain == nil || w.checkpointer == nil
+	w.sayResumed(resumed)
+	w.provisioning = true
+	if w.chain != nil && resumed > 0 && resumed < len(w.job.Template.Provisioners) {
+		w.noteProgress(w.progress())
+	}
+	told, checked := w.chain == nil || w.checkpointer == nil, false
 	for i, p := range w.job.Template.Provisioners {
 		provisioner, err := w.provisioner(p)
 		if err != nil {
@@ -80,6 +85,13 @@ func (w *work) provision(ctx context.Context, machine kiln.Machine) (again bool,
 		if err := w.beforeStep(b, i); err != nil {
 			return false, err
 		}
+		if !outside && !checked {
+			if err := w.goesOn(i, resumed); err != nil {
+				w.provisioning = false
+				return false, err
+			}
+			checked = true
+		}
 		if told {
 			w.sayEnd(b, i)
 		} else if !outside {
@@ -89,9 +101,11 @@ func (w *work) provision(ctx context.Context, machine kiln.Machine) (again bool,
 		if w.chain != nil && !outside {
 			w.chain.ran[i] = time.Now()
 		}
+		w.at = i + 1
 		if err := w.step(ctx, b, p, provisioner); err != nil {
 			return false, err
 		}
+		w.at = 0
 		if outside {
 			w.done[i] = true
 			if again, err := w.outdated(ctx, b, i, resumed); again || err != nil {

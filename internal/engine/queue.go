@@ -10,6 +10,7 @@ type queue struct {
 	after   [][]int
 	ready   positions
 	byName  map[string]int
+	stands  map[string]bool // see Plan
 }
 
 // positions is a heap of places in a plan.
@@ -31,6 +32,7 @@ func newQueue(plan *Plan) *queue {
 		waiting: make([]int, len(plan.Builds)),
 		after:   make([][]int, len(plan.Builds)),
 		byName:  map[string]int{},
+		stands:  plan.stands,
 	}
 	for i, job := range plan.Builds {
 		if _, ok := q.byName[job.Template.Name]; !ok {

@@ -18,6 +18,7 @@ type Options struct {
 	Run       string // identifier
 	RunUUID   string // PackerRunUUID of templates and manifests
 	Dir       string // folder of the template
+	Home      string // see [kiln.Build]
 	Parallel  int    // builds at one time; 0 or less: no limit
 	OnError   string // cleanup, abort, ask, run-cleanup-provisioner
 	Debug     bool
@@ -26,6 +27,7 @@ type Options struct {
 	Layers    *Layers  // nil: no layers are used or kept
 	Program   string   // by which name Kiln was called, for commands to type
 	Hint      []string // commands to type after a step failed
+	Resume    string   // command that goes on where builds failed; empty: there is none
 	Journal   kiln.Journal
 	Hide      func(secret string) // told of each secret that a build meets; nil: nobody
 	Sink      func(kiln.Event)
@@ -44,6 +46,8 @@ type Result struct {
 	Artifacts []*kiln.Artifact
 	Err       error // nil: success
 	Left      []kiln.Resource
+	Skipped   bool     // it did not begin, as a build failed that it needs
+	Resumes   int      // after how many steps a failed build can be resumed; 0: it cannot
 	Asked     bool     // whether -on-error=ask would have asked, after a step had begun
 	Inputs    []Inputs // what the provisioners' effects depended on, as far as that is known
 	Took      time.Duration
@@ -82,6 +86,9 @@ func Run(ctx context.Context, plan *Plan, o Options) []Result {
 			end.Data = o.Hint
 		}
 	}
+	if hint := o.resumeHint(results); hint != "" {
+		end.Data = append(end.Data[:len(end.Data):len(end.Data)], hint)
+	}
 	if ctx.Err() != nil {
 		// Who cancels a run needs no advice on how to repeat it.
 		end.Result, end.Data = kiln.OutcomeCancelled, nil
@@ -94,6 +101,28 @@ func Run(ctx context.Context, plan *Plan, o Options) []Result {
 	}
 	r.emit(end)
 	return results
+}
+
+// resumeHint is the command that resumes what failed; "": that cannot be resumed.
+func (o *Options) resumeHint(results []Result) string {
+	var failed []Result
+	for _, res := range results {
+		switch {
+		case res.Err == nil || res.Skipped:
+		case res.Resumes == 0:
+			return ""
+		default:
+			failed = append(failed, res)
+		}
+	}
+	if o.Resume == "" || len(failed) == 0 {
+		return ""
+	}
+	where := fmt.Sprintf("%d builds", len(failed))
+	if len(failed) == 1 {
+		where = fmt.Sprintf("after step %d", failed[0].Resumes)
+	}
+	return o.Resume + "   # goes on " + where
 }
 
 type runner struct {
@@ -157,6 +186,7 @@ func (q *queue) missing(job *Job, results []*Result) (why string) {
 	for _, name := range job.Template.Needs {
 		at, ok := q.byName[name]
 		switch {
+		case q.stands[name]:
 		case !ok: // its preparation failed: it is not in the plan
 			why = name + ", which cannot be prepared"
 		case results[at].Err != nil:
@@ -180,7 +210,7 @@ func (r *runner) skip(job *Job, why string) *Result {
 	b.Emit(
 		kiln.Event{Kind: kiln.EventBuildEnd, Index: job.Index, Error: err.Error(), Result: kiln.OutcomeFailed},
 	)
-	return &Result{Name: job.Template.Name, Err: err}
+	return &Result{Name: job.Template.Name, Err: err, Skipped: true}
 }
 
 // one makes one build and tells how it ended.
@@ -213,6 +243,7 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 			Debug:     r.Debug,
 			Force:     r.Force,
 			OnError:   r.OnError,
+			Home:      r.Home,
 		},
 		host,
 	)
@@ -225,6 +256,9 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 	res.Left, res.Asked = w.left, w.stepped && w.failedIn != ""
 	if w.chain != nil {
 		res.Inputs = w.chain.inputs
+	}
+	if res.Err != nil {
+		res.Resumes = w.noteFailure()
 	}
 	for _, left := range w.left {
 		w.b.Emit(kiln.Event{Kind: kiln.EventLeft, Resource: &left})
@@ -296,11 +330,13 @@ type work struct {
 	left    []kiln.Resource
 	phase   string
 
-	stepped  bool            // a provisioner has begun
-	failedIn string          // the phase that failed, where -on-error says what then; "": none
-	captured *kiln.Artifact  // what the machine gave
-	made     string          // what that depended on, see madeOf
-	stood    []kiln.Resource // what the build made that stays
+	stepped      bool            // a provisioner has begun
+	provisioning bool            // a machine has come to its steps
+	at           int             // the step that runs, from 1; 0: none
+	failedIn     string          // the phase that failed, where -on-error says what then; "": none
+	captured     *kiln.Artifact  // what the machine gave
+	made         string          // what that depended on, see madeOf
+	stood        []kiln.Resource // what the build made that stays
 
 	chain        *chain            // nil: no layers
 	checkpointer kiln.Checkpointer // the machine; nil: it keeps no layers

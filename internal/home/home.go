@@ -23,7 +23,7 @@ func Dir() (string, error) {
 	}
 	dir, err := os.UserHomeDir()
 	if err != nil {
-		return "", errors.New("no folder for Kiln's state: set KILN_HOME or HOME")
+		return "", errors.New("no folder for the state of runs: set KILN_HOME or HOME")
 	}
 	return filepath.Join(dir, ".local", "share", "kiln"), nil
 }
@@ -37,7 +37,7 @@ func Open() (string, error) {
 	}
 	for _, path := range []string{"", "journal", "runs", "layers", "downloads"} {
 		if err := check(filepath.Join(dir, path)); err != nil {
-			return "", fmt.Errorf("the folder of Kiln's state is not used: %w", err)
+			return "", fmt.Errorf("the folder for the state of runs is not used: %w", err)
 		}
 	}
 	return dir, nil

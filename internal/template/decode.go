@@ -331,37 +331,3 @@ func (d *decoding) hide(component any) (diags hcl.Diagnostics) {
 	}
 	return diags
 }
-
-// Prefixes of components that Packer has in plugins, and of those that it has itself.
-var (
-	plugins = []string{"amazon", "ansible", "azure", "chef", "cloudstack", "digitalocean", "googlecompute",
-		"hcloud", "hyperv", "inspec", "linode", "lxc", "lxd", "ncloud", "oneandone", "openstack", "oracle",
-		"parallels", "profitbricks", "proxmox", "puppet", "qemu", "salt", "scaleway", "tencentcloud", "triton",
-		"ucloud", "vagrant", "virtualbox", "vmware", "vsphere", "yandex"}
-	core = []string{"powershell", "windows", "hcp", "provenance"}
-)
-
-// ElsewhereType says of a type that Packer has, and this version has not, why; "": it is no such.
-func ElsewhereType(typ string) string {
-	of := func(prefix string) bool { return typ == prefix || strings.HasPrefix(typ, prefix+"-") }
-	switch {
-	case slices.ContainsFunc(core, of):
-		return typ + " is known, but not part of this version"
-	case slices.ContainsFunc(plugins, of):
-		return typ + " is known, but not part of this version: it comes with a plugin, and plugins cannot run " +
-			"here yet"
-	}
-	return ""
-}
-
-// UnknownType says of a type that no component has what it is. Noun is what it should be.
-func UnknownType(noun, typ string, known []string) string {
-	if near := schema.Suggest(typ, known); near != "" {
-		return fmt.Sprintf("The %s %s is unknown. Did you mean to use %q?", noun, typ, near)
-	}
-	if why := ElsewhereType(typ); why != "" {
-		return fmt.Sprintf("The %s %s.", noun, why)
-	}
-	return fmt.Sprintf("The %s %s is unknown by Packer, and is likely part of a plugin that is not installed. "+
-		"The command explain lists the components that are built in.", noun, typ)
-}

@@ -128,11 +128,7 @@ func say(b *kiln.Build, form, algorithm, target string, files []string) {
 	case "":
 		name = "no compression"
 	}
-	switch algorithm {
-	case "":
-	case "xz", "bzip2":
-		b.Say("Using %s compression with 1 core for %s (library does not support MT)", name, target)
-	default:
+	if algorithm != "" {
 		b.Say("Using %s compression with %d cores for %s", name, runtime.GOMAXPROCS(0), target)
 	}
 	switch form {
@@ -178,7 +174,7 @@ func (p *PostProcessor) stream(
 			return err
 		}
 		defer f.Close()
-		_, err = io.Copy(dst, &counted{ctx: ctx, r: f, b: b, name: filepath.Base(path)})
+		_, err = io.Copy(dst, archive.Progress(ctx, b, filepath.Base(path), f))
 		return err
 	}
 	switch form {
@@ -190,27 +186,4 @@ func (p *PostProcessor) stream(
 		err = copyFile(w, files[0])
 	}
 	return errors.Join(err, w.Close())
-}
-
-// counted tells of progress, and stops when the build is cancelled.
-type counted struct {
-	ctx  context.Context
-	r    io.Reader
-	b    *kiln.Build
-	name string
-	done int64
-	told int64
-}
-
-func (c *counted) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := c.r.Read(p)
-	c.done += int64(n)
-	if c.done-c.told > 16<<20 {
-		c.told = c.done
-		c.b.Emit(kiln.Event{Kind: kiln.EventProgress, Text: c.name, Done: c.done})
-	}
-	return n, err
 }

@@ -92,15 +92,36 @@ func (p *page) fields(all []*schema.Field, prefix string) {
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
+	like := map[string]string{} // the option that described a block before
 	for _, f := range fields {
 		name := prefix + f.Name
+		shape := blockShape(f.Block)
+		same := f.Block != nil && like[shape] != "" && p.option == ""
+		if same {
+			g := *f
+			g.Doc = strings.TrimSpace(g.Doc + " It has the options of " + like[shape] + ".")
+			f = &g
+		}
 		if p.wants(f, name) {
 			p.field(f, name)
 		}
-		if f.Block != nil {
+		if f.Block != nil && !same {
+			like[shape] = name
 			p.fields(f.Block.Fields, name+".")
 		}
 	}
+}
+
+// blockShape is the same for blocks with the same options.
+func blockShape(b *schema.Block) string {
+	if b == nil {
+		return ""
+	}
+	var s strings.Builder
+	for _, f := range b.Fields {
+		fmt.Fprintf(&s, "%q %q %q %q %v {%s}\n", f.Name, f.TypeName(), f.Doc, f.Default, f.Required, blockShape(f.Block))
+	}
+	return s.String()
 }
 
 // wants reports whether an option belongs on the page. Those of communicators have

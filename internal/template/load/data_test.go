@@ -35,7 +35,7 @@ func (s *slow) Read(ctx context.Context) (any, error) {
 	for s.all.most.Load() < n {
 		s.all.most.CompareAndSwap(s.all.most.Load(), n)
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for int(s.all.most.Load()) < s.Need && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond)
 	}

@@ -63,7 +63,7 @@ func (c *Communicator) Close() error { return nil }
 func (c *Communicator) Run(ctx context.Context, cmd *kiln.Cmd) error {
 	sh := exec.CommandContext(ctx, c.shell, "-c", cmd.Command)
 	sh.Dir, sh.Stdin, sh.Stdout, sh.Stderr = c.folder, cmd.Stdin, cmd.Stdout, cmd.Stderr
-	sh.WaitDelay = time.Second
+	sh.WaitDelay = 10 * time.Second
 	err := sh.Run()
 	var exit *exec.ExitError
 	switch {
