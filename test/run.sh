@@ -33,7 +33,6 @@ need openssl openssl
 [ -e /usr/lib/ISOLINUX/isolinux.bin ] || missing+=(isolinux)
 [ -e /usr/lib/systemd/boot/efi/systemd-bootx64.efi ] || missing+=(systemd-boot-efi)
 [ -e /usr/share/OVMF/OVMF_CODE.fd ] || missing+=(ovmf)
-need swtpm swtpm
 install_missing
 # Not every machine that runs Docker can run podman too: its stories say so where they are skipped.
 missing=()
