@@ -24,6 +24,7 @@ type Target struct {
 	// runs. Nil: only the template knows it.
 	Host   func(ctx context.Context) (string, error)
 	Port   int      // 0: the template's, or the usual one
+	Up     string   // what is known to be up already, such as "process 4242"; may be empty
 	Keys   []string // private keys that the machine was given, PEM
 	Public string   // public half of the first
 }

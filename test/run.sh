@@ -21,6 +21,7 @@ need isoinfo genisoimage
 # What the disks that tests boot are made with, and booted.
 need qemu-system-x86_64 qemu-system-x86
 need qemu-img qemu-utils
+need swtpm swtpm
 need mmdebstrap mmdebstrap
 need mke2fs e2fsprogs
 need sfdisk fdisk
@@ -32,7 +33,6 @@ need openssl openssl
 [ -e /usr/lib/ISOLINUX/isolinux.bin ] || missing+=(isolinux)
 [ -e /usr/lib/systemd/boot/efi/systemd-bootx64.efi ] || missing+=(systemd-boot-efi)
 [ -e /usr/share/OVMF/OVMF_CODE.fd ] || missing+=(ovmf)
-need swtpm swtpm
 install_missing
 # Not every machine that runs Docker can run podman too: its stories say so where they are skipped.
 missing=()

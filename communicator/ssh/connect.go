@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/communicator"
 )
 
 // Connect waits until the machine's SSH server lets us in. A server that begins to
@@ -37,10 +38,12 @@ func (c *Config) Connect(ctx context.Context, b *kiln.Build, t kiln.Target) (kil
 		b.Say("Using SSH communicator to connect: %s", host)
 	}
 	b.Say("Waiting for SSH to become available...")
+	d.ladder = communicator.Climb(b, t.Up)
 	l, err := d.wait(waitCtx, d.dial)
 	if err != nil {
 		return nil, err
 	}
+	d.ladder = nil // a connection that is made again later is no news
 	b.Say("Connected to SSH!")
 	way := newClient(d, l)
 	host, err := t.Host(ctx)
@@ -77,16 +80,12 @@ const (
 	// tries they want, and count on that time: accounts and keys may appear only long
 	// after the server.
 	loginTime = 7 * time.Second
-	// quietTime is how long nothing is said of tries that fail: a machine may take as long
-	// to start. After it, a wrong port or key shows itself before the timeout.
-	quietTime = 20 * time.Second
 )
 
 func (d *dialer) wait(ctx context.Context, dial func(context.Context) (*link, error)) (*link, error) {
 	pause, login := firstWait, firstLogin
 	refused, since := 0, time.Time{}
 	var last error
-	said, begun := "", time.Now()
 	for {
 		l, err := dial(ctx)
 		if err == nil {
@@ -96,10 +95,7 @@ func (d *dialer) wait(ctx context.Context, dial func(context.Context) (*link, er
 			return nil, d.ended(ctx, last)
 		}
 		last = err
-		if text := err.Error(); text != said && time.Since(begun) >= quietTime {
-			d.b.Say("Not connected yet: %s", text)
-			said = text
-		}
+		d.ladder.Failed(err)
 		var final *permanentError
 		if errors.As(err, &final) {
 			return nil, err
@@ -113,7 +109,7 @@ func (d *dialer) wait(ctx context.Context, dial func(context.Context) (*link, er
 			left := time.Duration(most-1)*loginTime - time.Since(since)
 			if most > 0 && refused >= most && left <= 0 {
 				return nil, fmt.Errorf("The build experienced an authentication error when trying to connect via SSH. "+
-					"This can happen if your username/password are wrong. You may want to double-check your credentials as part of your debugging process. original error: %w", err)
+					"This can happen if your username/password are wrong. You may want to double-check your credentials as part of your debugging process. It stopped at: %s. original error: %w", d.ladder.Stopped(), err)
 			}
 			wait, login = login, min(2*login, mostLogin)
 			if most > 0 && left > 0 {
@@ -134,7 +130,7 @@ func isLogin(err error) bool { return strings.Contains(err.Error(), "unable to a
 func (d *dialer) ended(ctx context.Context, last error) error {
 	err := context.Cause(ctx)
 	if errors.Is(err, errTimeout) && last != nil {
-		return fmt.Errorf("%w The last error was: %w", err, last)
+		return fmt.Errorf("%w It stopped at: %s. The last error was: %w", err, d.ladder.Stopped(), last)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	"golang.org/x/net/proxy"
 
 	"kiln"
+	"kiln/communicator"
 )
 
 const (
@@ -32,6 +34,7 @@ type dialer struct {
 	cfg    *Config
 	b      *kiln.Build
 	target kiln.Target
+	ladder *communicator.Ladder // nil: nobody waits for the machine to come up
 
 	answer, stall time.Duration // how long to wait for a server that does nothing
 }
@@ -86,10 +89,15 @@ func (d *dialer) dial(ctx context.Context) (*link, error) {
 	}
 	l := &link{dead: make(chan struct{})}
 	addr := net.JoinHostPort(host, strconv.Itoa(d.target.Port))
+	d.ladder.Reach(communicator.Address, addr)
 	conn, err := d.reach(ctx, addr, l)
 	if err != nil {
 		l.closeAll()
 		return nil, err
+	}
+	d.ladder.Reach(communicator.Port, "")
+	if d.ladder != nil {
+		conn = &heard{Conn: conn, ladder: d.ladder}
 	}
 	client, err := d.handshake(ctx, conn, addr)
 	if err != nil {
@@ -97,6 +105,7 @@ func (d *dialer) dial(ctx context.Context) (*link, error) {
 		l.closeAll()
 		return nil, err
 	}
+	d.ladder.Reach(communicator.In, "")
 	l.Client = client
 	go func() {
 		_ = client.Wait() // why it ended is of no interest to those who wait on dead
@@ -230,6 +239,38 @@ type buffered struct {
 }
 
 func (b *buffered) Read(p []byte) (int, error) { return b.in.Read(p) }
+
+// heard listens for the line by which a server says that it speaks SSH. Other lines may
+// come before.
+type heard struct {
+	net.Conn
+	ladder *communicator.Ladder
+	line   []byte
+	done   bool
+}
+
+func (h *heard) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	for _, c := range p[:n] {
+		switch {
+		case h.done:
+			return n, err
+		case c != '\n':
+			if len(h.line) < mostBanner {
+				h.line = append(h.line, c)
+			}
+		case bytes.HasPrefix(h.line, []byte("SSH-")):
+			h.ladder.Reach(communicator.Banner, string(h.line))
+			h.done = true
+		default:
+			h.line = h.line[:0]
+		}
+	}
+	return n, err
+}
+
+// mostBanner is what a line of a server may have, as RFC 4253 says.
+const mostBanner = 255
 
 // timed ends a connection on which nothing moves.
 type timed struct {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,6 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"kiln"
+	"kiln/communicator"
 	"kiln/kilntest"
 )
 
@@ -143,6 +146,90 @@ func (s *small) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
+// The error names the rung on which a machine stopped, and events tell of each.
+func TestLadder(t *testing.T) {
+	silent := func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
+	refusing := func(conn net.Conn) {
+		cfg := &ssh.ServerConfig{PasswordCallback: func(ssh.ConnMetadata, []byte) (*ssh.Permissions, error) {
+			return nil, errors.New("no")
+		}}
+		pair, err := NewKeyPair("ed25519", 0, "")
+		if err != nil {
+			return
+		}
+		if key, err := ssh.ParsePrivateKey([]byte(pair.Private)); err == nil {
+			cfg.AddHostKey(key)
+		}
+		_, _, _, _ = ssh.NewServerConn(conn, cfg)
+	}
+	for _, c := range []struct {
+		name  string
+		serve func(net.Conn)         // nil: nobody does
+		host  func() (string, error) // nil: it is known
+		stop  string
+		rungs []string
+	}{
+		{"no address", nil, func() (string, error) { return "", errors.New("no lease") },
+			"machine 7 up, no address", []string{"up"}},
+		{"no port", nil, nil, "machine 7 up, address HERE, no open port", []string{"up", "address"}},
+		{"no word", silent, nil, "address HERE, port open, no banner", []string{"up", "address", "port"}},
+		{"another protocol", func(conn net.Conn) { _, _ = conn.Write([]byte("220 mail\x1b[2J\r\n")); conn.Close() },
+			nil, "port open, no banner", []string{"up", "address", "port"}},
+		{"no login", refusing, nil, "port open, banner SSH-2.0-Go, not authenticated",
+			[]string{"up", "address", "port", "banner"}},
+		{"a banner that controls", func(conn net.Conn) {
+			_, _ = conn.Write([]byte("hello\r\nSSH-2.0-\x1b[2J" + strings.Repeat("x", 200) + "\r\n"))
+			conn.Close()
+		}, nil, "banner SSH-2.0-[2J" + strings.Repeat("x", 69) + ", not authenticated",
+			[]string{"up", "address", "port", "banner"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			port := kilntest.FreePort(t)
+			if c.serve != nil {
+				port = serve(t, c.serve)
+			}
+			cfg := config(&kilntest.SSHD{Port: port, User: "u"})
+			cfg.Host, cfg.PrivateKeyFile, cfg.Password, cfg.HandshakeAttempts = "", "", "pw", 1
+			target := kiln.Target{Port: port, Up: "machine 7"}
+			target.Host = func(context.Context) (string, error) { return "127.0.0.1", nil }
+			if c.host != nil {
+				target.Host = func(context.Context) (string, error) { return c.host() }
+			}
+			ctx, stop := context.WithCancelCause(t.Context())
+			defer stop(nil)
+			var rungs []string
+			hung := func() {}
+			b := kiln.NewBuild(kiln.Build{}, kiln.Host{Emit: func(e kiln.Event) {
+				if e.Kind == kiln.EventProgress && len(e.Data) > len(rungs) {
+					rungs = e.Data
+				}
+				if c.name == "no word" && len(e.Data) == len(c.rungs) {
+					hung() // the next rung never comes
+				}
+			}})
+			d := &dialer{cfg: cfg, b: b, target: target, ladder: communicator.Climb(b, target.Up)}
+			tries := 0
+			_, err := d.wait(ctx, func(ctx context.Context) (*link, error) {
+				if tries++; tries > 1 {
+					stop(errTimeout)
+					return nil, ctx.Err()
+				}
+				ctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				hung = cancel
+				return d.dial(ctx)
+			})
+			want := strings.Replace(c.stop, "HERE", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), 1)
+			if err == nil || !strings.Contains(err.Error(), want+". ") {
+				t.Errorf("%v\nwant %s", err, want)
+			}
+			if !slices.Equal(rungs, c.rungs) {
+				t.Errorf("told %q, want %q", rungs, c.rungs)
+			}
+		})
+	}
+}
+
 // A command that nobody answers may be tried again, on another connection.
 func TestNoAnswer(t *testing.T) {
 	way := hostile{}.connect(t, "")
@@ -169,12 +256,13 @@ func TestLateLogin(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			reasons := 0
-			d := &dialer{cfg: &Config{HandshakeAttempts: c.attempts}, b: kiln.NewBuild(kiln.Build{}, kiln.Host{
+			b := kiln.NewBuild(kiln.Build{}, kiln.Host{
 				Emit: func(e kiln.Event) {
-					if strings.Contains(e.Text, "Not connected yet: "+refused.Error()) {
+					if strings.Contains(e.Text, "Not connected yet: no address ("+refused.Error()) {
 						reasons++
 					}
-				}})}
+				}})
+			d := &dialer{cfg: &Config{HandshakeAttempts: c.attempts}, b: b, ladder: communicator.Climb(b, "")}
 			ctx := t.Context()
 			if c.timeout > 0 {
 				var cancel context.CancelFunc
@@ -187,7 +275,7 @@ func TestLateLogin(t *testing.T) {
 			if err == nil || took < c.bridged || took > c.bridged+10*time.Second || tries < c.attempts {
 				t.Errorf("%d attempts: %d tries in %s: %v", c.attempts, tries, took, err)
 			}
-			if want := min(1, int(c.bridged/quietTime)); reasons != want {
+			if want := min(1, int(c.bridged/(5*time.Second))); reasons != want {
 				t.Errorf("%d attempts: the reason was told %d times, want %d", c.attempts, reasons, want)
 			}
 			// The key comes at the last moment.

@@ -265,6 +265,8 @@ func (l *Live) row(c *buildState, name string, width int) string {
 			byteCount(c.progress.Total))
 	case c.progress.Kind != "" && c.progress.Done > 0:
 		text += fmt.Sprintf("  %s %s", c.progress.Text, byteCount(c.progress.Done))
+	case len(c.progress.Data) > 0: // of a machine that is not in yet
+		text += "  " + c.progress.Text
 	case len(c.lines) > 0 && c.step != "":
 		text += "  " + c.lines[len(c.lines)-1]
 	}
