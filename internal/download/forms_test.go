@@ -118,7 +118,7 @@ func TestPacked(t *testing.T) {
 				}
 				mark = now
 			}
-			if left, _ := filepath.Glob(filepath.Join(store.cache, "*.kiln-unpacked")); len(left) != 0 {
+			if left, _ := filepath.Glob(filepath.Join(store.cache, "*.kiln-unpacked*")); len(left) != 0 {
 				t.Errorf("left %v", left)
 			}
 		}

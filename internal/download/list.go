@@ -54,7 +54,7 @@ func (s *Store) wanted(ctx context.Context, b *kiln.Build, r kiln.Remote, source
 // readList reads a list of checksums, which is loaded each time: it may have changed.
 func (s *Store) readList(ctx context.Context, b *kiln.Build, list *source) ([]byte, error) {
 	f := &fetch{Store: s, b: b, sources: []*source{list}}
-	f.r.Target = filepath.Join(s.notes, "lists") // a folder of ours: nobody else wants it
+	f.r.Target = s.lists()
 	p, err := f.from(ctx, f.sources, true)
 	if err != nil {
 		return nil, err

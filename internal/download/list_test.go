@@ -111,7 +111,7 @@ func TestChecksum(t *testing.T) {
 	b, _ := build()
 	sums := strings.Repeat("0", 64)
 	_, err = store.Fetch(t.Context(), b, kiln.Remote{URL: s.URL + "/x.iso?checksum=" + sums, Checksum: "none", Unchecked: true})
-	if err == nil || !strings.Contains(err.Error(), "checksums did not match for "+s.URL+"/x.iso: expected "+sums) {
+	if err == nil || !strings.Contains(err.Error(), "download "+s.URL+"/x.iso: checksums did not match: expected "+sums) {
 		t.Errorf("%v", err)
 	}
 	if got, err := store.Checksum(t.Context(), b, kiln.Remote{URL: "x.iso", Checksum: "none", Unchecked: true}); got != "" ||

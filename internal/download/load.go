@@ -155,7 +155,7 @@ func (l *load) complete(ctx context.Context) error {
 		if l.resumed && l.at().bring == nil {
 			// What was there before may have been the part of something else.
 			l.noRange = true
-		} else if err := l.leave(ctx, l.want.mismatch(l.at().name, got)); err != nil {
+		} else if err := l.leave(ctx, l.want.mismatch("", got)); err != nil {
 			l.part.Close()
 			l.size = 0
 			_ = os.Remove(l.note(l.target, l.want))
@@ -176,15 +176,11 @@ func (l *load) finish(ctx context.Context) error {
 	}
 	l.notes.Total = l.size
 	if l.packed != "" {
-		packed := name
-		name = l.target + unpackedSuffix
-		if err := l.unpack(ctx, packed, name); err != nil {
-			return errors.Join(fmt.Errorf("unpack %s: %w", l.at().name, err), remove(name))
-		}
-		if err := os.Remove(packed); err != nil {
+		l.notes.Total = 0 // it is that of the packed file, which does not stay
+		if err := l.unpack(ctx, name, l.notes); err != nil {
 			return err
 		}
-		l.notes.Total = 0
+		return os.Remove(name)
 	}
 	var err error
 	if l.notes.Mark, err = kiln.Mark(name); err != nil {
@@ -194,13 +190,6 @@ func (l *load) finish(ctx context.Context) error {
 		return err
 	}
 	return os.Rename(name, l.target)
-}
-
-func remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // restart throws the part away.

@@ -34,7 +34,7 @@ func TestMirrors(t *testing.T) {
 		{"cut", []answer{func(w http.ResponseWriter, _ *http.Request, _ int) { cut(w, text, "", first) }, good},
 			[]string{"", "bytes=1048583-"}, nil, "going on at http"},
 		{"another file", []answer{func(w http.ResponseWriter, r *http.Request, _ int) { whole(w, r, other, "") }, good},
-			[]string{"", ""}, nil, "checksums did not match for http"},
+			[]string{"", ""}, nil, "/0/f: checksums did not match: expected "},
 		{"the part of another file", []answer{
 			func(w http.ResponseWriter, _ *http.Request, _ int) { cut(w, other, "", first) }, good,
 		}, []string{"", "bytes=1048583-,"}, nil, "going on at http"},
@@ -43,7 +43,7 @@ func TestMirrors(t *testing.T) {
 		{"all have another", []answer{
 			func(w http.ResponseWriter, r *http.Request, _ int) { whole(w, r, other, "") },
 			func(w http.ResponseWriter, r *http.Request, _ int) { whole(w, r, other[:99], "") },
-		}, []string{"", ""}, []string{"/0/f: expected ", "/1/f: expected "}, ""},
+		}, []string{"", ""}, []string{"/0/f: checksums did not match: expected ", "/1/f: checksums did not match: expected "}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -142,12 +142,31 @@ func (s *Store) sweep() {
 		}
 		all = append(all, known{note, info.ModTime()})
 	}
+	s.sweepLists()
 	if len(all) <= maxNotes {
 		return
 	}
 	slices.SortFunc(all, func(a, b known) int { return b.used.Compare(a.used) })
 	for _, k := range all[maxNotes:] {
 		_ = os.Remove(k.note)
+	}
+}
+
+// lists is the folder of lists of checksums, which are loaded each time.
+func (s *Store) lists() string { return filepath.Join(s.notes, "lists") }
+
+// sweepLists removes lists that nobody asks for. Their locks are empty, and stay: removing a
+// lock would race.
+func (s *Store) sweepLists() {
+	entries, err := os.ReadDir(s.lists())
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && filepath.Ext(e.Name()) != lockSuffix && time.Since(info.ModTime()) > s.age {
+			_ = os.Remove(filepath.Join(s.lists(), e.Name()))
+		}
 	}
 }
 

@@ -233,16 +233,5 @@ func (f *fetch) unpackLocal(ctx context.Context, src *source, target string) (st
 	if mark, err := kiln.Mark(target); err == nil && n.Mark == mark && n.Source == from {
 		return target, nil
 	}
-	part := target + unpackedSuffix
-	if err := l.unpack(ctx, path, part); err != nil {
-		return "", errors.Join(fmt.Errorf("unpack %s: %w", path, err), remove(part))
-	}
-	n.Source = from
-	if n.Mark, err = kiln.Mark(part); err != nil {
-		return "", err
-	}
-	if err := f.write(target, f.want, n); err != nil {
-		return "", err
-	}
-	return target, os.Rename(part, target)
+	return target, l.unpack(ctx, path, notes{Source: from})
 }

@@ -117,10 +117,13 @@ func hashAll(ctx context.Context, h hash.Hash, r io.Reader, told *progress) (siz
 	return size, nil
 }
 
-// mismatch is that a content is not the one that is wanted; what says which it is of.
-func (s sum) mismatch(what, got string) error {
-	return &mismatchError{fmt.Sprintf("checksums did not match for %s: expected %s, got %s (%s)",
-		what, s.digits, got, s.kind)}
+// mismatch is that a content is not the one that is wanted; of says which it is, unless
+// that is clear.
+func (s sum) mismatch(of, got string) error {
+	if of != "" {
+		of = " for " + of
+	}
+	return &mismatchError{fmt.Sprintf("checksums did not match%s: expected %s, got %s (%s)", of, s.digits, got, s.kind)}
 }
 
 type mismatchError struct{ text string }

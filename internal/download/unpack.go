@@ -16,24 +16,48 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+
+	"kiln"
 )
 
-// unpackedSuffix stands behind the name of a file that is being unpacked.
-const unpackedSuffix = ".kiln-unpacked"
+// unpackedSuffix stands behind the name of a file that is being unpacked, and in front of
+// letters of its own.
+const unpackedSuffix = ".kiln-unpacked-"
 
-// unpack writes the one file that a packed one holds.
-func (l *load) unpack(ctx context.Context, packed, to string) error {
+// unpack puts the one file that a packed one holds in its place, and notes what is known of
+// it. What is not whole yet is the build's.
+func (l *load) unpack(ctx context.Context, packed string, n notes) (err error) {
+	part := kiln.Resource{Kind: kiln.KindFile, ID: l.target + unpackedSuffix + kiln.RandomName(10)}
+	if err := l.b.Own(part, kiln.RemoveFile(part)); err != nil {
+		return err
+	}
+	if l.r.For != "" {
+		l.b.Say("Unpacking %s", l.name())
+	}
+	if err = l.unpackTo(ctx, packed, part.ID); err == nil {
+		n.Mark, err = kiln.Mark(part.ID)
+	}
+	if err == nil {
+		err = l.write(l.target, l.want, n)
+	}
+	if err == nil {
+		err = os.Rename(part.ID, l.target)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("unpack %s: %w", packed, err), l.b.Destroy(context.WithoutCancel(ctx), part))
+	}
+	return l.b.Forget(part)
+}
+
+func (l *load) unpackTo(ctx context.Context, packed, to string) error {
 	in, err := os.Open(packed)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
-	}
-	if l.r.For != "" {
-		l.b.Say("Unpacking %s", l.name())
 	}
 	err = unpack(ctx, l.packed, in, out)
 	if err == nil {
