@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"kiln/internal/download"
 	"kiln/internal/engine"
 	"kiln/internal/home"
 	"kiln/internal/journal"
@@ -235,6 +234,7 @@ func (p *program) runPlan(
 	if err := p.keepBundle(filepath.Join(dir, "runs", run, bundleName), t); err != nil {
 		p.warn(fmt.Errorf("what a clean-up by another process may need is not kept: %w", err))
 	}
+	downloads := openDownloads(dir)
 	o := engine.Options{
 		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Home: dir,
 		Parallel: f.parallel, OnError: f.onError.value,
@@ -242,7 +242,7 @@ func (p *program) runPlan(
 		Ask: p.asker(
 			sinks,
 			f,
-		), Reaper: reaper, Hard: hard, Fetch: download.New(filepath.Join(dir, "downloads")).Fetch,
+		), Reaper: reaper, Hard: hard, Fetch: downloads.Fetch, Checksum: downloads.Checksum,
 		Program: p.name,
 	}
 	if p.asPacker() {

@@ -111,7 +111,9 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 			f.Caveats = append(f.Caveats, e.Text)
 		}
 	}
-	host := kiln.Host{Emit: caveat, Layers: w.layerKeys, Last: w.last, Render: w.render}
+	host := kiln.Host{
+		Emit: caveat, Layers: w.layerKeys, Last: w.last, Render: w.render, Checksum: w.Layers.Checksum,
+	}
 	w.b = kiln.NewBuild(
 		kiln.Build{
 			Name:   w.job.Template.Name,

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,8 @@ type Layers struct {
 	MaxAge time.Duration
 	// All: a layer is kept after each step, even where that takes longer than the step.
 	All bool
+	// Checksum is lent to builders that are asked for layers, see [kiln.Build.Checksum].
+	Checksum func(ctx context.Context, b *kiln.Build, r kiln.Remote) (string, error)
 
 	dir  string
 	home string // how this home's keys begin
