@@ -100,10 +100,7 @@ func (f *buildFlags) absolute() error {
 		paths = append(paths, &f.varFiles[i])
 	}
 	for _, path := range paths {
-		if *path == "" {
-			continue
-		}
-		abs, err := filepath.Abs(*path)
+		abs, err := absolute(*path)
 		if err != nil {
 			return err
 		}

@@ -32,10 +32,7 @@ var cleanupCommand = &command{
 	about: "Destroys everything that runs which are no longer alive still own: containers,\nimages, files, processes. Nothing that the journal does not name is touched. Where\ncredentials are needed, they come from the run's own copy of its template; what was\nsecret is given again, with -var, -var-file or the environment.",
 	run: func(ctx context.Context, p *program, c *call) error {
 		var f cleanupFlags
-		// The options may stand before or after the run.
-		if len(c.args) > 1 && !strings.HasPrefix(c.args[0], "-") {
-			c.args = append(c.args[1:len(c.args):len(c.args)], c.args[0])
-		}
+		c.optionsBehind()
 		if err := c.parse(p, f.define, 0, 1); err != nil {
 			return err
 		}
