@@ -140,6 +140,19 @@ func (b *Build) whole(
 	return final, b.Forget(part)
 }
 
+// Written is what the file holds that [Build.WriteFile] is about to replace: nothing where
+// there is none, or where it is no file. A pipe would be read for ever.
+func Written(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
 // writePart writes the part and owns what it is about to become.
 func (b *Build) writePart(
 	part, target string, mode fs.FileMode, write func(w io.Writer) error,

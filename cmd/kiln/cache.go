@@ -108,10 +108,7 @@ var cacheCommand = &command{
 	about: "Layers are the states of machines between steps. A build starts from the latest one\nthat its inputs still fit.\n  ls     lists them\n  prune  removes those that -all, -max-size or -older-than name; without an option\n         the oldest beyond KILN_CACHE_SIZE (default 20G)",
 	run: func(ctx context.Context, p *program, c *call) error {
 		var f cacheFlags
-		// The options may stand before or after the word.
-		if len(c.args) > 1 && !strings.HasPrefix(c.args[0], "-") {
-			c.args = append(c.args[1:len(c.args):len(c.args)], c.args[0])
-		}
+		c.optionsBehind()
 		if err := c.parse(p, f.define, 1, 1); err != nil {
 			return err
 		}
