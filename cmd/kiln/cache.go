@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/internal/download"
 	"kiln/internal/engine"
 	"kiln/internal/home"
 )
@@ -270,8 +271,15 @@ func openLayers(c cacheSettings, open func(dir string) (*engine.Layers, error)) 
 	if err != nil {
 		return nil, err
 	}
-	l.All, l.MaxAge = c.all, c.maxAge
+	l.All, l.MaxAge, l.Checksum = c.all, c.maxAge, openDownloads(dir).Checksum
 	return l, nil
+}
+
+// openDownloads is where a home keeps downloads: in the cache that Packer has too. Where there
+// is none, that is an error of what is to be downloaded.
+func openDownloads(home string) *download.Store {
+	cache, _ := kiln.CacheDir()
+	return download.New(filepath.Join(home, "downloads"), cache)
 }
 
 // trimLayers keeps the layers within their limit after a run that kept some.

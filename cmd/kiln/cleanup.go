@@ -55,8 +55,9 @@ var cleanupCommand = &command{
 
 func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags) error {
 	journals := filepath.Join(dir, "journal")
-	runs, err := journal.Runs(journals)
-	if only, err = ownRun(runs, only, err); err != nil {
+	runs, unread := journal.Runs(journals)
+	only, err := ownRun(runs, only, unread)
+	if err != nil {
 		return err
 	}
 	for _, file := range f.varFiles {
@@ -80,8 +81,7 @@ func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags
 		parts, partsErr = kiln.AbandonedParts(dir)
 	}
 	if f.dryRun {
-		p.report(errors.Join(err, partsErr))
-		return p.listOpen(runs, only, parts)
+		return p.listOpen(runs, only, parts, errors.Join(unread, partsErr))
 	}
 	count := 0
 	cleaner := journal.Cleaner{Dir: journals, Reaper: find.reaper,
@@ -162,7 +162,8 @@ func ownRun(runs []journal.Run, word string, err error) (string, error) {
 	)
 }
 
-func (p *program) listOpen(runs []journal.Run, only string, parts []kiln.Resource) error {
+// listOpen lists what a clean-up would destroy. Unread is why there may be more.
+func (p *program) listOpen(runs []journal.Run, only string, parts []kiln.Resource, unread error) error {
 	none := len(parts) == 0
 	for _, r := range parts {
 		p.say("%s, which was never complete", r)
@@ -187,9 +188,9 @@ func (p *program) listOpen(runs []journal.Run, only string, parts []kiln.Resourc
 	}
 	switch {
 	case none && only != "":
-		return fmt.Errorf("run %s owns nothing: %w", only, kiln.ErrNotFound)
-	case none:
+		return errors.Join(unread, fmt.Errorf("run %s owns nothing: %w", only, kiln.ErrNotFound))
+	case none && unread == nil:
 		p.say("Nothing to clean up.")
 	}
-	return nil
+	return unread
 }

@@ -7,6 +7,10 @@ import (
 	"kiln/builder/docker"
 	"kiln/builder/file"
 	"kiln/builder/null"
+	"kiln/builder/qemu"
+	"kiln/builder/virtualboxiso"
+	"kiln/builder/virtualboxovf"
+	"kiln/builder/virtualboxvm"
 	"kiln/communicator/none"
 	"kiln/communicator/ssh"
 	"kiln/communicator/winrm"
@@ -42,6 +46,11 @@ func builtIn() kiln.Components {
 			"docker": func() kiln.Builder { return new(docker.Builder) },
 			"file":   func() kiln.Builder { return new(file.Builder) },
 			"null":   func() kiln.Builder { return new(null.Builder) },
+			"qemu":   func() kiln.Builder { return new(qemu.Builder) },
+
+			"virtualbox-iso": func() kiln.Builder { return new(virtualboxiso.Builder) },
+			"virtualbox-ovf": func() kiln.Builder { return new(virtualboxovf.Builder) },
+			"virtualbox-vm":  func() kiln.Builder { return new(virtualboxvm.Builder) },
 		},
 		Communicators: map[string]func() kiln.Connector{
 			"none":  func() kiln.Connector { return new(none.Config) },
