@@ -1,6 +1,7 @@
 package ssh
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -49,9 +50,23 @@ type session struct {
 	link     *link
 }
 
+// ended reports whether the server has closed a session on which nothing was asked for.
+func (s session) ended() bool {
+	select {
+	case _, open := <-s.requests:
+		return !open
+	default:
+		return false
+	}
+}
+
 // prepare opens a session ahead, so that the next command saves a round trip. A
 // server that allows no second one simply has none.
 func (c *client) prepare(l *link) {
+	// Dropbear closes a session that waits when the command of another one ends.
+	if bytes.Contains(l.ServerVersion(), []byte("dropbear")) {
+		return
+	}
 	ch, reqs, err := l.OpenChannel("session", nil)
 	if err != nil {
 		return
@@ -95,7 +110,7 @@ func (c *client) open(ctx context.Context) (session, error) {
 		}
 		select {
 		case s := <-c.spare:
-			if s.link == l && l.alive() {
+			if s.link == l && l.alive() && !s.ended() {
 				go c.prepare(l)
 				return s, nil
 			}
