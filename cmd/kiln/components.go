@@ -7,6 +7,7 @@ import (
 	"kiln/builder/docker"
 	"kiln/builder/file"
 	"kiln/builder/null"
+	"kiln/builder/qemu"
 	"kiln/builder/virtualboxiso"
 	"kiln/builder/virtualboxovf"
 	"kiln/builder/virtualboxvm"
@@ -45,6 +46,7 @@ func builtIn() kiln.Components {
 			"docker": func() kiln.Builder { return new(docker.Builder) },
 			"file":   func() kiln.Builder { return new(file.Builder) },
 			"null":   func() kiln.Builder { return new(null.Builder) },
+			"qemu":   func() kiln.Builder { return new(qemu.Builder) },
 
 			"virtualbox-iso": func() kiln.Builder { return new(virtualboxiso.Builder) },
 			"virtualbox-ovf": func() kiln.Builder { return new(virtualboxovf.Builder) },

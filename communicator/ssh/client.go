@@ -228,8 +228,8 @@ func (c *client) runOn(ctx context.Context, s session, cmd *kiln.Cmd, pty bool) 
 		if cmd.Stdin != nil {
 			_, err = io.CopyBuffer(struct{ io.Writer }{s}, cmd.Stdin, make([]byte, copySize))
 		}
-		_ = s.CloseWrite() // the command may have ended already
-		sent <- err
+		sent <- err        // before the command can end by it, and be taken for one that got all
+		_ = s.CloseWrite() // it may have ended already
 	}()
 	done := make(chan struct{})
 	go func() { out.Wait(); close(done) }()

@@ -91,3 +91,10 @@ func (c *Config) remote() kiln.Remote {
 func (c *Config) Get(ctx context.Context, b *kiln.Build) (path string, err error) {
 	return b.Fetch(ctx, c.remote())
 }
+
+// Sum returns what the content of the file must be, as kind:digits in lower case, reading the
+// list of checksums where one is named; "" where nothing is checked. It does not look at the
+// file.
+func (c *Config) Sum(ctx context.Context, b *kiln.Build) (string, error) {
+	return b.Checksum(ctx, c.remote())
+}
