@@ -26,6 +26,8 @@ type client struct {
 	spare  chan session // holds at most one session that was opened ahead
 	closed bool
 	noTar  bool // the machine has no tar
+
+	oneByOne atomic.Bool // the server does not keep a session that was opened ahead
 }
 
 func newClient(d *dialer, l *link) *client {
@@ -47,17 +49,31 @@ type session struct {
 	ssh.Channel
 	requests <-chan *ssh.Request
 	link     *link
+	ahead    bool // it was opened before it was needed
+}
+
+// shut reports whether the server has closed a session on which nothing was sent.
+func (s session) shut() bool {
+	select {
+	case _, open := <-s.requests:
+		return !open
+	default:
+		return false
+	}
 }
 
 // prepare opens a session ahead, so that the next command saves a round trip. A
 // server that allows no second one simply has none.
 func (c *client) prepare(l *link) {
+	if c.oneByOne.Load() {
+		return
+	}
 	ch, reqs, err := l.OpenChannel("session", nil)
 	if err != nil {
 		return
 	}
 	select {
-	case c.spare <- session{ch, reqs, l}:
+	case c.spare <- session{ch, reqs, l, true}:
 	default:
 		ch.Close()
 	}
@@ -95,7 +111,11 @@ func (c *client) open(ctx context.Context) (session, error) {
 		}
 		select {
 		case s := <-c.spare:
-			if s.link == l && l.alive() {
+			switch {
+			case s.link != l || !l.alive():
+			case s.shut():
+				c.oneByOne.Store(true)
+			default:
 				go c.prepare(l)
 				return s, nil
 			}
@@ -161,7 +181,7 @@ func answered[T any](
 func openOn(ctx context.Context, l *link, limit time.Duration) (session, error) {
 	return answered(ctx, limit, func() (session, error) {
 		ch, reqs, err := l.OpenChannel("session", nil)
-		return session{ch, reqs, l}, err
+		return session{ch, reqs, l, false}, err
 	}, func(s session) { s.Close() })
 }
 
@@ -184,8 +204,17 @@ func (c *client) run(ctx context.Context, cmd *kiln.Cmd, pty bool) error {
 		}
 		return &kiln.StartError{Err: err}
 	}
-	return c.runOn(ctx, s, cmd, pty)
+	err = c.runOn(ctx, s, cmd, pty)
+	if errors.Is(err, errShut) {
+		c.oneByOne.Store(true)
+		return c.run(ctx, cmd, pty)
+	}
+	return err
 }
+
+// errShut is that the server closed a session that was opened ahead, before it heard of the
+// command.
+var errShut = errors.New("the session was closed before it was used")
 
 func (c *client) runOn(ctx context.Context, s session, cmd *kiln.Cmd, pty bool) error {
 	defer s.Close()
@@ -263,8 +292,12 @@ func (c *client) begin(ctx context.Context, s session, command string, pty bool)
 	_, err := answered(ctx, c.d.answer, func() (struct{}, error) {
 		return struct{}{}, request(s, command, pty)
 	}, func(struct{}) {})
-	if errors.Is(err, errNoAnswer) {
+	switch {
+	case errors.Is(err, errNoAnswer):
 		s.link.Close()
+	case errors.Is(err, io.EOF) && s.ahead && !s.link.endsWithin(ctx, endWait):
+		// One that runs the command answers before it closes the session.
+		return errShut
 	}
 	return err
 }

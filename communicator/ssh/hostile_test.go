@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -28,6 +29,7 @@ import (
 type hostile struct {
 	accept  bool                                   // sessions are opened
 	request func(req *ssh.Request, ch ssh.Channel) // answers what is asked of one
+	opened  func(ch ssh.Channel)                   // is told of each; nil: nobody is
 }
 
 func (h hostile) connect(t *testing.T, method string) *client {
@@ -59,6 +61,9 @@ func (h hostile) connect(t *testing.T, method string) *client {
 			ch, reqs, err := nc.Accept()
 			if err != nil {
 				return
+			}
+			if h.opened != nil {
+				h.opened(ch)
 			}
 			go func() {
 				for req := range reqs {
@@ -228,6 +233,48 @@ func TestLadder(t *testing.T) {
 				t.Errorf("told %q, want %q", rungs, c.rungs)
 			}
 		})
+	}
+}
+
+// A server may close sessions that wait for a command when another one ends, as dropbear
+// does: commands run all the same, each once.
+func TestSessionsOneByOne(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		var mu sync.Mutex
+		before := map[ssh.Channel]int{} // how many commands had run when a session was opened
+		ran := 0
+		way := hostile{accept: true, opened: func(ch ssh.Channel) {
+			mu.Lock()
+			defer mu.Unlock()
+			before[ch] = ran
+		}, request: func(req *ssh.Request, ch ssh.Channel) {
+			mu.Lock()
+			defer mu.Unlock()
+			at, open := before[ch]
+			if !open || late && at < ran {
+				ch.Close() // it did not hear of the command
+				return
+			}
+			_ = req.Reply(true, nil)
+			ran++
+			_, _ = ch.SendRequest("exit-status", false, []byte{0, 0, 0, 0})
+			for other := range before {
+				if other == ch || !late {
+					other.Close()
+					delete(before, other)
+				}
+			}
+		}}.connect(t, "")
+		for range 3 {
+			if err := way.Run(t.Context(), &kiln.Cmd{Command: "true"}); err != nil {
+				t.Errorf("late %t: %v", late, err)
+			}
+		}
+		mu.Lock()
+		if ran != 3 {
+			t.Errorf("late %t: %d commands ran", late, ran)
+		}
+		mu.Unlock()
 	}
 }
 
