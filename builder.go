@@ -16,12 +16,12 @@ type Builder interface {
 // image, and what looks at one, works on such a machine. It needs no more of the builder's
 // configuration than how to connect; where that does not say, it is as usual.
 type Booter interface {
-	// Boot starts a machine from an artifact, on top of it: nothing that happens in the
-	// machine changes the artifact, or anything that it is made of. All that Boot makes it
+	// BootFrom starts a machine from an artifact, on top of it: nothing that happens in the
+	// machine changes the artifact, or anything that it is made of. All that it makes it
 	// owns through b, and closing b ends the machine and leaves nothing of it. An artifact
 	// that is not there any more is ErrNotFound, one that no machine can be started from is
 	// ErrInvalid.
-	Boot(ctx context.Context, b *Build, from *Artifact) (Booted, error)
+	BootFrom(ctx context.Context, b *Build, from *Artifact) (Booted, error)
 }
 
 // A Provisioner changes a machine through its communicator. It returns when the

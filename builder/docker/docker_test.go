@@ -60,3 +60,29 @@ func TestValidate(t *testing.T) {
 		}
 	}
 }
+
+func TestBoot(t *testing.T) {
+	kilntest.Docker(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	run := func(command string) string {
+		out, err := exec.Command("sh", "-c", command).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	id := strings.TrimSpace(run("docker image inspect -f {{.Id}} " + kilntest.BusyboxImage))
+	kilntest.TestBooter(t, kilntest.BooterOptions{
+		New: func() kiln.Builder {
+			b := new(Builder)
+			schema.Defaults(b)
+			return b
+		},
+		Artifact: &kiln.Artifact{ID: id},
+		Gone:     &kiln.Artifact{ID: "sha256:" + strings.Repeat("0", 64)},
+		State:    func() string { return run("docker image inspect -f {{.RootFS.Layers}} " + id) },
+		Left: func() []string {
+			return strings.Fields(run("docker ps -aq --filter name=kiln-test; ls $TMPDIR"))
+		},
+	})
+}

@@ -102,7 +102,7 @@ func left(t *testing.T, dir string) []string {
 		if err != nil {
 			return err
 		}
-		if path == filepath.Join(dir, "cache") || strings.HasPrefix(d.Name(), "TestConformance") {
+		if path == filepath.Join(dir, "cache") || strings.HasPrefix(d.Name(), "Test") {
 			return filepath.SkipDir
 		}
 		if rel := strings.TrimPrefix(path, dir); !d.IsDir() && rel != "/rom" && rel != "/installer.iso" ||

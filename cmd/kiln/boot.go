@@ -206,11 +206,21 @@ type booted struct {
 // startImage starts a machine from an image.
 func (p *program) startImage(ctx context.Context, b *kiln.Build, f *bootFlags, from *bootImage) (*booted, error) {
 	if from.booter != nil {
-		machine, err := from.booter.Boot(ctx, b, from.artifact)
+		machine, err := from.booter.BootFrom(ctx, b, from.artifact)
 		if err != nil {
 			return nil, err
 		}
 		return &booted{Booted: machine}, nil
+	}
+	m := &booted{user: f.user, keyFile: f.key}
+	if m.user == "" {
+		if m.user = "kiln"; f.loggedIn() {
+			m.user = "root"
+		}
+	}
+	way, err := f.way(m.user)
+	if err != nil {
+		return nil, err
 	}
 	image, err := boot.Find(ctx, b, from.files...)
 	if err != nil {
@@ -220,15 +230,10 @@ func (p *program) startImage(ctx context.Context, b *kiln.Build, f *bootFlags, f
 		Program: f.program, MachineType: f.machineType, Accelerator: f.accelerator.value, CPUModel: f.cpuModel,
 		CPUs: f.cpus, Memory: f.memory, DiskInterface: f.diskInterface.value, NetDevice: f.netDevice,
 		EFICode: f.efiCode, EFIVars: f.efiVars, Lasting: f.keep,
+		Connect: way.Connect,
 	}
 	if f.efi.set {
 		c.EFI = &f.efi.value
-	}
-	m := &booted{user: f.user, keyFile: f.key}
-	if m.user == "" {
-		if m.user = "kiln"; f.loggedIn() {
-			m.user = "root"
-		}
 	}
 	if f.cloudInit {
 		c.Seed = &boot.Seed{Instance: "kiln-" + b.Run}
@@ -240,11 +245,6 @@ func (p *program) startImage(ctx context.Context, b *kiln.Build, f *bootFlags, f
 			c.Keys = []string{m.kept.Private}
 		}
 	}
-	way, err := f.way(m.user)
-	if err != nil {
-		return nil, err
-	}
-	c.Connect = way.Connect
 	if m.vm, err = boot.Start(ctx, b, image, c); err != nil {
 		return nil, err
 	}

@@ -129,8 +129,12 @@ func isLogin(err error) bool { return strings.Contains(err.Error(), "unable to a
 // ended says why waiting ended, with what went wrong last.
 func (d *dialer) ended(ctx context.Context, last error) error {
 	err := context.Cause(ctx)
-	if errors.Is(err, errTimeout) && last != nil {
-		return fmt.Errorf("%w It stopped at: %s. The last error was: %w", err, d.ladder.Stopped(), last)
+	switch rung := d.ladder.Stopped(); {
+	case !errors.Is(err, errTimeout):
+	case last != nil:
+		return fmt.Errorf("%w It stopped at: %s. The last error was: %w", err, rung, last)
+	case rung != "": // the first try has not come to an end
+		return fmt.Errorf("%w It stopped at: %s", err, rung)
 	}
 	return err
 }

@@ -16,6 +16,9 @@ func (c *Config) Login() communicator.Login {
 // GuestPort is the port of the SSH server.
 func (c *Config) GuestPort() int { return or(c.Port, 22) }
 
+// User is who logs in.
+func (c *Config) User() string { return c.Username }
+
 // FileKey is the public half of the key of ssh_private_key_file, without a comment.
 func (c *Config) FileKey() (string, error) {
 	key, err := signer(c.PrivateKeyFile, "")

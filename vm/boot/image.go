@@ -33,8 +33,16 @@ type Disk struct {
 	Size   int64 // in bytes, as the guest sees it
 }
 
-// ErrNoDisk is a file that is no disk, or names none.
-var ErrNoDisk = errors.New("not a disk that can be booted")
+// ErrNoDisk is a file that is no disk, or names none; the text around it says why.
+var ErrNoDisk = errors.New("no disk")
+
+// noDiskError is an ErrNoDisk in words of its own.
+type noDiskError struct{ text string }
+
+func (e *noDiskError) Error() string        { return e.text }
+func (e *noDiskError) Is(target error) bool { return target == ErrNoDisk }
+
+func noDisk(format string, args ...any) error { return &noDiskError{fmt.Sprintf(format, args...)} }
 
 // Find finds the disks of an image in files: the disk itself (qcow2, raw, vmdk, vdi, vhd),
 // an OVA or OVF, a vagrant box, or a folder with one of these. Of several files, as an
@@ -79,7 +87,7 @@ func findIn(ctx context.Context, b *kiln.Build, dir string) (*Image, error) {
 	}
 	image, err := findAmong(ctx, b, paths)
 	if errors.Is(err, ErrNoDisk) {
-		return nil, fmt.Errorf("the folder %s has no disk: %w", dir, err)
+		return nil, noDisk("the folder %s has no disk that could be booted", dir)
 	}
 	return image, err
 }
@@ -129,7 +137,7 @@ func findAmong(ctx context.Context, b *kiln.Build, paths []string) (*Image, erro
 	case missing != "":
 		return nil, fmt.Errorf("%s: %w", missing, kiln.ErrNotFound)
 	}
-	return nil, fmt.Errorf("none of these %d files is a disk: %w", len(paths), ErrNoDisk)
+	return nil, noDisk("none of these %d files is a disk", len(paths))
 }
 
 // read reads one file.
@@ -142,9 +150,9 @@ func read(ctx context.Context, b *kiln.Build, file string) (*Image, error) {
 	case ".box":
 		return readBox(ctx, b, file)
 	case ".gz", ".xz", ".zst", ".bz2", ".lz4", ".zip":
-		return nil, fmt.Errorf("it is compressed: unpack it first: %w", ErrNoDisk)
+		return nil, noDisk("it is compressed: unpack it first")
 	case ".iso":
-		return nil, fmt.Errorf("a CD is not started from: %w", ErrNoDisk)
+		return nil, noDisk("a CD is not started from")
 	}
 	disk, err := readDisk(ctx, b, file)
 	if err != nil {
@@ -178,7 +186,7 @@ func readDisk(ctx context.Context, b *kiln.Build, file string) (*Disk, error) {
 		return nil, err
 	}
 	if !hasBootSector(head) {
-		return nil, fmt.Errorf("it has no boot sector, and no format that qemu-img knows: %w", ErrNoDisk)
+		return nil, noDisk("it has no boot sector, and no format that qemu-img knows")
 	}
 	return disk, nil
 }
@@ -285,13 +293,13 @@ func readOVA(ctx context.Context, b *kiln.Build, file string) (*Image, error) {
 		}
 	}
 	if order == nil {
-		return nil, fmt.Errorf("it is not an OVA: it has no OVF file: %w", ErrNoDisk)
+		return nil, noDisk("it is not an OVA: it has no OVF file")
 	}
 	image := new(Image)
 	for _, name := range order {
 		disk, ok := found[path.Clean(name)]
 		if !ok {
-			return nil, fmt.Errorf("its disk %s is not in it, or has a format that is not known: %w", name, ErrNoDisk)
+			return nil, noDisk("its disk %s is not in it, or has a format that is not known", name)
 		}
 		info, err := qemu.ImageOf(ctx, b, disk.File)
 		if err != nil {

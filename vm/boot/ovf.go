@@ -49,11 +49,11 @@ func ovfDisks(text []byte) ([]string, error) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("it names no disk's file: %w", ErrNoDisk)
+		return nil, noDisk("it names no disk's file")
 	}
 	for _, name := range names {
 		if !filepath.IsLocal(filepath.FromSlash(name)) {
-			return nil, fmt.Errorf("its disk %q is not beside it: %w", name, ErrNoDisk)
+			return nil, noDisk("its disk %q is not beside it", name)
 		}
 	}
 	return names, nil
@@ -101,7 +101,7 @@ func readBox(ctx context.Context, b *kiln.Build, file string) (*Image, error) {
 		return strings.HasSuffix(p, ".json") || filepath.Base(p) == "Vagrantfile"
 	}))
 	if errors.Is(err, ErrNoDisk) {
-		return nil, fmt.Errorf("it has no disk, as boxes for clouds and containers have none: %w", ErrNoDisk)
+		return nil, noDisk("it has no disk, as boxes for clouds and containers have none")
 	}
 	return image, err
 }
