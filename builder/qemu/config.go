@@ -5,6 +5,7 @@ package qemu
 import (
 	"time"
 
+	"kiln"
 	"kiln/communicator"
 	"kiln/media/bootcommand"
 	"kiln/media/cd"
@@ -131,6 +132,9 @@ type Builder struct {
 	// Accepted, and without an effect.
 	RunOnce bool `kiln:"run_once"`
 }
+
+// Traits: its layers and all else are files and processes of this machine.
+func (*Builder) Traits() kiln.Traits { return kiln.Traits{ReapsAlone: true} }
 
 // ImgArgs are further arguments for the calls of qemu-img.
 type ImgArgs struct {

@@ -131,6 +131,11 @@ func (w *work) stepInputs(b *kiln.Build, p *template.Provisioner) (in Inputs, wh
 		return nil, unknown[0].Option + " is known only while the build runs", nil
 	}
 	in, err = w.Layers.Step(p.Type, component, b)
+	// Where the build's own HTTP server is heard is known only when it runs, and elsewhere in
+	// each run.
+	for _, name := range []string{"PACKER_HTTP_ADDR", "PACKER_HTTP_IP", "PACKER_HTTP_PORT"} {
+		delete(in, "variable "+name)
+	}
 	if builder, _ := w.job.Template.Builder.Decode(nil); err == nil && kiln.TraitsOf(builder).GivesOwners {
 		err = w.Layers.Owners(in, component)
 	}
@@ -292,6 +297,8 @@ func (w *work) afterStep(ctx context.Context, b *kiln.Build, i int) error {
 		w.noteProgress(w.progress())
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, kiln.ErrNotNow):
+		b.Say("No layer is kept after step %d: %v", i+1, err)
 	case errors.Is(err, kiln.ErrNotKept):
 		w.stopKeeping(b, "%v", err)
 	default:
