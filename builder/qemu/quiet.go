@@ -93,8 +93,12 @@ func parseRunning(text string) *running {
 	}
 	// What belongs to our way in is the server that it came by, and all that this started.
 	server := shell
-	for all[server].parent != "1" && all[server].parent != "0" && all[server].parent != "" {
-		server = all[server].parent
+	for range all {
+		parent := all[server].parent
+		if parent == "1" || parent == "0" || parent == "" {
+			break
+		}
+		server = parent
 	}
 	for id, p := range all {
 		if p.kernel || under(all, id, server) {
