@@ -22,6 +22,8 @@ type Host struct {
 	Hide func(secret string)
 	// Fetch brings a file to this machine, see [Build.Fetch].
 	Fetch func(ctx context.Context, b *Build, r Remote) (string, error)
+	// Checksum is what [Build.Checksum] returns.
+	Checksum func(ctx context.Context, b *Build, r Remote) (string, error)
 	// Layers are the layer keys for a machine whose start state has the given
 	// identity; nil where layers are not wanted.
 	Layers func(b *Build, identity string) []LayerKey

@@ -1,6 +1,9 @@
 package kiln
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // EventVersion is the version of the event schema, in every event file's first
 // event. It changes when a field changes its meaning; fields may be added.
@@ -52,6 +55,10 @@ type Event struct {
 	Resource  *Resource    `json:"resource,omitempty"`
 	Result    BuildOutcome `json:"result,omitempty"`
 }
+
+// OfCleanup reports whether an event is of the error-cleanup-provisioner, which has the
+// number of the step behind the provisioners, as the first post-processor has.
+func (e Event) OfCleanup() bool { return strings.HasPrefix(e.Component, "error-cleanup-provisioner.") }
 
 // BuildOutcome is how a build ended.
 type BuildOutcome string

@@ -140,6 +140,19 @@ func (b *Build) whole(
 	return final, b.Forget(part)
 }
 
+// Written is what the file holds that [Build.WriteFile] is about to replace: nothing where
+// there is none, or where it is no file. A pipe would be read for ever.
+func Written(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
 // writePart writes the part and owns what it is about to become.
 func (b *Build) writePart(
 	part, target string, mode fs.FileMode, write func(w io.Writer) error,
@@ -205,7 +218,8 @@ type Remote struct {
 	// tried.
 	Mirrors []string
 	// Checksum is what its content must have: "sha256:HEX", the same with md5, sha1 or
-	// sha512, or the hexadecimal digits alone, whose number tells which it is.
+	// sha512, or the hexadecimal digits alone, whose number tells which it is; or "file:" and
+	// where a list of checksums is.
 	Checksum string
 	// Unchecked allows a Checksum of "none" or "".
 	Unchecked bool
@@ -223,7 +237,7 @@ type Remote struct {
 var sumLength = map[string]int{"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 
 // Sum is the checksum that is wanted, in lower case, and its kind. Both are empty where
-// nothing is checked.
+// nothing is checked. One that stands in a list is for [Build.Checksum] to find.
 func (r Remote) Sum() (kind, digits string, err error) {
 	if r.Checksum == "" || r.Checksum == "none" {
 		if !r.Unchecked {
@@ -246,7 +260,7 @@ func (r Remote) Sum() (kind, digits string, err error) {
 	case typed && kind == "file":
 		return "", "", Invalid(
 			"checksum",
-			"a list of checksums (%s) is not read in this version: write the checksum itself",
+			"a list of checksums (%s) is not read here: write the checksum itself",
 			r.Checksum,
 		)
 	case typed && !known:
@@ -274,4 +288,13 @@ func (b *Build) Fetch(ctx context.Context, r Remote) (string, error) {
 		return "", errors.New("nothing can be downloaded here")
 	}
 	return b.host.Fetch(ctx, b, r)
+}
+
+// Checksum returns what the content of r must be, as kind:digits in lower case, reading the
+// list of checksums that r may name; "" where nothing is checked. It loads nothing else.
+func (b *Build) Checksum(ctx context.Context, r Remote) (string, error) {
+	if b.host.Checksum == nil {
+		return "", errors.New("nothing can be downloaded here")
+	}
+	return b.host.Checksum(ctx, b, r)
 }

@@ -56,7 +56,7 @@ func writeWhole(j Journal, path string, text []byte, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	part, done, err := newPart(j, filepath.Dir(abs), ".kiln-", mode)
+	part, done, err := newPart(j, filepath.Dir(abs), PartPrefix, mode)
 	if denied, ok := errors.AsType[*fs.PathError](err); ok {
 		denied.Path = path // what the user knows, in place of the part
 	}
@@ -77,6 +77,9 @@ func writeWhole(j Journal, path string, text []byte, mode fs.FileMode) error {
 	}
 	return errors.Join(err, done())
 }
+
+// PartPrefix begins the names by which [AbandonedParts] knows parts.
+const PartPrefix = ".kiln-"
 
 // NewPart makes a file in the folder of what it is to become, whose name begins with
 // prefix and has the number of this process, and owns it in the journal, if there is one.

@@ -45,7 +45,9 @@ func WriteTar(w io.Writer, files []string, copyFile func(io.Writer, string) erro
 // content of each. Of a file's attributes its mode counts.
 func WriteZip(w io.Writer, files []string, copyFile func(io.Writer, string) error) error {
 	z := zip.NewWriter(w)
-	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return newDeflate(w, -1), nil })
+	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
+		return newDeflate(w, -1), nil
+	})
 	for _, path := range files {
 		if err := zipFile(z, path, copyFile); err != nil {
 			return errors.Join(err, z.Close()) // ends the compression

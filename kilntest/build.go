@@ -51,12 +51,13 @@ func (r *Recorder) Build(t testing.TB) *kiln.Build {
 	run := "test" + kiln.RandomName(8)
 	r.dir = t.TempDir()
 	r.journal = journal.New(r.dir, run, "test")
+	store := download.New(t.TempDir(), t.TempDir())
 	host := kiln.Host{
 		Emit:    r.emit,
 		Journal: r,
 		Hide:    func(string) {},
 		Render:  render,
-		Fetch:   download.New(t.TempDir()).Fetch,
+		Fetch:   store.Fetch, Checksum: store.Checksum,
 	}
 	host.Ask = func(ctx context.Context, build, question string) (string, error) {
 		if r.Ask == nil {

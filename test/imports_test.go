@@ -95,7 +95,7 @@ var rules = []struct{ from, to, but, why string }{
 	{"test/added/banner", "kiln/internal", "", "as builders"},
 	{"test/added/weather", "kiln/internal", "", "as builders"},
 	{"internal/download", "kiln/internal", "", "it is lent to builds, and knows the vocabulary alone"},
-	{"internal/download", "kiln/driver", "kiln/driver/lock", "it is lent to builds, and knows the vocabulary alone"},
+	{"internal/download", "kiln/driver", "kiln/driver/lock kiln/driver/process", "it is lent to builds, and knows the vocabulary alone"},
 	{"internal/home", "kiln/internal", "", "a folder, and whose it is"},
 	{"internal/line", "kiln", "", "a terminal's lines, whatever they are for"},
 	{"internal/history", "kiln/internal", "", "a record is made of events only"},

@@ -52,7 +52,8 @@ func run(m *testing.M) int {
 }
 
 // TestScripts runs the stories. A story in docker_*.txtar needs an engine, one in
-// ssh_*.txtar gets a server.
+// ssh_*.txtar gets a server, one in virtualbox_*.txtar what stands in for VirtualBox, and
+// one in virtualbox_ssh*.txtar a server that may stand for its machines.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "script",
@@ -94,7 +95,12 @@ func TestScripts(t *testing.T) {
 					env.Setenv(k, v)
 				}
 			}
-			if strings.HasPrefix(name, "ssh_") {
+			if strings.HasPrefix(name, "virtualbox_") {
+				for k, v := range kilntest.NewVirtualBox(tt).Env {
+					env.Setenv(k, v)
+				}
+			}
+			if strings.HasPrefix(name, "ssh_") || strings.HasPrefix(name, "virtualbox_ssh") {
 				home := filepath.Join(env.WorkDir, "remote-home")
 				if err := os.Mkdir(home, 0o755); err != nil {
 					return err

@@ -17,6 +17,8 @@ need fsck.fat dosfstools
 need xz xz-utils
 need bzip2 bzip2
 need xorriso xorriso
+need git git
+need hg mercurial
 need isoinfo genisoimage
 # What the disks that tests boot are made with, and booted.
 need qemu-system-x86_64 qemu-system-x86
@@ -33,14 +35,13 @@ need openssl openssl
 [ -e /usr/lib/ISOLINUX/isolinux.bin ] || missing+=(isolinux)
 [ -e /usr/lib/systemd/boot/efi/systemd-bootx64.efi ] || missing+=(systemd-boot-efi)
 [ -e /usr/share/OVMF/OVMF_CODE.fd ] || missing+=(ovmf)
-need swtpm swtpm
 install_missing
 # Not every machine that runs Docker can run podman too: its stories say so where they are skipped.
 missing=()
 need podman podman
 install_missing || echo "podman cannot be installed"
 start_docker
-export KILN_TEST_REQUIRE=docker,disks,sshd,mtools,fsck.fat,xorriso,isoinfo,qemu
+export KILN_TEST_REQUIRE=docker,disks,sshd,mtools,fsck.fat,xorriso,isoinfo,qemu,hg
 
 ./test/lint.sh
 # One package at a time: several count all containers of the engine.

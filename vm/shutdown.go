@@ -201,8 +201,8 @@ func (w *watch) wait(ctx context.Context, timeout time.Duration, text string, fa
 	case w.isOff():
 		return nil
 	case failed != nil && !errors.Is(failed, kiln.ErrConnectionLost):
-		return fmt.Errorf("%s It is still on after %s, and the shutdown command did not succeed: %w", text, timeout,
-			failed)
+		return fmt.Errorf("%s It is still on after %s, and the shutdown command did not succeed: %w",
+			text, timeout, failed)
 	case w.last != nil:
 		return fmt.Errorf("%s Whether it is still on after %s is not known: %w", text, timeout, w.last)
 	}

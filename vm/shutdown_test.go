@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kiln"
@@ -93,29 +94,32 @@ func TestShutdown(t *testing.T) {
 	} {
 		for _, event := range []bool{true, false} {
 			for _, full := range []bool{true, false} {
-				name := fmt.Sprintf("%s, event %v, full %v", c.name, event, full)
-				m := &machine{off: make(chan struct{})}
-				b, r := kilntest.NewBuild(t)
-				way := guest{run: func(_ context.Context, cmd *kiln.Cmd) error {
-					fmt.Fprintln(cmd.Stdout, "going down")
-					return c.run(m)
-				}}
-				s := Shutdown{Command: c.command, Timeout: c.timeout}
-				run, want := s.Run, strings.Replace(c.err, "SHUT", "shut down.", 1)
-				if full {
-					f := FullShutdown{Shutdown: s, PostDelay: -1}
-					run, want = f.Run, strings.Replace(c.err, "SHUT", "shutdown.", 1)
-				}
-				err := run(t.Context(), b, way, m.power(event))
-				if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
-					t.Errorf("%s: %v, want %q", name, err, want)
-				}
-				if said := strings.Join(r.Texts(kiln.EventSay), "|"); said != c.said || strings.Join(m.did, " ") != c.did {
-					t.Errorf("%s: said %q, did %v", name, said, m.did)
-				}
-				if out := r.Texts(kiln.EventOut); c.command != "" && !slices.Equal(out, []string{"going down"}) {
-					t.Errorf("%s: it printed %q", name, out)
-				}
+				// Its clock goes on when all else has come to a stop: no machine is too slow for it.
+				synctest.Test(t, func(t *testing.T) {
+					name := fmt.Sprintf("%s, event %v, full %v", c.name, event, full)
+					m := &machine{off: make(chan struct{})}
+					b, r := kilntest.NewBuild(t)
+					way := guest{run: func(_ context.Context, cmd *kiln.Cmd) error {
+						fmt.Fprintln(cmd.Stdout, "going down")
+						return c.run(m)
+					}}
+					s := Shutdown{Command: c.command, Timeout: c.timeout}
+					run, want := s.Run, strings.Replace(c.err, "SHUT", "shut down.", 1)
+					if full {
+						f := FullShutdown{Shutdown: s, PostDelay: -1}
+						run, want = f.Run, strings.Replace(c.err, "SHUT", "shutdown.", 1)
+					}
+					err := run(t.Context(), b, way, m.power(event))
+					if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+						t.Errorf("%s: %v, want %q", name, err, want)
+					}
+					if said := strings.Join(r.Texts(kiln.EventSay), "|"); said != c.said || strings.Join(m.did, " ") != c.did {
+						t.Errorf("%s: said %q, did %v", name, said, m.did)
+					}
+					if out := r.Texts(kiln.EventOut); c.command != "" && !slices.Equal(out, []string{"going down"}) {
+						t.Errorf("%s: it printed %q", name, out)
+					}
+				})
 			}
 		}
 	}

@@ -172,5 +172,11 @@ func (m *machine) monitor(ctx context.Context) error {
 	if !m.cfg.VNCUsePassword || m.vm.Monitor == nil {
 		return nil
 	}
-	return m.vm.Monitor.SetVNCPassword(ctx, m.password)
+	err := m.vm.Monitor.SetVNCPassword(ctx, m.password)
+	select {
+	case <-m.vm.Monitor.Gone():
+		return nil // it has ended, which is no matter of its screen
+	default:
+		return err
+	}
 }

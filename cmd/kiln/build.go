@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"kiln/internal/download"
 	"kiln/internal/engine"
 	"kiln/internal/home"
 	"kiln/internal/journal"
@@ -101,10 +100,7 @@ func (f *buildFlags) absolute() error {
 		paths = append(paths, &f.varFiles[i])
 	}
 	for _, path := range paths {
-		if *path == "" {
-			continue
-		}
-		abs, err := filepath.Abs(*path)
+		abs, err := absolute(*path)
 		if err != nil {
 			return err
 		}
@@ -238,6 +234,7 @@ func (p *program) runPlan(
 	if err := p.keepBundle(filepath.Join(dir, "runs", run, bundleName), t); err != nil {
 		p.warn(fmt.Errorf("what a clean-up by another process may need is not kept: %w", err))
 	}
+	downloads := openDownloads(dir)
 	o := engine.Options{
 		Run: run, RunUUID: os.Getenv("PACKER_RUN_UUID"), Dir: t.Dir, Home: dir,
 		Parallel: f.parallel, OnError: f.onError.value,
@@ -245,7 +242,7 @@ func (p *program) runPlan(
 		Ask: p.asker(
 			sinks,
 			f,
-		), Reaper: reaper, Hard: hard, Fetch: download.New(filepath.Join(dir, "downloads")).Fetch,
+		), Reaper: reaper, Hard: hard, Fetch: downloads.Fetch, Checksum: downloads.Checksum,
 		Program: p.name,
 	}
 	if p.asPacker() {
@@ -323,15 +320,15 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 			case sig := <-signals:
 				switch heard.count(sig, time.Now()) {
 				case 1:
-					p.say("Cancelling build after receiving %s", sig)
+					p.saySoon("Cancelling build after receiving %s", sig)
 					cancelSoft(fmt.Errorf("received %s", sig))
 				case 2:
-					p.say("Second signal: cleaning up is stopped. What is left is in the journal; `%s cleanup` removes it.",
+					p.saySoon("Second signal: cleaning up is stopped. What is left is in the journal; `%s cleanup` removes it.",
 						p.name)
 					cancelHard(fmt.Errorf("cleaning up was stopped: received %s again", sig))
 				case 3:
 					// Something hears no signal, such as a call to a file server that is gone.
-					p.say("Third signal: ending at once.")
+					p.saySoon("Third signal: ending at once.")
 					os.Exit(exitFailed)
 				}
 			}
@@ -342,6 +339,23 @@ func (p *program) signals(ctx context.Context) (soft, hard context.Context, stop
 		close(done)
 		cancelSoft(nil)
 		cancelHard(nil)
+	}
+}
+
+// readerTime is how long a signal waits for who reads what is said of it.
+const readerTime = time.Second
+
+// saySoon says something, and waits not long for a reader: one that reads no more, such as
+// a pager, must not keep a signal from ending the run.
+func (p *program) saySoon(format string, args ...any) {
+	told := make(chan struct{})
+	go func() {
+		p.say(format, args...)
+		close(told)
+	}()
+	select {
+	case <-told:
+	case <-time.After(readerTime):
 	}
 }
 

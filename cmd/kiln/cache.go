@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kiln"
+	"kiln/internal/download"
 	"kiln/internal/engine"
 	"kiln/internal/home"
 )
@@ -107,10 +108,7 @@ var cacheCommand = &command{
 	about: "Layers are the states of machines between steps. A build starts from the latest one\nthat its inputs still fit.\n  ls     lists them\n  prune  removes those that -all, -max-size or -older-than name; without an option\n         the oldest beyond KILN_CACHE_SIZE (default 20G)",
 	run: func(ctx context.Context, p *program, c *call) error {
 		var f cacheFlags
-		// The options may stand before or after the word.
-		if len(c.args) > 1 && !strings.HasPrefix(c.args[0], "-") {
-			c.args = append(c.args[1:len(c.args):len(c.args)], c.args[0])
-		}
+		c.optionsBehind()
 		if err := c.parse(p, f.define, 1, 1); err != nil {
 			return err
 		}
@@ -270,8 +268,15 @@ func openLayers(c cacheSettings, open func(dir string) (*engine.Layers, error)) 
 	if err != nil {
 		return nil, err
 	}
-	l.All, l.MaxAge = c.all, c.maxAge
+	l.All, l.MaxAge, l.Checksum = c.all, c.maxAge, openDownloads(dir).Checksum
 	return l, nil
+}
+
+// openDownloads is where a home keeps downloads: in the cache that Packer has too. Where there
+// is none, that is an error of what is to be downloaded.
+func openDownloads(home string) *download.Store {
+	cache, _ := kiln.CacheDir()
+	return download.New(filepath.Join(home, "downloads"), cache)
 }
 
 // trimLayers keeps the layers within their limit after a run that kept some.

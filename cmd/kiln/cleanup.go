@@ -32,10 +32,7 @@ var cleanupCommand = &command{
 	about: "Destroys everything that runs which are no longer alive still own: containers,\nimages, files, processes. Nothing that the journal does not name is touched. Where\ncredentials are needed, they come from the run's own copy of its template; what was\nsecret is given again, with -var, -var-file or the environment.",
 	run: func(ctx context.Context, p *program, c *call) error {
 		var f cleanupFlags
-		// The options may stand before or after the run.
-		if len(c.args) > 1 && !strings.HasPrefix(c.args[0], "-") {
-			c.args = append(c.args[1:len(c.args):len(c.args)], c.args[0])
-		}
+		c.optionsBehind()
 		if err := c.parse(p, f.define, 0, 1); err != nil {
 			return err
 		}
@@ -55,8 +52,9 @@ var cleanupCommand = &command{
 
 func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags) error {
 	journals := filepath.Join(dir, "journal")
-	runs, err := journal.Runs(journals)
-	if only, err = ownRun(runs, only, err); err != nil {
+	runs, unread := journal.Runs(journals)
+	only, err := ownRun(runs, only, unread)
+	if err != nil {
 		return err
 	}
 	for _, file := range f.varFiles {
@@ -80,8 +78,7 @@ func (p *program) cleanup(ctx context.Context, dir, only string, f *cleanupFlags
 		parts, partsErr = kiln.AbandonedParts(dir)
 	}
 	if f.dryRun {
-		p.report(errors.Join(err, partsErr))
-		return p.listOpen(runs, only, parts)
+		return p.listOpen(runs, only, parts, errors.Join(unread, partsErr))
 	}
 	count := 0
 	cleaner := journal.Cleaner{Dir: journals, Reaper: find.reaper,
@@ -162,7 +159,8 @@ func ownRun(runs []journal.Run, word string, err error) (string, error) {
 	)
 }
 
-func (p *program) listOpen(runs []journal.Run, only string, parts []kiln.Resource) error {
+// listOpen lists what a clean-up would destroy. Unread is why there may be more.
+func (p *program) listOpen(runs []journal.Run, only string, parts []kiln.Resource, unread error) error {
 	none := len(parts) == 0
 	for _, r := range parts {
 		p.say("%s, which was never complete", r)
@@ -187,9 +185,9 @@ func (p *program) listOpen(runs []journal.Run, only string, parts []kiln.Resourc
 	}
 	switch {
 	case none && only != "":
-		return fmt.Errorf("run %s owns nothing: %w", only, kiln.ErrNotFound)
-	case none:
+		return errors.Join(unread, fmt.Errorf("run %s owns nothing: %w", only, kiln.ErrNotFound))
+	case none && unread == nil:
 		p.say("Nothing to clean up.")
 	}
-	return nil
+	return unread
 }

@@ -156,6 +156,13 @@ func (c *call) parse(p *program, define func(*flag.FlagSet), low, high int) erro
 	return worded(said("%s", c.help(p)), failed("Error: too many arguments: %s", strings.Join(c.args, " ")))
 }
 
+// optionsBehind lets options stand behind the first argument, too.
+func (c *call) optionsBehind() {
+	if len(c.args) > 1 && !strings.HasPrefix(c.args[0], "-") {
+		c.args = append(c.args[1:len(c.args):len(c.args)], c.args[0])
+	}
+}
+
 func (c *call) flags(define func(*flag.FlagSet)) *flag.FlagSet {
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)

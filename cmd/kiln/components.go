@@ -8,6 +8,9 @@ import (
 	"kiln/builder/file"
 	"kiln/builder/null"
 	"kiln/builder/qemu"
+	"kiln/builder/virtualboxiso"
+	"kiln/builder/virtualboxovf"
+	"kiln/builder/virtualboxvm"
 	"kiln/communicator/none"
 	"kiln/communicator/ssh"
 	"kiln/communicator/winrm"
@@ -44,6 +47,10 @@ func builtIn() kiln.Components {
 			"file":   func() kiln.Builder { return new(file.Builder) },
 			"null":   func() kiln.Builder { return new(null.Builder) },
 			"qemu":   func() kiln.Builder { return new(qemu.Builder) },
+
+			"virtualbox-iso": func() kiln.Builder { return new(virtualboxiso.Builder) },
+			"virtualbox-ovf": func() kiln.Builder { return new(virtualboxovf.Builder) },
+			"virtualbox-vm":  func() kiln.Builder { return new(virtualboxvm.Builder) },
 		},
 		Communicators: map[string]func() kiln.Connector{
 			"none":  func() kiln.Connector { return new(none.Config) },

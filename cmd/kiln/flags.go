@@ -102,8 +102,7 @@ func (f *templateFlags) options(ctx context.Context, p *program, path string) te
 
 // hideAsked hides a secret of a service. One that cannot be hidden well is told.
 func (p *program) hideAsked(secret string) {
-	p.redactor.Add(secret)
-	if redact.Short(secret) {
+	if redact.Given(secret, p.redactor.Add) {
 		p.warn(errors.New("a secret of Vault or AWS has fewer than four characters: " +
 			"it is only masked where it stands as a word of its own"))
 	}

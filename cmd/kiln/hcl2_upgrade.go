@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"kiln"
 	"kiln/internal/template"
 	"kiln/internal/template/upgrade"
 	"kiln/schema"
@@ -70,7 +71,9 @@ func runUpgrade(ctx context.Context, p *program, c *call) error {
 	if err := os.MkdirAll(filepath.Dir(output), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(output, result.Text, 0o644); err != nil {
+	j := p.owning(path)
+	defer j.close(p)
+	if err := kiln.WriteOwned(j, output, result.Text, 0o644); err != nil {
 		return err
 	}
 	if len(result.Unknown) > 0 {

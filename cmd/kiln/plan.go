@@ -90,7 +90,7 @@ func (p *program) plan(ctx context.Context, f *planFlags, path string) error {
 	if err != nil {
 		p.say("Warning: layers are not looked up: %v", err)
 	}
-	all, err := engine.Foresee(ctx, plan, layers, t.Dir)
+	all, err := engine.Foresee(ctx, plan, engine.Options{Dir: t.Dir, Layers: layers, Reaper: reaper})
 	if err != nil {
 		return err
 	}

@@ -25,15 +25,15 @@ func (p *program) sinks(
 	dir, run string,
 	record *history.Record,
 ) (ui.Sink, error) {
+	logger, err := p.logger()
+	if err != nil {
+		return nil, err // before anything says that there was a run
+	}
 	all := []ui.Sink{p.screen(f, s), p.memory(ctx, dir, run, record)}
 	if trace.Wanted(os.Getenv) {
 		all = append(all, &exporter{trace.NewCollector(), ctx, p.warn})
 	}
 	all = append(all, s.reports...)
-	logger, err := p.logger()
-	if err != nil {
-		return nil, err
-	}
 	if logger != nil {
 		all = append(all, logger)
 	}

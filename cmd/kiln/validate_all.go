@@ -20,7 +20,7 @@ import (
 // validateAll validates every template below a folder, several at a time, and says
 // of each whether it is valid.
 func (p *program) validateAll(ctx context.Context, f *validateFlags, root string) error {
-	found, modules, err := templatesBelow(root)
+	found, modules, err := templatesBelow(ctx, root)
 	if err != nil {
 		return err
 	}
@@ -31,6 +31,7 @@ func (p *program) validateAll(ctx context.Context, f *validateFlags, root string
 	type outcome struct {
 		text string
 		err  error
+		done bool
 	}
 	outcomes := make([]outcome, len(found))
 	next := make(chan int)
@@ -47,7 +48,7 @@ func (p *program) validateAll(ctx context.Context, f *validateFlags, root string
 				err := one.validate(ctx, &flags, found[i].path)
 				one.report(err)
 				one.flush()
-				outcomes[i] = outcome{out.String(), err}
+				outcomes[i] = outcome{out.String(), err, true}
 			}
 		})
 	}
@@ -62,6 +63,7 @@ func (p *program) validateAll(ctx context.Context, f *validateFlags, root string
 	failed := 0
 	for i, o := range outcomes {
 		switch path := found[i].path; {
+		case !o.done: // interrupted
 		case o.err == nil && found[i].module:
 			p.say("%s: valid, as far as a module can be told without its inputs", path)
 		case o.err == nil && strings.HasPrefix(o.text, validText):
@@ -77,8 +79,11 @@ func (p *program) validateAll(ctx context.Context, f *validateFlags, root string
 	for _, dir := range modules {
 		p.say("%s: a module, validated with the templates that use it", dir)
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	p.say("%d of %d templates are valid.", len(found)-failed, len(found))
-	if failed > 0 || ctx.Err() != nil {
+	if failed > 0 {
 		return errReported
 	}
 	return nil
@@ -100,13 +105,15 @@ type foundFolder struct {
 
 // templatesBelow finds the templates at or below a path. Folders that others of them have as
 // modules are listed apart: they are validated with these.
-func templatesBelow(root string) (found []foundTemplate, modules []string, err error) {
+func templatesBelow(
+	ctx context.Context, root string,
+) (found []foundTemplate, modules []string, err error) {
 	if info, err := os.Stat(root); err == nil && !info.IsDir() {
 		return []foundTemplate{{path: root}}, nil, nil
 	}
 	var dirs []string
 	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
+		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
 		if !e.IsDir() {
@@ -118,8 +125,10 @@ func templatesBelow(root string) (found []foundTemplate, modules []string, err e
 		dirs = append(dirs, path)
 		return nil
 	})
-	folders, readErr := foldersOf(dirs)
-	err = errors.Join(err, readErr)
+	if err != nil {
+		return nil, nil, err
+	}
+	folders, err := foldersOf(ctx, dirs)
 	used := usedFolders(folders)
 	for _, f := range folders {
 		if used[realPath(f.dir)] {
@@ -134,7 +143,7 @@ func templatesBelow(root string) (found []foundTemplate, modules []string, err e
 }
 
 // foldersOf reads folders, several at a time, and returns those that hold templates.
-func foldersOf(dirs []string) (folders []*foundFolder, err error) {
+func foldersOf(ctx context.Context, dirs []string) (folders []*foundFolder, err error) {
 	all, errs := make([]*foundFolder, len(dirs)), make([]error, len(dirs))
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -146,6 +155,9 @@ func foldersOf(dirs []string) (folders []*foundFolder, err error) {
 		})
 	}
 	for i := range dirs {
+		if ctx.Err() != nil {
+			break
+		}
 		next <- i
 	}
 	close(next)
@@ -155,7 +167,7 @@ func foldersOf(dirs []string) (folders []*foundFolder, err error) {
 			folders = append(folders, f)
 		}
 	}
-	return folders, errors.Join(errs...)
+	return folders, errors.Join(append(errs, ctx.Err())...)
 }
 
 // usedFolders are the real paths of the folders that are modules of others, directly or by
@@ -215,6 +227,9 @@ func templatesIn(dir string) (*foundFolder, error) {
 		if e.IsDir() || strings.HasSuffix(path, ".pkrvars.json") ||
 			!template.IsHCL(path) && !strings.HasSuffix(path, ".json") {
 			continue
+		}
+		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+			continue // a pipe would keep us until somebody writes to it
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {

@@ -1,8 +1,11 @@
 package docker_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"kiln"
@@ -11,8 +14,9 @@ import (
 	"kiln/kilntest"
 )
 
-func TestConformance(t *testing.T) {
-	kilntest.Docker(t)
+// container is one that waits.
+func container(t *testing.T) (*docker.Engine, string) {
+	t.Helper()
 	name := "kilnsuite-" + kiln.RandomName(8)
 	if out, err := exec.Command("docker", "run", "-d", "--name", name, kilntest.BusyboxImage, "sleep", "600").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -22,6 +26,30 @@ func TestConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return engine, name
+}
+
+// A step that was cancelled before its first upload, by a timeout say, may be tried again.
+func TestUploadAfterCancelled(t *testing.T) {
+	kilntest.Docker(t)
+	engine, name := container(t)
+	c := way.New(engine, name, way.Options{FixOwner: true})
+	upload := func(ctx context.Context) error {
+		return c.Upload(ctx, &kiln.Upload{Destination: "/x", Content: strings.NewReader("x"), Size: 1})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := upload(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if err := upload(t.Context()); err != nil {
+		t.Errorf("after that: %v", err)
+	}
+}
+
+func TestConformance(t *testing.T) {
+	kilntest.Docker(t)
+	engine, name := container(t)
 	kilntest.TestCommunicator(t, func(t *testing.T) kiln.Communicator {
 		return way.New(engine, name, way.Options{FixOwner: true})
 	}, kilntest.CommunicatorOptions{Dir: "/suite", Busy: true, Through: func(t *testing.T) (kiln.Communicator, *kilntest.Relay) {

@@ -25,32 +25,43 @@ import (
 
 // owner is the user whom uploads belong to, found out once.
 type owner struct {
-	once     sync.Once
+	mu       sync.Mutex
+	known    bool
 	uid, gid int
-	err      error
 }
 
 // ids are the numbers of the container's user: root where it has none.
 func (c *Communicator) ids(ctx context.Context) (uid, gid int, err error) {
-	c.owner.once.Do(func() {
-		info, err := c.engine.ContainerInspect(ctx, c.container, client.ContainerInspectOptions{})
-		if err != nil {
-			c.owner.err = err
-			return
+	c.owner.mu.Lock()
+	defer c.owner.mu.Unlock()
+	if !c.owner.known {
+		// An error is not remembered: who was cancelled, by a timeout say, may be tried again.
+		if c.owner.uid, c.owner.gid, err = c.findIDs(ctx); err != nil {
+			return 0, 0, err
 		}
-		user := info.Container.Config.User
-		if user == "" || user == "root" || user == "0" {
-			return
-		}
-		var out bytes.Buffer
-		if c.owner.err = c.run(ctx, &kiln.Cmd{Command: "id -u; id -g", Stdout: &limited{w: &out, left: mostSaid}}, user, false); c.owner.err != nil {
-			return
-		}
-		if _, err := fmt.Fscan(&out, &c.owner.uid, &c.owner.gid); err != nil {
-			c.owner.err = fmt.Errorf("numbers of user %s: %w", user, err)
-		}
-	})
-	return c.owner.uid, c.owner.gid, c.owner.err
+		c.owner.known = true
+	}
+	return c.owner.uid, c.owner.gid, nil
+}
+
+func (c *Communicator) findIDs(ctx context.Context) (uid, gid int, err error) {
+	info, err := c.engine.ContainerInspect(ctx, c.container, client.ContainerInspectOptions{})
+	if err != nil {
+		return 0, 0, err
+	}
+	user := info.Container.Config.User
+	if user == "" || user == "root" || user == "0" {
+		return 0, 0, nil
+	}
+	var out bytes.Buffer
+	ask := &kiln.Cmd{Command: "id -u; id -g", Stdout: &limited{w: &out, left: mostSaid}}
+	if err := c.run(ctx, ask, user, false); err != nil {
+		return 0, 0, err
+	}
+	if _, err := fmt.Fscan(&out, &uid, &gid); err != nil {
+		return 0, 0, fmt.Errorf("numbers of user %s: %w", user, err)
+	}
+	return uid, gid, nil
 }
 
 // stat looks at a path in the container, through links.

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"kiln"
 )
@@ -20,6 +22,12 @@ const (
 	TagID    = "packer.post-processor.docker-tag"    // an image that was given names
 	ExportID = "packer.docker"                       // an exported file
 )
+
+// Platform reads os/arch[/variant], of which the engine judges.
+func Platform(text string) ocispec.Platform {
+	parts := strings.SplitN(text+"//", "/", 4)
+	return ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}
+}
 
 // Accept refuses an artifact that is not of the kinds that a post-processor takes.
 func Accept(in *kiln.Artifact, what string, kinds ...string) error {

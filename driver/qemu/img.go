@@ -13,7 +13,19 @@ import (
 	"kiln/driver/process"
 )
 
-// Img runs qemu-img and returns what it prints. What it complains of is the error.
+// ImgError is what qemu-img complained of before it ended with an exit code.
+type ImgError struct {
+	Said string
+	Code int
+}
+
+// Error is what it said.
+func (e *ImgError) Error() string { return "QemuImg error: " + e.Said }
+
+// InstallImg says where qemu-img comes from.
+const InstallImg = "it is in the package qemu-utils (Debian, Ubuntu), qemu-img (Fedora) or qemu (Homebrew)"
+
+// Img runs qemu-img and returns what it prints. What it complains of is an [*ImgError].
 func Img(ctx context.Context, b *kiln.Build, args ...string) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -30,7 +42,10 @@ func Img(ctx context.Context, b *kiln.Build, args ...string) ([]byte, error) {
 	}
 	var exit *exec.ExitError
 	if said := strings.TrimSpace(errs.String()); errors.As(err, &exit) && said != "" {
-		return nil, fmt.Errorf("QemuImg error: %s", said)
+		return nil, &ImgError{said, exit.ExitCode()}
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, fmt.Errorf("qemu-img was not found: %s", InstallImg)
 	}
 	return nil, fmt.Errorf("qemu-img %s: %w", args[0], err)
 }

@@ -96,7 +96,7 @@ func stall(w http.ResponseWriter, r *http.Request, text []byte, after int) {
 
 // quick is a store whose pauses are short.
 func quick(dir string) *Store {
-	s := New(dir)
+	s := at(dir)
 	s.pause = time.Millisecond
 	return s
 }
@@ -124,10 +124,14 @@ func build() (*kiln.Build, func() []kiln.Event) {
 	}
 }
 
-// parts lists what is in the folder of parts, but for locks.
+// at makes a store in a folder of the test.
+func at(dir string) *Store { return New(filepath.Join(dir, "notes"), filepath.Join(dir, "cache")) }
+
+// parts lists what is left of downloads in a store that at made: parts, or notes for json.
 func parts(t *testing.T, dir, kind string) []string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(dir, ".parts", "*."+kind))
+	pattern := map[string]string{"part": "cache/*" + partSuffix, "json": "notes/*.json", "*": "*/*"}[kind]
+	found, err := filepath.Glob(filepath.Join(dir, pattern))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +157,7 @@ func TestFetch(t *testing.T) {
 		t.Fatal(err)
 	}
 	holds(t, path, text)
-	if filepath.Dir(path) != dir || !strings.HasSuffix(path, ".img") || len(parts(t, dir, "part")) != 0 {
+	if filepath.Dir(path) != filepath.Join(dir, "cache") || !strings.HasSuffix(path, ".img") || len(parts(t, dir, "part")) != 0 {
 		t.Errorf("path %s, parts %v", path, parts(t, dir, "part"))
 	}
 	all := events()
@@ -302,7 +306,7 @@ func TestFaults(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.fails) {
 				t.Errorf("%v, want %q", err, c.fails)
 			}
-			if files, err := filepath.Glob(filepath.Join(store.dir, "*-*")); len(files) != 0 || err != nil {
+			if files, err := filepath.Glob(filepath.Join(store.cache, "*[0-9a-f]")); len(files) != 0 || err != nil {
 				t.Errorf("in the store there is %v, %v", files, err)
 			}
 		})
@@ -420,7 +424,7 @@ func TestCancelled(t *testing.T) {
 	remote := kiln.Remote{URL: s.URL + "/f", Checksum: sha(text)}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	store := New(dir)
+	store := at(dir)
 	go func() {
 		_, err := store.Fetch(ctx, b, remote)
 		ended <- err
@@ -506,13 +510,14 @@ func TestOldPartsGo(t *testing.T) {
 		}
 		whole(w, r, text, "")
 	})
-	store := quick(t.TempDir())
+	dir := t.TempDir()
+	store := quick(dir)
 	store.tries = 1
 	b, _ := build()
 	if _, err := store.Fetch(t.Context(), b, kiln.Remote{URL: s.URL + "/cut", Checksum: sha(content(2))}); err == nil {
 		t.Fatal("a part was taken")
 	}
-	left := append(parts(t, store.dir, "part"), parts(t, store.dir, "json")...)
+	left := append(parts(t, dir, "part"), parts(t, dir, "json")...)
 	if len(left) != 2 {
 		t.Fatalf("left %v", left)
 	}
@@ -525,7 +530,7 @@ func TestOldPartsGo(t *testing.T) {
 	if _, err := store.Fetch(t.Context(), b, kiln.Remote{URL: s.URL, Checksum: sha(text)}); err != nil {
 		t.Fatal(err)
 	}
-	if left := append(parts(t, store.dir, "part"), parts(t, store.dir, "json")...); len(left) != 1 {
+	if left := append(parts(t, dir, "part"), parts(t, dir, "json")...); len(left) != 1 {
 		t.Errorf("left %v", left)
 	}
 }
@@ -543,12 +548,13 @@ func TestSecretsInAddresses(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusNotFound)
 	})
-	store := quick(t.TempDir())
+	dir := t.TempDir()
+	store := quick(dir)
 	b, events := build()
 	address := strings.Replace(s.URL, "http://", "http://user:hush@", 1) + "/f?token=hush2"
 	_, err := store.Fetch(t.Context(), b, kiln.Remote{URL: address, Unchecked: true})
 	told := fmt.Sprint(err, events())
-	for _, path := range parts(t, store.dir, "*") {
+	for _, path := range parts(t, dir, "*") {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -609,13 +615,18 @@ func TestRefused(t *testing.T) {
 		{kiln.Remote{URL: "http://x/y"}, "a checksum must be specified"},
 		{kiln.Remote{URL: "http://x/y", Checksum: "none"}, "a checksum must be specified"},
 		{kiln.Remote{URL: "http://x/y", Checksum: "sha384:00"}, "unsupported checksum type: sha384"},
-		{kiln.Remote{URL: "http://x/y", Checksum: "file:SUMS"}, "a list of checksums (file:SUMS)"},
+		{kiln.Remote{URL: "http://x/y", Checksum: "file:ftp://x/SUMS"}, "checksum file: there are no downloads by ftp"},
 		{kiln.Remote{URL: "http://x/y", Checksum: "sha256:zz"}, "invalid checksum: encoding/hex"},
 		{kiln.Remote{URL: "http://x/y", Checksum: "md5:" + sum}, "64 hexadecimal digits"},
 		{kiln.Remote{URL: "http://x/y", Checksum: "abcdef"}, "6 hexadecimal digits"},
 		{kiln.Remote{URL: "", Checksum: sum}, "no address"},
 		{kiln.Remote{URL: "ftp://x/y", Checksum: sum}, "downloads by ftp"},
-		{kiln.Remote{URL: "s3::https://x/y", Checksum: sum}, "downloads by s3::https"},
+		{kiln.Remote{URL: "svn::https://u:hush@x/y?hush", Checksum: sum}, "svn::https://...@x/y: there are no downloads by svn"},
+		{kiln.Remote{URL: "s3::ftp://x/y", Checksum: sum}, "downloads by s3 are by http or https"},
+		{kiln.Remote{URL: "gcs::https://x/y", Checksum: sum}, "is not the address of an object"},
+		{kiln.Remote{URL: "git::https://x", Checksum: sum}, "names no file"},
+		{kiln.Remote{URL: "smb://x/y", Checksum: sum}, "is not the address of a file"},
+		{kiln.Remote{URL: "git::https://x/y/z?ref=-x", Checksum: sum}, "begins with a dash"},
 		{kiln.Remote{URL: "http:///y", Checksum: sum}, "names no host"},
 		{kiln.Remote{URL: "http://u:hush@[/y", Checksum: sum}, "invalid address"},
 		{kiln.Remote{URL: "file://server/y", Checksum: sum}, "on another machine"},
@@ -623,7 +634,7 @@ func TestRefused(t *testing.T) {
 		{kiln.Remote{URL: ".", Checksum: sum}, "is a folder"},
 	} {
 		b, _ := build()
-		_, err := New(t.TempDir()).Fetch(t.Context(), b, c.r)
+		_, err := at(t.TempDir()).Fetch(t.Context(), b, c.r)
 		if !errors.Is(err, kiln.ErrInvalid) || !strings.Contains(err.Error(), c.want) ||
 			strings.Contains(err.Error(), "hush") {
 			t.Errorf("%+v: %v", c.r, err)
@@ -641,7 +652,7 @@ func TestSums(t *testing.T) {
 			"2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
 	} {
 		b, _ := build()
-		path, err := New(t.TempDir()).Fetch(t.Context(), b, kiln.Remote{URL: s.URL, Checksum: sum})
+		path, err := at(t.TempDir()).Fetch(t.Context(), b, kiln.Remote{URL: s.URL, Checksum: sum})
 		if err != nil {
 			t.Errorf("%s: %v", sum, err)
 			continue

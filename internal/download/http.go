@@ -87,6 +87,9 @@ func permanent(err error) bool {
 	if errors.As(err, &dns) {
 		return dns.IsNotFound
 	}
+	if program, ok := errors.AsType[*programError](err); ok && program != nil {
+		return true
+	}
 	var redirected *redirectError
 	var certificate *tls.CertificateVerificationError
 	var notTLS tls.RecordHeaderError
@@ -115,6 +118,9 @@ func withoutURL(err error) error {
 
 // once makes one request and adds what it brings to the part.
 func (l *load) once(ctx context.Context) error {
+	if l.at().bring != nil {
+		return l.brought(ctx)
+	}
 	if !l.resumable() && l.size > 0 {
 		if err := l.restart(); err != nil {
 			return err
@@ -122,7 +128,7 @@ func (l *load) once(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watch := time.AfterFunc(l.stall, func() { cancel(errStalled) })
+	watch := time.AfterFunc(l.stallTime(), func() { cancel(errStalled) })
 	defer watch.Stop()
 	resp, err := l.ask(ctx)
 	if err == nil {
@@ -145,10 +151,18 @@ func (l *load) once(ctx context.Context) error {
 	return err
 }
 
+// stallTime is how long a connection may bring nothing: less where there is another source.
+func (l *load) stallTime() time.Duration {
+	if len(l.ways) > 1 || !l.patient {
+		return l.stall / 3
+	}
+	return l.stall
+}
+
 // ask sends the request: for the rest of a part, else for the file if it is not the one
 // that is here already.
 func (l *load) ask(ctx context.Context) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, l.url.String(), nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, l.at().url.String(), nil)
 	if err != nil {
 		return nil, withoutURL(err)
 	}
@@ -164,6 +178,11 @@ func (l *load) ask(ctx context.Context) (*http.Response, error) {
 			r.Header.Set("If-Modified-Since", l.notes.LastModified)
 		}
 	}
+	if sign := l.at().sign; sign != nil {
+		if err := sign(ctx, r); err != nil {
+			return nil, err
+		}
+	}
 	resp, err := l.client.Do(r)
 	if err != nil {
 		return nil, withoutURL(err)
@@ -177,7 +196,7 @@ func (l *load) unchanged() bool {
 	if l.want.kind != "" || l.validator() == "" || l.notes.Mark == "" {
 		return false
 	}
-	mark, err := kiln.Mark(l.path(l.key))
+	mark, err := kiln.Mark(l.target)
 	return err == nil && mark == l.notes.Mark
 }
 
@@ -185,7 +204,7 @@ func (l *load) unchanged() bool {
 // that the whole has to be asked for.
 func (l *load) accept(resp *http.Response) (again bool, err error) {
 	now := notes{
-		Source: digest(l.url.String()), Total: max(resp.ContentLength, 0),
+		Source: digest(l.at().url.String()), Total: max(resp.ContentLength, 0),
 		ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"),
 	}
 	status := resp.StatusCode
@@ -197,6 +216,11 @@ func (l *load) accept(resp *http.Response) (again bool, err error) {
 	case http.StatusOK:
 		if l.size > 0 {
 			if err := l.restart(); err != nil {
+				return false, err
+			}
+		}
+		if l.kept = l.foreign(resp.ContentLength); l.kept {
+			if now.Mark, err = kiln.Mark(l.target); err != nil {
 				return false, err
 			}
 		}
@@ -214,10 +238,20 @@ func (l *load) accept(resp *http.Response) (again bool, err error) {
 		}
 		return false, &statusError{status: status}
 	default:
-		return false, &statusError{status, wanted(resp.Header.Get("Retry-After"))}
+		return false, &statusError{status, waitWanted(resp.Header.Get("Retry-After"))}
 	}
 	l.notes, l.told.total, l.told.done = now, now.Total, l.size
-	return false, l.write(l.key, l.notes)
+	return false, l.write(l.target, l.want, l.notes)
+}
+
+// foreign reports whether an unchecked file is here that somebody else loaded, and that is
+// as long as what the server has: Packer looks no further, and neither do we.
+func (l *load) foreign(length int64) bool {
+	if l.want.kind != "" || l.packed != "" || length <= 0 || l.read(l.target, l.want).Mark != "" {
+		return false
+	}
+	info, err := os.Stat(l.target)
+	return err == nil && info.Mode().IsRegular() && info.Size() == length
 }
 
 // same reports whether the server's file is still the one that the part is of, as far as
@@ -245,8 +279,8 @@ func contentRange(text string) (start, total int64, ok bool) {
 	return start, total, ok && ok2 && err == nil
 }
 
-// wanted reads a Retry-After, which is bounded: a server may not stop a build.
-func wanted(text string) time.Duration {
+// waitWanted reads a Retry-After, which is bounded: a server may not stop a build.
+func waitWanted(text string) time.Duration {
 	if seconds, err := strconv.Atoi(text); err == nil {
 		return min(max(time.Duration(seconds)*time.Second, 0), time.Minute)
 	}
@@ -258,7 +292,7 @@ func wanted(text string) time.Duration {
 
 // receive adds the body to the part.
 func (l *load) receive(body io.Reader, watch *time.Timer) error {
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, blockSize)
 	for {
 		n, err := body.Read(buf)
 		watch.Reset(l.stall)

@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) {
 	if url := os.Getenv("DOWNLOAD_TEST_URL"); url != "" {
 		b := kiln.NewBuild(kiln.Build{Name: "child"}, kiln.Host{})
-		path, err := New(os.Getenv("DOWNLOAD_TEST_DIR")).Fetch(context.Background(), b,
+		path, err := at(os.Getenv("DOWNLOAD_TEST_DIR")).Fetch(context.Background(), b,
 			kiln.Remote{URL: url, Checksum: os.Getenv("DOWNLOAD_TEST_SUM")})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -395,6 +395,8 @@ func (w *work) outdated(ctx context.Context, b *kiln.Build, i, resumed int) (aga
 		Emit:   func(kiln.Event) {},
 		Render: w.render,
 		Layers: func(*kiln.Build, string) []kiln.LayerKey { return w.offer() },
+
+		Checksum: w.Layers.Checksum,
 	}
 	deepest, _, err := store.FindLayer(ctx, kiln.NewBuild(*b, host))
 	return err == nil && deepest > i+1, nil

@@ -105,7 +105,7 @@ func whole(t *testing.T, text, config string) map[string]int {
 			t.Fatal(more)
 		}
 	}
-	if _, err := Foresee(t.Context(), plan, nil, "."); err != nil {
+	if _, err := Foresee(t.Context(), plan, Options{Dir: "."}); err != nil {
 		t.Fatal(err)
 	}
 	for _, j := range plan.Builds {

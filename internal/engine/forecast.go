@@ -29,13 +29,13 @@ const (
 )
 
 // Foresee tells what a run would do, in the order in which builds can begin, without
-// making or changing anything. Layers may be nil: none are wanted.
-func Foresee(ctx context.Context, plan *Plan, layers *Layers, dir string) ([]Forecast, error) {
+// making or changing anything. Of the options it uses Dir, Layers and Reaper.
+func Foresee(ctx context.Context, plan *Plan, o Options) ([]Forecast, error) {
 	var all []Forecast
 	done := map[string]*Forecast{}
 	q := newQueue(plan)
 	for job := q.next(); job != nil; job = q.next() {
-		f, err := foresee(ctx, job, layers, dir, done)
+		f, err := foresee(ctx, job, o, done)
 		if err != nil {
 			return all, fmt.Errorf("%s: %w", job.Template.Name, err)
 		}
@@ -49,8 +49,7 @@ func Foresee(ctx context.Context, plan *Plan, layers *Layers, dir string) ([]For
 func foresee(
 	ctx context.Context,
 	job *Job,
-	layers *Layers,
-	dir string,
+	o Options,
 	done map[string]*Forecast,
 ) (*Forecast, error) {
 	t := job.Template
@@ -63,14 +62,14 @@ func foresee(
 			remade = append(remade, need)
 		}
 	}
-	w := &work{runner: &runner{Options: Options{Dir: dir, Layers: layers}}, job: job}
+	w := &work{runner: &runner{Options: o}, job: job}
 	resumed, err := w.foreseeStart(ctx, f, remade)
 	if err != nil {
 		return nil, err
 	}
 	w.foreseeSteps(f, resumed, remade)
 	if w.captured != nil {
-		if last := layers.recall(w); last != nil && last.again() {
+		if last := o.Layers.recall(w); last != nil && last.again() {
 			f.last = last.Artifact
 			if f.Runs == 0 && last.Posts != "" && last.Posts == w.postsOf() {
 				if f.Same, err = last.stands(ctx, w); err != nil {
@@ -112,7 +111,9 @@ func (w *work) foreseeStart(ctx context.Context, f *Forecast, remade []string) (
 			f.Caveats = append(f.Caveats, e.Text)
 		}
 	}
-	host := kiln.Host{Emit: caveat, Layers: w.layerKeys, Last: w.last, Render: w.render}
+	host := kiln.Host{
+		Emit: caveat, Layers: w.layerKeys, Last: w.last, Render: w.render, Checksum: w.Layers.Checksum,
+	}
 	w.b = kiln.NewBuild(
 		kiln.Build{
 			Name:   w.job.Template.Name,

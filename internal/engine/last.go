@@ -70,7 +70,8 @@ func (w *work) thing(ctx context.Context, r kiln.Resource) (bool, error) {
 		}
 		return err == nil && (r.Mark == "" || r.Mark == mark), err
 	}
-	if reaper, ok := w.Reaper(r.Owner); ok && r.Owner == "" {
+	if r.Owner == "" && w.Reaper != nil {
+		reaper, _ := w.Reaper(r.Owner)
 		if finder, ok := reaper.(kiln.Finder); ok {
 			return finder.Stands(ctx, r)
 		}

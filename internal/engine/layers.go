@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,8 @@ type Layers struct {
 	MaxAge time.Duration
 	// All: a layer is kept after each step, even where that takes longer than the step.
 	All bool
+	// Checksum is lent to builders that are asked for layers, see [kiln.Build.Checksum].
+	Checksum func(ctx context.Context, b *kiln.Build, r kiln.Remote) (string, error)
 
 	dir  string
 	home string // how this home's keys begin
@@ -87,16 +90,15 @@ func newLayers(dir string, key []byte) *Layers {
 // writeNew makes a file with its whole content at once, or fails with
 // os.ErrExist.
 func writeNew(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new")
+	part, done, err := kiln.NewPart(nil, filepath.Dir(path), kiln.PartPrefix)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
+	_, err = part.Write(data)
+	if err = errors.Join(err, part.Close()); err == nil {
+		err = os.Link(part.Name(), path)
 	}
-	return os.Link(tmp.Name(), path)
+	return errors.Join(err, done())
 }
 
 // key is the layer key of the state after what parts say.

@@ -148,7 +148,7 @@ func TestForesee(t *testing.T) {
 	text := strings.Replace(chained, "FAILS", "0", 1)
 	foresee := func(text string, layers *Layers) string {
 		t.Helper()
-		all, err := Foresee(t.Context(), planOf(t, text), layers, ".")
+		all, err := Foresee(t.Context(), planOf(t, text), Options{Dir: ".", Layers: layers})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,7 @@ import (
 func resumed(t *testing.T, plan *Plan, layers *Layers, last map[string]kiln.BuildOutcome, all bool) (told string) {
 	t.Helper()
 	here.log = nil
-	say, err := plan.Resume(t.Context(), Earlier{"run", last}, all, layers, ".")
+	say, err := plan.Resume(t.Context(), Earlier{"run", last}, all, Options{Dir: ".", Layers: layers})
 	if err != nil {
 		return "refused: " + err.Error()
 	}

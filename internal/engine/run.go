@@ -33,6 +33,7 @@ type Options struct {
 	Sink      func(kiln.Event)
 	Ask       func(ctx context.Context, build, question string) (string, error)
 	Fetch     func(ctx context.Context, b *kiln.Build, r kiln.Remote) (string, error)
+	Checksum  func(ctx context.Context, b *kiln.Build, r kiln.Remote) (string, error)
 	Reaper    func(owner string) (kiln.Reaper, bool)
 	CloseTime time.Duration // bound on cleaning up after one build; 0: five minutes
 	// Hard is cancelled when even cleaning up has to stop. Nil: never.
@@ -225,6 +226,8 @@ func (r *runner) one(ctx context.Context, job *Job) *Result {
 		Render:  w.render,
 		Fetch:   r.Fetch,
 		Pipes:   &r.pipes,
+
+		Checksum: r.Checksum,
 	}
 	if r.Layers != nil {
 		host.Layers, host.Last = w.layerKeys, w.last

@@ -171,3 +171,20 @@ func TestDiffOfTimes(t *testing.T) {
 		}
 	}
 }
+
+// What the error-cleanup-provisioner came to is not that of a post-processor, which has the
+// same number.
+func TestCleanupIsNoStep(t *testing.T) {
+	s, r := Store{Dir: t.TempDir()}, record("1")
+	b := r.Builds[0]
+	b.Steps = append(b.Steps[:1:1], &Step{Component: "post-processor.manifest"})
+	rec, err := NewRecorder(s, r, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Event(kiln.Event{Kind: kiln.EventStepEnd, Build: b.Name, Component: "error-cleanup-provisioner.shell", Step: 2,
+		Seconds: 3, Error: "exit code 4"})
+	if b.Steps[1].Error != "" || b.Steps[1].Seconds != 0 {
+		t.Errorf("%+v", b.Steps[1])
+	}
+}

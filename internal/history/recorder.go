@@ -68,7 +68,7 @@ func (r *Recorder) Event(e kiln.Event) {
 		return
 	}
 	var step *Step
-	if e.Step > 0 && e.Step <= len(b.Steps) {
+	if e.Step > 0 && e.Step <= len(b.Steps) && !e.OfCleanup() {
 		step = b.Steps[e.Step-1]
 	}
 	switch e.Kind {

@@ -15,16 +15,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"kiln/driver/lock"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
 	"time"
 
 	"kiln"
+	"kiln/driver/lock"
 )
 
 // Operations of a record.
@@ -51,6 +52,7 @@ type Journal struct {
 
 	mu   sync.Mutex
 	file *os.File
+	torn bool // the last line was cut off
 	open []Entry
 }
 
@@ -111,10 +113,7 @@ func (j *Journal) Release(build string, all ...kiln.Resource) error {
 		}
 		lines = append(append(lines, line...), '\n')
 	}
-	if _, err := j.file.Write(lines); err != nil {
-		return err // it names the file
-	}
-	if err := j.file.Sync(); err != nil {
+	if err := j.append(lines, true); err != nil {
 		return err
 	}
 	for _, r := range all {
@@ -236,12 +235,20 @@ func (j *Journal) write(r record, sync bool) error {
 	if err != nil {
 		return err
 	}
-	n, err := j.file.Write(append(line, '\n'))
+	return j.append(append(line, '\n'), sync)
+}
+
+// append writes lines, and with sync returns when they are on disk. A line that was cut
+// off, as on a full disk, must not swallow the next one.
+func (j *Journal) append(lines []byte, sync bool) error {
+	if j.torn {
+		lines = slices.Concat([]byte("\n"), lines)
+	}
+	n, err := j.file.Write(lines)
+	if n > 0 {
+		j.torn = err != nil
+	}
 	if err != nil {
-		if n > 0 {
-			// A torn line must not swallow the next one.
-			_, _ = j.file.Write([]byte("\n"))
-		}
 		return err // it names the file
 	}
 	if sync {

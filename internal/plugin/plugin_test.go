@@ -419,3 +419,22 @@ func TestParseSource(t *testing.T) {
 		}
 	}
 }
+
+// The address of a mirror may hold a password, which no message shows.
+func TestMirrorsPassword(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "none") {
+			http.NotFound(w, r)
+			return
+		}
+		http.Error(w, "not today", http.StatusTeapot)
+	}))
+	defer server.Close()
+	mirror := Remote{Mirror: strings.Replace(server.URL, "http://", "http://me:hush@", 1)}
+	for _, source := range []string{"github.com/acme/none", "github.com/acme/foo"} {
+		_, err := mirror.Install(t.Context(), t.TempDir(), Requirement{Source: source})
+		if err == nil || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: %v", source, err)
+		}
+	}
+}

@@ -93,15 +93,24 @@ func (r Remote) get(ctx context.Context, address string, limit int64) ([]byte, e
 	defer resp.Body.Close()
 	switch {
 	case resp.StatusCode == http.StatusNotFound:
-		return nil, fmt.Errorf("%s: %w", address, errAbsent)
+		return nil, fmt.Errorf("%s: %w", redacted(address), errAbsent)
 	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("%s: %s", address, resp.Status)
+		return nil, fmt.Errorf("%s: %s", redacted(address), resp.Status)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err == nil && int64(len(body)) > limit {
-		err = fmt.Errorf("%s: larger than %d MiB", address, limit>>20)
+		err = fmt.Errorf("%s: larger than %d MiB", redacted(address), limit>>20)
 	}
 	return body, err
+}
+
+// redacted is an address for people: without the password that a mirror's may hold.
+func redacted(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "the address of the plugins"
+	}
+	return u.Redacted()
 }
 
 func (r Remote) releases() string { return or(r.Releases, "https://releases.hashicorp.com") }
@@ -404,7 +413,7 @@ func (r Remote) fetch(ctx context.Context, o origin, dir string, req Requirement
 	digest := sha256.Sum256(body)
 	have := hex.EncodeToString(digest[:])
 	if have != zips[System] {
-		return nil, fmt.Errorf("%s: %w: it has %s, its list says %s", address, errDigest, have, zips[System])
+		return nil, fmt.Errorf("%s: %w: it has %s, its list says %s", redacted(address), errDigest, have, zips[System])
 	}
 	got := &Fetched{Pin: Pin{Version: v.String(), Zips: zips, Binaries: map[string]string{}}}
 	if pin != nil {
@@ -412,8 +421,8 @@ func (r Remote) fetch(ctx context.Context, o origin, dir string, req Requirement
 		// lock does not have it gets by -upgrade only.
 		for system, locked := range pin.Zips {
 			if zip, listed := zips[system]; listed && zip != locked {
-				return nil, fmt.Errorf("%s: %w: for %s its list says %s, the lock file says %s", address, errDigest,
-					system, zip, locked)
+				return nil, fmt.Errorf("%s: %w: for %s its list says %s, the lock file says %s", redacted(address),
+					errDigest, system, zip, locked)
 			}
 		}
 		got.Zips = pin.Zips

@@ -19,10 +19,6 @@ import (
 	vault "github.com/hashicorp/vault/api"
 )
 
-// shortest is the least length of a text inside a secret that is hidden for itself: of
-// shorter ones nearly every text has some.
-const shortest = 4
-
 // limit bounds one question.
 const limit = 30 * time.Second
 
@@ -65,33 +61,9 @@ func (s *Services) once(service, a, b string, ask func(ctx context.Context) (str
 	return text, err
 }
 
-// hide hides a secret, and every text inside one that is JSON: templates take it
-// apart with jsondecode.
 func (s *Services) hide(secret string) {
-	if s.Hide == nil {
-		return
-	}
-	s.Hide(secret)
-	var v any
-	if json.Unmarshal([]byte(secret), &v) == nil {
-		s.hideIn(v)
-	}
-}
-
-func (s *Services) hideIn(v any) {
-	switch v := v.(type) {
-	case string:
-		if len(v) >= shortest {
-			s.Hide(v)
-		}
-	case []any:
-		for _, item := range v {
-			s.hideIn(item)
-		}
-	case map[string]any:
-		for _, item := range v {
-			s.hideIn(item)
-		}
+	if s.Hide != nil {
+		s.Hide(secret)
 	}
 }
 

@@ -157,8 +157,7 @@ func (s *suite) add(e kiln.Event, title string) *test {
 		Time: fmt.Sprintf("%.3f", e.Seconds), step: e.Step}
 	s.Cases = append(s.Cases, t)
 	s.Tests++
-	// The error-cleanup-provisioner has the number of the step after the provisioners.
-	if !strings.HasPrefix(e.Component, "error-cleanup-provisioner.") {
+	if !e.OfCleanup() {
 		s.ran[e.Step] = true
 	}
 	return t

@@ -111,7 +111,8 @@ func (s *runState) event(e kiln.Event) {
 		c.step, c.component, c.number, c.steps = e.Text, e.Component, e.Step, int(e.Total)
 		c.lines, c.progress = nil, kiln.Event{}
 	case kiln.EventStepEnd:
-		if e.Error != "" {
+		// The step that failed before it is what the cleanup is for.
+		if e.Error != "" && !(e.OfCleanup() && c.failedIn != "") {
 			c.failedIn = fmt.Sprintf("step %d, %s", e.Step, strings.ReplaceAll(e.Component, ".", " "))
 			if _, typ, _ := strings.Cut(e.Component, "."); e.Text != typ && e.Text != "" {
 				c.failedIn += " (" + e.Text + ")"

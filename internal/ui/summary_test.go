@@ -34,3 +34,25 @@ func TestCancelledWithLeftovers(t *testing.T) {
 		}
 	}
 }
+
+// Where a build failed is not where its cleanup failed.
+func TestFailedBeforeCleanup(t *testing.T) {
+	var out bytes.Buffer
+	p := NewPlain(&out, PlainOptions{})
+	for i, component := range []string{"provisioner.shell", "error-cleanup-provisioner.shell-local"} {
+		_, title, _ := strings.Cut(component, ".")
+		step := kiln.Event{Build: "a", Component: component, Step: i + 1, Text: title}
+		for _, kind := range []kiln.EventKind{kiln.EventStepStart, kiln.EventOut, kiln.EventStepEnd} {
+			step.Kind = kind
+			if kind == kiln.EventStepEnd {
+				step.Error = "exit code 3"
+			}
+			p.Event(step)
+		}
+	}
+	p.Event(kiln.Event{Kind: kiln.EventBuildEnd, Build: "a", Error: "both", Result: kiln.OutcomeFailed})
+	p.Event(kiln.Event{Kind: kiln.EventRunEnd, Result: kiln.OutcomeFailed})
+	if want := "a failed in step 1, provisioner shell.\nIts last 1 line(s):\n    shell\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("%s", &out)
+	}
+}

@@ -20,8 +20,8 @@ type Config struct {
 	// What the content of the file must be: md5:HEX, sha1:HEX, sha256:HEX or sha512:HEX, the digits alone,
 	// file: and the path or address of a list of checksums, or none.
 	Checksum string `kiln:"iso_checksum,origin"`
-	// Where to put what is downloaded: a file, or, where the name has no extension, a folder. By default it is the
-	// cache.
+	// Where to put what is downloaded: a file, or, where the name has no extension, a folder. By default it is
+	// the cache.
 	TargetPath string `kiln:"iso_target_path,origin"`
 	// How the name of what is downloaded ends.
 	TargetExtension string `kiln:"iso_target_extension,origin,default=iso"`
@@ -90,4 +90,11 @@ func (c *Config) remote() kiln.Remote {
 // where it is; the rest is downloaded, unless an earlier build has.
 func (c *Config) Get(ctx context.Context, b *kiln.Build) (path string, err error) {
 	return b.Fetch(ctx, c.remote())
+}
+
+// Sum returns what the content of the file must be, as kind:digits in lower case, reading the
+// list of checksums where one is named; "" where nothing is checked. It does not look at the
+// file.
+func (c *Config) Sum(ctx context.Context, b *kiln.Build) (string, error) {
+	return b.Checksum(ctx, c.remote())
 }

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -158,8 +157,8 @@ func (r reader) Read(p []byte) (int, error) {
 
 // write appends lines to a file of checksums, as Packer does where it exists.
 func write(ctx context.Context, b *kiln.Build, path, lines string) (kiln.Resource, error) {
-	before, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	before, err := kiln.Written(path)
+	if err != nil {
 		return kiln.Resource{}, err
 	}
 	r, err := b.WriteFile(ctx, path, 0o666, func(w io.Writer) error {

@@ -1,7 +1,6 @@
 package diskconvert
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -65,12 +64,12 @@ func (p *PostProcessor) choose(b *kiln.Build, in *kiln.Artifact) (disks []source
 	}
 	for _, path := range rest {
 		if strings.EqualFold(filepath.Ext(path), ".ova") {
-			return nil, nil, fmt.Errorf("%s holds its disk in an archive, which is not opened: unpack it (tar -xf), or let "+
-				"the builder export with format = \"ovf\"", path)
+			return nil, nil, fmt.Errorf("%s holds its disk in an archive, which is not opened: unpack it (tar -xf), or "+
+				"let the builder export with format = \"ovf\"", path)
 		}
 	}
-	return nil, nil, errors.New("no file of the artifact is a disk: " + strings.Join(append(rest, along...), ", ") +
-		". What a file is that does not tell, such as a raw file system, source_format says")
+	return nil, nil, fmt.Errorf("no file of the artifact is a disk: %s. What a file is that does not tell, such as "+
+		"a raw file system, source_format says", strings.Join(append(rest, along...), ", "))
 }
 
 // part is the format of a file that belongs to another.

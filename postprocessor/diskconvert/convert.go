@@ -1,20 +1,18 @@
 package diskconvert
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"kiln"
 	"kiln/driver/disk"
-	"kiln/driver/process"
+	"kiln/driver/qemu"
 )
 
 // convert writes a disk to a file of the wanted format, and looks at what came of it.
@@ -31,7 +29,7 @@ func (p *PostProcessor) convert(ctx context.Context, b *kiln.Build, d source, to
 	if err := check(ctx, b, d.format, from); err != nil {
 		return fmt.Errorf("the disk is damaged: %w", err)
 	}
-	if _, err := img(ctx, b, p.args(d.format, from, to)...); err != nil {
+	if _, err := qemu.Img(ctx, b, p.args(d.format, from, to)...); err != nil {
 		return err
 	}
 	format := qemuName(p.Format)
@@ -84,13 +82,11 @@ func (p *PostProcessor) args(format, from, to string) []string {
 
 // look asks for the size of a disk as its guest sees it, in bytes.
 func look(ctx context.Context, b *kiln.Build, format, path string) (int64, error) {
-	out, err := img(ctx, b, "info", "--output=json", "-f", format, path)
+	out, err := qemu.Img(ctx, b, "info", "--output=json", "-f", format, path)
 	if err != nil {
 		return 0, err
 	}
-	var is struct {
-		Size int64 `json:"virtual-size"`
-	}
+	var is qemu.Image
 	if err := json.Unmarshal(out, &is); err != nil {
 		return 0, fmt.Errorf("what qemu-img info prints: %w", err)
 	}
@@ -105,28 +101,9 @@ func check(ctx context.Context, b *kiln.Build, format, path string) error {
 	if format == disk.Raw || format == disk.VHD {
 		return nil // they keep nothing that can be looked at
 	}
-	_, err := img(ctx, b, "check", "-f", format, path)
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == leaks {
+	_, err := qemu.Img(ctx, b, "check", "-f", format, path)
+	if said, ok := errors.AsType[*qemu.ImgError](err); ok && said.Code == leaks {
 		return nil
 	}
 	return err
-}
-
-// img runs qemu-img and returns what it prints.
-func img(ctx context.Context, b *kiln.Build, args ...string) ([]byte, error) {
-	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, "qemu-img", args...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := process.Run(ctx, b, cmd)
-	switch said := strings.TrimSpace(errs.String()); {
-	case err == nil:
-		return out.Bytes(), nil
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case errors.Is(err, exec.ErrNotFound):
-		return nil, fmt.Errorf("qemu-img was not found: %s", install)
-	case said != "":
-		return nil, fmt.Errorf("qemu-img %s: %s (%w)", args[0], said, err)
-	}
-	return nil, fmt.Errorf("qemu-img %s: %w", args[0], err)
 }

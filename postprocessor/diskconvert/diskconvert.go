@@ -13,6 +13,7 @@ import (
 
 	"kiln"
 	"kiln/driver/disk"
+	"kiln/driver/qemu"
 )
 
 // PostProcessor converts disks.
@@ -57,8 +58,8 @@ func (p *PostProcessor) Validate() error {
 	case len(known) == 0:
 		errs = append(errs, kiln.Invalid("subformat", "%s has no subformats", p.Format))
 	case strings.HasSuffix(p.Subformat, "Flat") || strings.HasSuffix(p.Subformat, "Sparse"):
-		errs = append(errs, kiln.Invalid("subformat", "%s makes several files, of which one may be missing: %s are one",
-			p.Subformat, strings.Join(known, " and ")))
+		errs = append(errs, kiln.Invalid("subformat", "%s makes several files, of which one may be missing: %s are "+
+			"one", p.Subformat, strings.Join(known, " and ")))
 	default:
 		errs = append(errs, kiln.Invalid("subformat", "%s has no subformat %q; known are %s", p.Format, p.Subformat,
 			strings.Join(known, ", ")))
@@ -78,16 +79,15 @@ func (p *PostProcessor) Validate() error {
 		}
 	}
 	if _, err := exec.LookPath("qemu-img"); err != nil {
-		errs = append(errs, kiln.Caution("format", "qemu-img is needed and was not found: %s", install))
+		errs = append(errs, kiln.Caution("format", "qemu-img is needed and was not found: %s", qemu.InstallImg))
 	}
 	return errors.Join(errs...)
 }
 
-// install is what to do where qemu-img is missing.
-const install = "it is in the package qemu-utils (Debian, Ubuntu), qemu-img (Fedora) or qemu (Homebrew)"
-
 // Process converts the disks one after another: each is done as fast as the disk beneath allows.
-func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
+func (p *PostProcessor) Process(
+	ctx context.Context, b *kiln.Build, in *kiln.Artifact,
+) (*kiln.Artifact, error) {
 	disks, along, err := p.choose(b, in)
 	if err != nil {
 		return nil, err
@@ -160,8 +160,8 @@ func (p *PostProcessor) targets(b *kiln.Build, in *kiln.Artifact, disks []source
 		if other, ok := taken[abs]; ok && other == d.path {
 			return nil, fmt.Errorf("output: %s is the disk itself", target)
 		} else if ok {
-			return nil, fmt.Errorf("output: %s and %s would both be %s: {{.Name}} or {{.Index}} tells disks apart", other,
-				d.path, target)
+			return nil, fmt.Errorf("output: %s and %s would both be %s: {{.Name}} or {{.Index}} tells disks apart",
+				other, d.path, target)
 		}
 		taken[abs] = d.path
 		all = append(all, target)

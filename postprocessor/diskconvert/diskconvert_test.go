@@ -3,6 +3,7 @@
 package diskconvert
 
 import (
+	"encoding/binary"
 	"os"
 	"os/exec"
 	"slices"
@@ -114,6 +115,33 @@ func TestSeveralFiles(t *testing.T) {
 		if is, _ := usage(t, path); is != size {
 			t.Errorf("%s has %d bytes", path, is)
 		}
+	}
+}
+
+// TestLeak converts a disk with a cluster that nothing uses, as a crash of its machine leaves: no data is lost.
+func TestLeak(t *testing.T) {
+	t.Chdir(t.TempDir())
+	qemuImg(t, "create", "-q", "-f", "qcow2", "leak.qcow2", "4M")
+	text, err := os.ReadFile("leak.qcow2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const cluster = 64 << 10
+	n := (len(text) + cluster - 1) / cluster
+	text = append(text, make([]byte, (n+1)*cluster-len(text))...)
+	table := binary.BigEndian.Uint64(text[48:])
+	block := binary.BigEndian.Uint64(text[table:])
+	binary.BigEndian.PutUint16(text[block+2*uint64(n):], 1)
+	if err := os.WriteFile("leak.qcow2", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("qemu-img", "check", "leak.qcow2").CombinedOutput(); err == nil {
+		t.Fatalf("nothing leaks: %s", out)
+	}
+	b, _ := kilntest.NewBuild(t)
+	p := &PostProcessor{Format: "raw", Output: "o"}
+	if _, err := p.Process(t.Context(), b, &kiln.Artifact{Files: []string{"leak.qcow2"}}); err != nil {
+		t.Error(err)
 	}
 }
 

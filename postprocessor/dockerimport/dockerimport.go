@@ -7,11 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/moby/moby/client"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"kiln"
 	"kiln/driver/docker"
@@ -68,7 +66,7 @@ func (p *PostProcessor) Process(
 	if err := b.Own(working, func(ctx context.Context) error { return docker.Untag(ctx, working) }); err != nil {
 		return nil, err
 	}
-	id, err := p.load(ctx, engine, in.Files[0], name)
+	id, err := p.load(ctx, b, engine, in.Files[0], name)
 	if err != nil {
 		return nil, fmt.Errorf("import %s: %w", in.Files[0], err)
 	}
@@ -94,16 +92,17 @@ func (p *PostProcessor) Process(
 }
 
 // load sends the file to the engine and gives the image's id.
-func (p *PostProcessor) load(ctx context.Context, engine *docker.Engine, path, name string) (string, error) {
-	f, err := os.Open(path)
+func (p *PostProcessor) load(
+	ctx context.Context, b *kiln.Build, engine *docker.Engine, path, name string,
+) (string, error) {
+	f, err := b.Open(ctx, path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	o := client.ImageImportOptions{Changes: p.Changes}
 	if p.Platform != "" {
-		parts := strings.SplitN(p.Platform+"//", "/", 4)
-		o.Platform = ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}
+		o.Platform = docker.Platform(p.Platform)
 	}
 	res, err := engine.ImageImport(ctx, client.ImageImportSource{Source: f, SourceName: "-"}, name, o)
 	if err != nil {

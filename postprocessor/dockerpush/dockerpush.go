@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/moby/moby/client"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"kiln"
 	"kiln/driver/docker"
@@ -81,8 +80,8 @@ func (p *PostProcessor) push(ctx context.Context, b *kiln.Build, engine *docker.
 	}
 	o := client.ImagePushOptions{RegistryAuth: auth}
 	if p.Platform != "" {
-		parts := strings.SplitN(p.Platform+"//", "/", 4)
-		o.Platform = &ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}
+		platform := docker.Platform(p.Platform)
+		o.Platform = &platform
 	}
 	res, err := engine.ImagePush(ctx, name, o)
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"kiln/driver/lock"
 	"os"
 	"path/filepath"
 	"time"
 
 	"kiln"
+	"kiln/driver/lock"
 )
 
 // PostProcessor adds the artifact to the manifest.
@@ -100,9 +100,8 @@ func (p *PostProcessor) Process(
 
 func (p *PostProcessor) update(ctx context.Context, b *kiln.Build, path, run string, entry []byte) error {
 	var m file
-	old, err := os.ReadFile(path)
+	old, err := kiln.Written(path)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
 	case err != nil:
 		return fmt.Errorf("read the manifest: %w", err)
 	case len(bytes.TrimSpace(old)) > 0:

@@ -59,9 +59,8 @@ func (w *work) progress(f io.ReadCloser, path string) io.ReadCloser {
 
 // text is an entry with a given content.
 func text(name string, content []byte) archive.Entry {
-	return archive.Entry{Name: name, Mode: 0o644, Size: int64(len(content)), Open: func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(content)), nil
-	}}
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
+	return archive.Entry{Name: name, Mode: 0o644, Size: int64(len(content)), Open: open}
 }
 
 // flat are entries with the content of files, under their base names.
@@ -134,15 +133,16 @@ func (p *PostProcessor) vagrantfile(w *work, own string, vars map[string]any) ([
 		}
 	}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "# What the provider needs for this box.\n%s\n# What the template of the image adds, if anything.\n%s",
-		own, custom)
+	fmt.Fprintf(&out, "# What the provider needs for this box.\n%s\n", own)
+	fmt.Fprintf(&out, "# What the template of the image adds, if anything.\n%s", custom)
 	return out.Bytes(), nil
 }
 
 // configure is a Vagrantfile with some lines for one provider.
 func configure(provider string, lines ...string) string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "Vagrant.configure(\"2\") do |config|\n  config.vm.provider :%s do |%[1]s, override|\n", provider)
+	s.WriteString("Vagrant.configure(\"2\") do |config|\n")
+	fmt.Fprintf(&s, "  config.vm.provider :%s do |%[1]s, override|\n", provider)
 	for _, l := range lines {
 		fmt.Fprintf(&s, "    %s\n", l)
 	}

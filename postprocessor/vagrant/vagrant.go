@@ -98,7 +98,9 @@ func (p *PostProcessor) provider(in *kiln.Artifact) (string, error) {
 }
 
 // Process makes the box.
-func (p *PostProcessor) Process(ctx context.Context, b *kiln.Build, in *kiln.Artifact) (*kiln.Artifact, error) {
+func (p *PostProcessor) Process(
+	ctx context.Context, b *kiln.Build, in *kiln.Artifact,
+) (*kiln.Artifact, error) {
 	name, err := p.provider(in)
 	if err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func virtualbox(w *work) (*contents, error) {
 		return nil, fmt.Errorf("%s: %w", ovf.Name, err)
 	}
 	ovf.Name = "box.ovf"
-	x.vagrantfile = fmt.Sprintf("Vagrant.configure(\"2\") do |config|\n  config.vm.base_mac = %s\nend\n", ruby(mac))
+	x.vagrantfile = "Vagrant.configure(\"2\") do |config|\n  config.vm.base_mac = " + ruby(mac) + "\nend\n"
 	return x, nil
 }
 

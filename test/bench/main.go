@@ -65,7 +65,8 @@ func run() error {
 		do   func() error
 	}{
 		{"validate", b.validate}, {"null builds", b.nullBuilds}, {"fleet", b.fleet}, {"folder", b.folder}, {"ssh", b.ssh},
-		{"docker", b.docker}, {"layers", b.layers}, {"ready", b.ready}, {"qemu", b.qemu},
+		{"docker", b.docker}, {"layers", b.layers}, {"ready", b.ready}, {"checksum", b.checksum}, {"compress", b.compress},
+		{"qemu", b.qemu},
 	} {
 		if !strings.Contains(m.name, *only) {
 			continue
