@@ -27,6 +27,7 @@ type chain struct {
 	always   []bool          // whether a step runs always, so that no layer is kept after it
 	ran      []time.Time     // when each step ran whose effect the machine holds
 	kept     []bool          // whether a layer was kept after a step
+	fresh    bool            // the machine is to start from no layer
 	spent    time.Duration   // on keeping layers
 	worked   time.Duration   // how long the steps had taken when the last layer was kept
 	begin    time.Time
@@ -149,7 +150,7 @@ func (w *work) stepInputs(b *kiln.Build, p *template.Provisioner) (in Inputs, wh
 func (w *work) offer() []kiln.LayerKey {
 	keys := make([]kiln.LayerKey, len(w.chain.keys))
 	for n := range keys {
-		if n == 0 || w.usable(n) {
+		if n == 0 || !w.chain.fresh && w.usable(n) {
 			keys[n] = w.chain.keys[n]
 		}
 	}
