@@ -17,6 +17,13 @@ type Machine interface {
 	Capture(ctx context.Context) (*Artifact, error)
 }
 
+// A Booted is a machine that was started from an artifact, and is thrown away.
+type Booted interface {
+	// Connect waits until the machine can be worked on and returns the way in.
+	// It is called at most once.
+	Connect(ctx context.Context) (Communicator, error)
+}
+
 // A LayerKey names the state of a machine by everything that led to it.
 type LayerKey string
 

@@ -3,8 +3,6 @@
 package qemu
 
 import (
-	"time"
-
 	"kiln"
 	"kiln/communicator"
 	"kiln/media/bootcommand"
@@ -178,7 +176,3 @@ const (
 	lastPort     = 65535
 	passwordSize = 8 // of VNC
 )
-
-// bridgeTime is how long a guest on a bridge may take until its address is known, where
-// nothing says how long to wait for it.
-const bridgeTime = 5 * time.Minute

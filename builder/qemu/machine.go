@@ -149,7 +149,17 @@ func (m *machine) typeAt(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = m.cfg.Boot.Run(ctx, m.b, client.Key, bootcommand.Vars{
+		pace := qemu.NewPace(ctx, m.vm)
+		key := func(ctx context.Context, keysym uint32, down bool) error {
+			if err := pace.Taken(ctx); err != nil {
+				return err
+			}
+			if err := client.Key(ctx, keysym, down); err != nil {
+				return err
+			}
+			return pace.Given(ctx)
+		}
+		err = m.cfg.Boot.Run(ctx, m.b, key, bootcommand.Vars{
 			HTTPIP: m.httpIP, HTTPPort: m.httpPort, Name: m.name, SSHPublicKey: m.publicKey(),
 		})
 		// All is typed when it has been read.

@@ -17,7 +17,9 @@ import (
 const patience = 60 * time.Second
 
 func startVM(r *registry, args []string) error {
-	g, names, err := flags{values: []string{"type", "putenv"}, short: map[string]string{"-E": "putenv"}, max: 1}.parse(args)
+	g, names, err := flags{
+		values: []string{"type", "putenv"}, short: map[string]string{"-E": "putenv"}, max: 1,
+	}.parse(args)
 	if err != nil {
 		return err
 	}
