@@ -15,7 +15,7 @@ import (
 type Shutdown struct {
 	// The command that shuts the machine down from within. Without it the machine is switched off, and
 	// what it has not written is lost.
-	Command string `kiln:"shutdown_command,late"`
+	Command string `kiln:"shutdown_command"`
 	// How long the machine may take to be off, once the command has ended.
 	Timeout time.Duration `kiln:"shutdown_timeout,late,default=5m"`
 }
@@ -201,8 +201,8 @@ func (w *watch) wait(ctx context.Context, timeout time.Duration, text string, fa
 	case w.isOff():
 		return nil
 	case failed != nil && !errors.Is(failed, kiln.ErrConnectionLost):
-		return fmt.Errorf("%s It is still on after %s, and the shutdown command did not succeed: %w", text, timeout,
-			failed)
+		return fmt.Errorf("%s It is still on after %s, and the shutdown command did not succeed: %w",
+			text, timeout, failed)
 	case w.last != nil:
 		return fmt.Errorf("%s Whether it is still on after %s is not known: %w", text, timeout, w.last)
 	}

@@ -3,8 +3,7 @@
 package qemu
 
 import (
-	"time"
-
+	"kiln"
 	"kiln/communicator"
 	"kiln/media/bootcommand"
 	"kiln/media/cd"
@@ -132,6 +131,9 @@ type Builder struct {
 	RunOnce bool `kiln:"run_once"`
 }
 
+// Traits: its layers and all else are files and processes of this machine.
+func (*Builder) Traits() kiln.Traits { return kiln.Traits{ReapsAlone: true} }
+
 // ImgArgs are further arguments for the calls of qemu-img.
 type ImgArgs struct {
 	// For the conversion of the finished disk.
@@ -174,7 +176,3 @@ const (
 	lastPort     = 65535
 	passwordSize = 8 // of VNC
 )
-
-// bridgeTime is how long a guest on a bridge may take until its address is known, where
-// nothing says how long to wait for it.
-const bridgeTime = 5 * time.Minute

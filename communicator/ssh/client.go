@@ -1,7 +1,6 @@
 package ssh
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -27,6 +26,8 @@ type client struct {
 	spare  chan session // holds at most one session that was opened ahead
 	closed bool
 	noTar  bool // the machine has no tar
+
+	oneByOne atomic.Bool // the server does not keep a session that was opened ahead
 }
 
 func newClient(d *dialer, l *link) *client {
@@ -48,10 +49,11 @@ type session struct {
 	ssh.Channel
 	requests <-chan *ssh.Request
 	link     *link
+	ahead    bool // it was opened before it was needed
 }
 
-// ended reports whether the server has closed a session on which nothing was asked for.
-func (s session) ended() bool {
+// shut reports whether the server has closed a session on which nothing was sent.
+func (s session) shut() bool {
 	select {
 	case _, open := <-s.requests:
 		return !open
@@ -63,8 +65,7 @@ func (s session) ended() bool {
 // prepare opens a session ahead, so that the next command saves a round trip. A
 // server that allows no second one simply has none.
 func (c *client) prepare(l *link) {
-	// Dropbear closes a session that waits when the command of another one ends.
-	if bytes.Contains(l.ServerVersion(), []byte("dropbear")) {
+	if c.oneByOne.Load() {
 		return
 	}
 	ch, reqs, err := l.OpenChannel("session", nil)
@@ -72,7 +73,7 @@ func (c *client) prepare(l *link) {
 		return
 	}
 	select {
-	case c.spare <- session{ch, reqs, l}:
+	case c.spare <- session{ch, reqs, l, true}:
 	default:
 		ch.Close()
 	}
@@ -110,7 +111,11 @@ func (c *client) open(ctx context.Context) (session, error) {
 		}
 		select {
 		case s := <-c.spare:
-			if s.link == l && l.alive() && !s.ended() {
+			switch {
+			case s.link != l || !l.alive():
+			case s.shut():
+				c.oneByOne.Store(true)
+			default:
 				go c.prepare(l)
 				return s, nil
 			}
@@ -176,7 +181,7 @@ func answered[T any](
 func openOn(ctx context.Context, l *link, limit time.Duration) (session, error) {
 	return answered(ctx, limit, func() (session, error) {
 		ch, reqs, err := l.OpenChannel("session", nil)
-		return session{ch, reqs, l}, err
+		return session{ch, reqs, l, false}, err
 	}, func(s session) { s.Close() })
 }
 
@@ -199,8 +204,17 @@ func (c *client) run(ctx context.Context, cmd *kiln.Cmd, pty bool) error {
 		}
 		return &kiln.StartError{Err: err}
 	}
-	return c.runOn(ctx, s, cmd, pty)
+	err = c.runOn(ctx, s, cmd, pty)
+	if errors.Is(err, errShut) {
+		c.oneByOne.Store(true)
+		return c.run(ctx, cmd, pty)
+	}
+	return err
 }
+
+// errShut is that the server closed a session that was opened ahead, before it heard of the
+// command.
+var errShut = errors.New("the session was closed before it was used")
 
 func (c *client) runOn(ctx context.Context, s session, cmd *kiln.Cmd, pty bool) error {
 	defer s.Close()
@@ -228,8 +242,8 @@ func (c *client) runOn(ctx context.Context, s session, cmd *kiln.Cmd, pty bool) 
 		if cmd.Stdin != nil {
 			_, err = io.CopyBuffer(struct{ io.Writer }{s}, cmd.Stdin, make([]byte, copySize))
 		}
-		sent <- err        // before the command can end by it, and be taken for one that got all
-		_ = s.CloseWrite() // it may have ended already
+		_ = s.CloseWrite() // the command may have ended already
+		sent <- err
 	}()
 	done := make(chan struct{})
 	go func() { out.Wait(); close(done) }()
@@ -278,8 +292,12 @@ func (c *client) begin(ctx context.Context, s session, command string, pty bool)
 	_, err := answered(ctx, c.d.answer, func() (struct{}, error) {
 		return struct{}{}, request(s, command, pty)
 	}, func(struct{}) {})
-	if errors.Is(err, errNoAnswer) {
+	switch {
+	case errors.Is(err, errNoAnswer):
 		s.link.Close()
+	case errors.Is(err, io.EOF) && s.ahead && !s.link.endsWithin(ctx, endWait):
+		// One that runs the command answers before it closes the session.
+		return errShut
 	}
 	return err
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +29,7 @@ import (
 type hostile struct {
 	accept  bool                                   // sessions are opened
 	request func(req *ssh.Request, ch ssh.Channel) // answers what is asked of one
+	opened  func(ch ssh.Channel)                   // is told of each; nil: nobody is
 }
 
 func (h hostile) connect(t *testing.T, method string) *client {
@@ -58,6 +61,9 @@ func (h hostile) connect(t *testing.T, method string) *client {
 			ch, reqs, err := nc.Accept()
 			if err != nil {
 				return
+			}
+			if h.opened != nil {
+				h.opened(ch)
 			}
 			go func() {
 				for req := range reqs {
@@ -230,6 +236,48 @@ func TestLadder(t *testing.T) {
 	}
 }
 
+// A server may close sessions that wait for a command when another one ends, as dropbear
+// does: commands run all the same, each once.
+func TestSessionsOneByOne(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		var mu sync.Mutex
+		before := map[ssh.Channel]int{} // how many commands had run when a session was opened
+		ran := 0
+		way := hostile{accept: true, opened: func(ch ssh.Channel) {
+			mu.Lock()
+			defer mu.Unlock()
+			before[ch] = ran
+		}, request: func(req *ssh.Request, ch ssh.Channel) {
+			mu.Lock()
+			defer mu.Unlock()
+			at, open := before[ch]
+			if !open || late && at < ran {
+				ch.Close() // it did not hear of the command
+				return
+			}
+			_ = req.Reply(true, nil)
+			ran++
+			_, _ = ch.SendRequest("exit-status", false, []byte{0, 0, 0, 0})
+			for other := range before {
+				if other == ch || !late {
+					other.Close()
+					delete(before, other)
+				}
+			}
+		}}.connect(t, "")
+		for range 3 {
+			if err := way.Run(t.Context(), &kiln.Cmd{Command: "true"}); err != nil {
+				t.Errorf("late %t: %v", late, err)
+			}
+		}
+		mu.Lock()
+		if ran != 3 {
+			t.Errorf("late %t: %d commands ran", late, ran)
+		}
+		mu.Unlock()
+	}
+}
+
 // A command that nobody answers may be tried again, on another connection.
 func TestNoAnswer(t *testing.T) {
 	way := hostile{}.connect(t, "")
@@ -290,5 +338,38 @@ func TestLateLogin(t *testing.T) {
 				t.Errorf("%d attempts, and a key that comes after %s: %v", c.attempts, c.bridged, err)
 			}
 		})
+	}
+}
+
+// A forwarder takes connections before its machine does, and forgets them: one that is
+// made when the machine answers gets in, whatever became of those before it.
+func TestForwarder(t *testing.T) {
+	s := kilntest.StartSSHD(t)
+	var taken atomic.Int32
+	port := serve(t, func(conn net.Conn) {
+		defer conn.Close()
+		if taken.Add(1) < 3 {
+			_, _ = io.Copy(io.Discard, conn) // the machine never hears of it
+			return
+		}
+		to, err := net.Dial("tcp", s.Addr())
+		if err != nil {
+			return
+		}
+		defer to.Close()
+		go func() { _, _ = io.Copy(to, conn) }()
+		_, _ = io.Copy(conn, to)
+	})
+	b, _ := kilntest.NewBuild(t)
+	cfg := config(s)
+	cfg.Host, cfg.Port = "", 0
+	way, err := cfg.Connect(t.Context(), b, kiln.Target{Up: "machine", Port: port,
+		Host: func(context.Context) (string, error) { return "127.0.0.1", nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer way.Close()
+	if err := way.Run(t.Context(), &kiln.Cmd{Command: "true"}); err != nil {
+		t.Error(err)
 	}
 }

@@ -12,7 +12,8 @@ import (
 // even its number later. It stays the same whatever is put into it.
 func folderMark(path string) (string, error) {
 	var st unix.Statx_t
-	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_TYPE|unix.STATX_BTIME, &st)
+	const what = unix.STATX_INO | unix.STATX_TYPE | unix.STATX_BTIME
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, what, &st)
 	if err != nil {
 		return "", &fs.PathError{Op: "stat", Path: path, Err: err}
 	}

@@ -138,11 +138,12 @@ func (f *fetch) hg(src *source) func(context.Context, string) error {
 			}
 			tree := filepath.Join(dir, "tree")
 			env := []string{"HGPLAIN=1"}
-			if err := f.program(ctx, dir, env, "hg", "clone", "--quiet", "--noupdate", "--", address, tree); err != nil {
+			err := f.program(ctx, dir, env, "hg", "clone", "--quiet", "--noupdate", "--", address, tree)
+			if err != nil {
 				return err
 			}
 			out := filepath.Join(dir, "out")
-			err := f.program(ctx, tree, env, "hg", "cat", "--quiet", "--decode", "--rev="+rev, "--output="+out, "--",
+			err = f.program(ctx, tree, env, "hg", "cat", "--quiet", "--decode", "--rev="+rev, "--output="+out, "--",
 				"path:"+file)
 			if err != nil {
 				return err

@@ -52,7 +52,8 @@ func (w *way) s3(ctx context.Context) error {
 	u := *w.url
 	u.RawQuery, u.RawPath = query.Encode(), s3Path(u.Path)
 	w.url = &u
-	cfg, err := config.LoadDefaultConfig(ctx, append(options, config.WithRegion(region), config.WithLogger(logging.Nop{}))...)
+	options = append(options, config.WithRegion(region), config.WithLogger(logging.Nop{}))
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return err
 	}

@@ -58,8 +58,8 @@ func parse(text string) (*source, error) {
 	case formGit:
 		rest = scpForm.ReplaceAllString(rest, "ssh://$1/$2")
 	default:
-		return nil, kiln.Invalid("url", "%s: there are no downloads by %s: use http, https, file, s3, gcs, git, hg or smb",
-			hidden(text), s.form)
+		return nil, kiln.Invalid("url", "%s: there are no downloads by %s: use http, https, file, s3, gcs, git, "+
+			"hg or smb", hidden(text), s.form)
 	}
 	scheme, after, _ := strings.Cut(rest, "://")
 	u, err := url.Parse(strings.ToLower(scheme) + "://" + after)
@@ -73,8 +73,8 @@ func parse(text string) (*source, error) {
 		case formFile, formSMB:
 			s.form = u.Scheme
 		default:
-			return nil, kiln.Invalid("url", "there are no downloads by %s: use http, https, a file, or a form such as "+
-				"s3::https://... or git::ssh://...", u.Scheme)
+			return nil, kiln.Invalid("url", "there are no downloads by %s: use http, https, a file, or a form such "+
+				"as s3::https://... or git::ssh://...", u.Scheme)
 		}
 	}
 	s.url = u
@@ -139,7 +139,8 @@ func (s *source) take() {
 
 // packings are the ends of names of packed files, longest first.
 var packings = []string{
-	"tar.bz2", "tar.gz", "tar.xz", "tar.zst", "tbz2", "tgz", "txz", "tzst", "tar", "bz2", "gz", "xz", "zst", "zip",
+	"tar.bz2", "tar.gz", "tar.xz", "tar.zst", "tbz2", "tgz", "txz", "tzst", "tar",
+	"bz2", "gz", "xz", "zst", "zip",
 }
 
 // packing is how a file of a name is packed.

@@ -111,7 +111,8 @@ func (f *fetch) run(ctx context.Context) (string, error) {
 		}
 	}
 	if len(errs) > 1 {
-		return "", fmt.Errorf("error downloading %s: %w", cmp.Or(f.r.For, f.sources[0].base()), errors.Join(errs...))
+		what := cmp.Or(f.r.For, f.sources[0].base())
+		return "", fmt.Errorf("error downloading %s: %w", what, errors.Join(errs...))
 	}
 	return "", errs[0]
 }

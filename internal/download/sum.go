@@ -123,7 +123,8 @@ func (s sum) mismatch(of, got string) error {
 	if of != "" {
 		of = " for " + of
 	}
-	return &mismatchError{fmt.Sprintf("checksums did not match%s: expected %s, got %s (%s)", of, s.digits, got, s.kind)}
+	return &mismatchError{fmt.Sprintf("checksums did not match%s: expected %s, got %s (%s)",
+		of, s.digits, got, s.kind)}
 }
 
 type mismatchError struct{ text string }

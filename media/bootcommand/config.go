@@ -30,7 +30,7 @@ type VNCConfig struct {
 	Config `kiln:",squash"`
 	// Boot commands with what they are for, [command, description], which is shown.
 	BootSteps [][]string `kiln:"boot_steps,render=run"`
-	// Pause after each key that goes down or up; 100ms by default.
+	// Pause after each key that goes down or up. By default it is 10ms, and longer where the guest is slow.
 	KeyInterval time.Duration `kiln:"boot_key_interval"`
 	// Do not connect over VNC, type nothing, and do not wait for the boot.
 	DisableVNC bool `kiln:"disable_vnc"`
@@ -123,7 +123,7 @@ func (c *Config) Run(
 	ctx context.Context, b *kiln.Build, send func(ctx context.Context, codes []string) error, v Vars,
 ) error {
 	b.Say("Typing the boot command...")
-	return Type(ctx, b, ByScanCodes(send, interval(c.GroupInterval)), c.text(), v)
+	return Type(ctx, b, ByScanCodes(send, interval(c.GroupInterval, usualInterval)), c.text(), v)
 }
 
 // Run types the boot command, or the steps one after the other, with the key events that
@@ -132,7 +132,7 @@ func (c *VNCConfig) Run(
 	ctx context.Context, b *kiln.Build, key func(ctx context.Context, keysym uint32, down bool) error, v Vars,
 ) error {
 	b.Say("Typing the boot commands over VNC...")
-	typist := OverVNC(key, interval(c.KeyInterval))
+	typist := OverVNC(key, interval(c.KeyInterval, usualVNCInterval))
 	if len(c.BootSteps) == 0 {
 		return Type(ctx, b, typist, c.text(), v)
 	}
@@ -186,12 +186,16 @@ func Type(ctx context.Context, b *kiln.Build, t Typist, text string, v Vars) err
 	return nil
 }
 
-// usualInterval is the pause after a key that nobody said anything of.
-const usualInterval = 100 * time.Millisecond
+// What holds where nobody says anything: after a group of scan codes, and after a key over
+// VNC. Whoever sends keys over VNC sees to it that the guest keeps up.
+const (
+	usualInterval    = 100 * time.Millisecond
+	usualVNCInterval = 10 * time.Millisecond
+)
 
 // interval is the pause after what is typed: what the template says, else the
 // environment, where one that cannot be read says nothing.
-func interval(field time.Duration) time.Duration {
+func interval(field, usual time.Duration) time.Duration {
 	if field > 0 {
 		return field
 	}
@@ -202,5 +206,5 @@ func interval(field time.Duration) time.Duration {
 	if d, err := time.ParseDuration(text); err == nil {
 		return d
 	}
-	return usualInterval
+	return usual
 }

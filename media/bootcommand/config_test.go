@@ -114,9 +114,9 @@ func TestTypingOverVNC(t *testing.T) {
 		}
 		r.note("end")
 		r.is(t,
-			"10s 0061 true", "10.1s 0061 false",
-			"10.2s ffe1 true", "10.3s 0042 true", "10.4s 0042 false", "10.5s ffe1 false",
-			"15.6s 0030 true", "15.7s 0030 false", "15.8s ff0d true", "15.9s ff0d false", "16s end")
+			"10s 0061 true", "10.01s 0061 false",
+			"10.02s ffe1 true", "10.03s 0042 true", "10.04s 0042 false", "10.05s ffe1 false",
+			"15.06s 0030 true", "15.07s 0030 false", "15.08s ff0d true", "15.09s ff0d false", "15.1s end")
 		want := []string{"Waiting 10s for boot...", "Typing the boot commands over VNC..."}
 		if got := rec.Texts(kiln.EventSay); !slices.Equal(got, want) {
 			t.Errorf("got %q", got)
@@ -220,7 +220,7 @@ func TestInterval(t *testing.T) {
 			if c.kilnText != "" {
 				t.Setenv("KILN_KEY_INTERVAL", c.kilnText)
 			}
-			if got := interval(c.field); got != c.want {
+			if got := interval(c.field, usualInterval); got != c.want {
 				t.Errorf("%+v: got %s", c, got)
 			}
 		})
@@ -317,7 +317,7 @@ func TestCancel(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(350*time.Millisecond, func() { cancel(why) })
 			r := newRecord()
-			c := VNCConfig{Config: Config{BootCommand: []string{text}}}
+			c := VNCConfig{Config: Config{BootCommand: []string{text}}, KeyInterval: 100 * time.Millisecond}
 			if err := c.Run(ctx, b, r.key, Vars{}); !errors.Is(err, why) {
 				t.Errorf("got %v", err)
 			}

@@ -22,23 +22,6 @@ import (
 	"kiln/media/files"
 )
 
-// write makes files below a new folder and works in it.
-func write(t *testing.T, texts map[string]string) {
-	t.Helper()
-	dir := t.TempDir()
-	for name, text := range texts {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Chdir(dir)
-	t.Setenv("TMPDIR", t.TempDir())
-}
-
 var (
 	long80  = strings.Repeat("long80-", 11) + ".sys"
 	long250 = strings.Repeat("é", 120) + ".document"
@@ -64,7 +47,7 @@ var sources = map[string]string{
 // whole has what cannot be told of by a key of sources.
 func everything(t *testing.T) Config {
 	t.Helper()
-	write(t, sources)
+	kilntest.WorkIn(t, sources)
 	for _, err := range []error{
 		os.Chmod("scripts/run.sh", 0o750), os.Mkdir("x/drivers/nothing", 0o755),
 		os.Symlink("../../user-data", "x/drivers/led"), os.Symlink("../other", "scripts/folder"),
@@ -170,7 +153,7 @@ func TestImage(t *testing.T) {
 
 // Each form of a folder: docs/compat/boot-and-media.md 4.
 func TestForms(t *testing.T) {
-	write(t, map[string]string{"a/dir/sub/file": "x"})
+	kilntest.WorkIn(t, map[string]string{"a/dir/sub/file": "x"})
 	abs, err := filepath.Abs("a/dir")
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +179,7 @@ func TestNothingWanted(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	write(t, map[string]string{"ring/a": "", "file": ""})
+	kilntest.WorkIn(t, map[string]string{"ring/a": "", "file": ""})
 	if err := os.Symlink("../ring", "ring/loop"); err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +228,7 @@ func laidOut(t *testing.T, section int64, texts map[string]string) *image {
 
 // A file that changes while it is copied is no CD with half of it.
 func TestChanged(t *testing.T) {
-	write(t, map[string]string{"file": "1234"})
+	kilntest.WorkIn(t, map[string]string{"file": "1234"})
 	for _, size := range []int64{3, 5} {
 		root := &files.Node{}
 		if err := root.Put("x", &files.File{Path: "file", Size: size}, same, files.Later); err != nil {

@@ -105,24 +105,6 @@ func read(image []byte) (map[string]string, error) {
 	return all, folder("", root)
 }
 
-// write makes files below a new folder and works in it.
-func write(t *testing.T, texts map[string]string) {
-	t.Helper()
-	dir := t.TempDir()
-	for name, text := range texts {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Chdir(dir)
-	tmp := t.TempDir()
-	t.Setenv("TMPDIR", tmp)
-}
-
 // sources are what the tests have on this machine.
 var sources = map[string]string{
 	"one.txt":                      "one",
@@ -183,7 +165,7 @@ func content(t *testing.T, path string) map[string]string {
 }
 
 func TestDisk(t *testing.T) {
-	write(t, sources)
+	kilntest.WorkIn(t, sources)
 	b, r, path := made(t, whole)
 	if diff := cmp.Diff(wholeFiles, content(t, path)); diff != "" {
 		t.Error(diff)
@@ -265,7 +247,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	write(t, map[string]string{
+	kilntest.WorkIn(t, map[string]string{
 		"a/x.txt": "1", "b/x.txt": "2", "c/x.txt": "1", "a/long name": "1", "b/LONG name": "2", "odd/a:b": "",
 		"ring/a": "",
 		"big":    strings.Repeat("x", 1500000), "half/1": strings.Repeat("x", 800000),
@@ -317,7 +299,7 @@ func TestRefused(t *testing.T) {
 }
 
 func TestCancelled(t *testing.T) {
-	write(t, sources)
+	kilntest.WorkIn(t, sources)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	b, r := kilntest.NewBuild(t)
@@ -330,7 +312,7 @@ func TestCancelled(t *testing.T) {
 func TestIndependentReaders(t *testing.T) {
 	_, err := exec.LookPath("mcopy")
 	kilntest.Require(t, "mtools", err)
-	write(t, sources)
+	kilntest.WorkIn(t, sources)
 	_, _, path := made(t, whole)
 	run := func(name string, args ...string) string {
 		t.Helper()

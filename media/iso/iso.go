@@ -20,8 +20,8 @@ type Config struct {
 	// What the content of the file must be: md5:HEX, sha1:HEX, sha256:HEX or sha512:HEX, the digits alone,
 	// file: and the path or address of a list of checksums, or none.
 	Checksum string `kiln:"iso_checksum,origin"`
-	// Where to put what is downloaded: a file, or, where the name has no extension, a folder. By default it is the
-	// cache.
+	// Where to put what is downloaded: a file, or, where the name has no extension, a folder. By default it is
+	// the cache.
 	TargetPath string `kiln:"iso_target_path,origin"`
 	// How the name of what is downloaded ends.
 	TargetExtension string `kiln:"iso_target_extension,origin,default=iso"`

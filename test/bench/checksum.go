@@ -60,7 +60,8 @@ func (b *bench) checksum() error {
 		}
 	}
 	row("checksum of a 4 GiB file; baseline: sha256sum", median(first).wall, median(plain).wall, "<= 1.0")
-	row("ISO that is here and was checked; baseline: sha256sum", median(again).wall, median(plain).wall, "no second hash")
+	row("ISO that is here and was checked; baseline: sha256sum", median(again).wall, median(plain).wall,
+		"no second hash")
 	return nil
 }
 
