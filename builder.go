@@ -12,6 +12,18 @@ type Builder interface {
 	Start(ctx context.Context, b *Build) (Machine, error)
 }
 
+// A Booter is a builder that can start a machine from an artifact of its kind: what tests an
+// image, and what looks at one, works on such a machine. It needs no more of the builder's
+// configuration than how to connect; where that does not say, it is as usual.
+type Booter interface {
+	// Boot starts a machine from an artifact, on top of it: nothing that happens in the
+	// machine changes the artifact, or anything that it is made of. All that Boot makes it
+	// owns through b, and closing b ends the machine and leaves nothing of it. An artifact
+	// that is not there any more is ErrNotFound, one that no machine can be started from is
+	// ErrInvalid.
+	Boot(ctx context.Context, b *Build, from *Artifact) (Booted, error)
+}
+
 // A Provisioner changes a machine through its communicator. It returns when the
 // change is complete. Running it a second time after a failure must be safe.
 type Provisioner interface {

@@ -17,6 +17,13 @@ type Machine interface {
 	Capture(ctx context.Context) (*Artifact, error)
 }
 
+// A Booted is a machine that was started from an artifact, and is thrown away.
+type Booted interface {
+	// Connect waits until the machine can be worked on and returns the way in.
+	// It is called at most once.
+	Connect(ctx context.Context) (Communicator, error)
+}
+
 // A LayerKey names the state of a machine by everything that led to it.
 type LayerKey string
 
@@ -26,7 +33,8 @@ type Checkpointer interface {
 	// already holds, found among the keys of [Build.Layers] at Start.
 	Resumed() int
 	// Checkpoint keeps the present state under a key of [Build.Layers]. Last: no
-	// provisioner comes after it.
+	// provisioner comes after it, and it may be kept by Capture. ErrNotKept is a state that no
+	// layer can hold, nor what follows from it; ErrNotNow one after which others can be kept.
 	Checkpoint(ctx context.Context, key LayerKey, last bool) error
 	// Overhead is about how long a Checkpoint takes, beyond what it saves Capture. By
 	// it the states are chosen that are worth keeping.

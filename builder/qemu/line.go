@@ -98,7 +98,7 @@ func (m *machine) hardware() (*qemu.Hardware, error) {
 	}
 	switch {
 	case c.EFI:
-	case c.DiskImage:
+	case c.DiskImage || m.chain.on != nil:
 		h.Boot = "c"
 	default:
 		h.Boot = "once=d"

@@ -150,7 +150,8 @@ func (c *Builder) Validate() error {
 		"EFI resolution must be in the format WIDTHxHEIGHT, e.g. 1920x1080")
 	if max := diskRoom(c.DiskInterface); len(c.MoreDisks)+1 > max {
 		errs = append(errs, kiln.Invalid("disk_additional_size",
-			"%d disks do not fit on hard_drive_interface %s, which has room for %d", len(c.MoreDisks)+1, c.DiskInterface, max))
+			"%d disks do not fit on hard_drive_interface %s, which has room for %d",
+			len(c.MoreDisks)+1, c.DiskInterface, max))
 	}
 	return errors.Join(errs...)
 }

@@ -71,7 +71,8 @@ func (c *Builder) source(ctx context.Context, b *kiln.Build) (string, error) {
 		return c.SourcePath, nil
 	}
 	return b.Fetch(ctx, kiln.Remote{
-		URL: c.SourcePath, Checksum: c.Checksum, Unchecked: true, Extension: "ova", Target: c.TargetPath, For: "OVF/OVA",
+		URL: c.SourcePath, Checksum: c.Checksum, Unchecked: true, Extension: "ova", Target: c.TargetPath,
+		For: "OVF/OVA",
 	})
 }
 

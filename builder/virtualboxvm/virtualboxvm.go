@@ -39,7 +39,8 @@ func (c *Builder) Validate() error {
 	errs := []error{c.Config.Check("ide")}
 	if c.TargetSnapshot == "" && c.SkipExport {
 		errs = append(errs, kiln.Caution("target_snapshot",
-			"No target snapshot is specified (target_snapshot empty) and no export will be created (skip_export=true).\n"+
+			"No target snapshot is specified (target_snapshot empty) and no export will be created "+
+				"(skip_export=true).\n"+
 				"You might lose all changes applied by this run, the next time you execute packer."))
 	}
 	if c.VMName == "" {
@@ -127,8 +128,9 @@ func (c *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 // session is one build's work with the snapshots.
 type session struct {
 	*Builder
-	m    *vbox.Machine
-	back kiln.Resource // the snapshot that the machine was in
+	m     *vbox.Machine
+	back  kiln.Resource // the snapshot that the machine was in
+	taken kiln.Resource // the snapshot that was taken; its ID is empty: none
 }
 
 // attach brings the machine to the state of a snapshot. When the build ends it goes back
@@ -163,8 +165,11 @@ func (s *session) attach(ctx context.Context) error {
 	return s.m.Do(ctx, "Unable to set snapshot for VM", []string{"snapshot", s.VMName, "restore", named[0].UUID})
 }
 
-// goBack brings the machine back to the snapshot in which it was.
+// goBack brings the machine back to the snapshot in which it was. What was taken stays.
 func (s *session) goBack(ctx context.Context) error {
+	if err := s.m.Build.Forget(s.taken); err != nil {
+		return err
+	}
 	if s.AttachSnapshot != "" && s.KeepRegistered {
 		s.m.Build.Say("Keeping virtual machine state (keep_registered = true)")
 	}
@@ -199,6 +204,15 @@ func (s *session) take(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+	attrs := map[string]string{"name": s.TargetSnapshot, "parent": ""}
+	if on := root.Present(); on != nil {
+		attrs["parent"] = on.UUID
+	}
+	s.taken = s.m.Program.Resource(owner, virtualbox.KindTaken, s.VMName, attrs)
+	err = s.m.Build.Own(s.taken, func(ctx context.Context) error { return s.m.Program.Destroy(ctx, s.taken) })
+	if err != nil {
+		return err
 	}
 	return s.m.Do(ctx, "Error creating snaphot VM", []string{"snapshot", s.VMName, "take", s.TargetSnapshot})
 }

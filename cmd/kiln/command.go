@@ -28,7 +28,7 @@ var commands []*command
 
 func init() {
 	commands = []*command{
-		buildCommand, validateCommand, planCommand, inspectCommand,
+		buildCommand, bootCommand, validateCommand, planCommand, inspectCommand,
 		fmtCommand, fixCommand, upgradeCommand, consoleCommand,
 		initCommand, pluginsCommand, schemaCommand, explainCommand, cleanupCommand, cacheCommand,
 		historyCommand, logsCommand, traceCommand, diffCommand,
@@ -214,6 +214,7 @@ func suggestFlag(fs *flag.FlagSet, err error) string {
 // flagDefinitions are the flags of each command, for help and completion.
 var flagDefinitions = map[string]func(*flag.FlagSet){
 	"build":        func(fs *flag.FlagSet) { new(buildFlags).define(fs) },
+	"boot":         func(fs *flag.FlagSet) { new(bootFlags).define(fs) },
 	"validate":     func(fs *flag.FlagSet) { new(validateFlags).define(fs) },
 	"inspect":      func(fs *flag.FlagSet) { new(inspectFlags).define(fs) },
 	"fmt":          func(fs *flag.FlagSet) { new(fmtFlags).define(fs) },

@@ -183,7 +183,8 @@ func (c *completion) flags(flags *flag.FlagSet) {
 }
 
 // fileFlags are the flags whose value is the path of a file.
-var fileFlags = []string{"var-file", "junit", "properties", "out", "output-file", "path", "template"}
+var fileFlags = []string{"var-file", "junit", "properties", "out", "output-file", "path", "template", "script", "ssh-private-key-file",
+	"efi-firmware-code", "efi-firmware-vars", "qemu-binary"}
 
 // value completes a flag's value, behind what is typed in front of it.
 func (c *completion) value(f *flag.Flag, value, prefix string) {

@@ -53,6 +53,9 @@ func exitCode(err error) int {
 	if err == nil {
 		return exitOK
 	}
+	if failed, ok := errors.AsType[*guestError](err); ok && failed.exit.Code > 0 {
+		return failed.exit.Code // boot: that of what ran in the machine
+	}
 	for _, row := range exitCodes {
 		if errors.Is(err, row.err) {
 			return row.code

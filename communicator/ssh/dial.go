@@ -90,7 +90,11 @@ func (d *dialer) dial(ctx context.Context) (*link, error) {
 	l := &link{dead: make(chan struct{})}
 	addr := net.JoinHostPort(host, strconv.Itoa(d.target.Port))
 	d.ladder.Reach(communicator.Address, addr)
-	conn, err := d.reach(ctx, addr, l)
+	open := d.reach
+	if d.forwarded(host) {
+		open = d.speaking
+	}
+	conn, err := open(ctx, addr, l)
 	if err != nil {
 		l.closeAll()
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -337,5 +338,38 @@ func TestLateLogin(t *testing.T) {
 				t.Errorf("%d attempts, and a key that comes after %s: %v", c.attempts, c.bridged, err)
 			}
 		})
+	}
+}
+
+// A forwarder takes connections before its machine does, and forgets them: one that is
+// made when the machine answers gets in, whatever became of those before it.
+func TestForwarder(t *testing.T) {
+	s := kilntest.StartSSHD(t)
+	var taken atomic.Int32
+	port := serve(t, func(conn net.Conn) {
+		defer conn.Close()
+		if taken.Add(1) < 3 {
+			_, _ = io.Copy(io.Discard, conn) // the machine never hears of it
+			return
+		}
+		to, err := net.Dial("tcp", s.Addr())
+		if err != nil {
+			return
+		}
+		defer to.Close()
+		go func() { _, _ = io.Copy(to, conn) }()
+		_, _ = io.Copy(conn, to)
+	})
+	b, _ := kilntest.NewBuild(t)
+	cfg := config(s)
+	cfg.Host, cfg.Port = "", 0
+	way, err := cfg.Connect(t.Context(), b, kiln.Target{Up: "machine", Port: port,
+		Host: func(context.Context) (string, error) { return "127.0.0.1", nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer way.Close()
+	if err := way.Run(t.Context(), &kiln.Cmd{Command: "true"}); err != nil {
+		t.Error(err)
 	}
 }

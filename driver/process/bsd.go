@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func attributes(bool) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // find lists the processes that carry the token, as ps shows their environment.
 func find(token string) ([]int, error) {

@@ -10,9 +10,13 @@ import (
 	"syscall"
 )
 
-// attributes: the child ends with us, whatever ends us.
-func attributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+// attributes: the child ends with us, whatever ends us, unless it is to last.
+func attributes(lasting bool) *syscall.SysProcAttr {
+	a := &syscall.SysProcAttr{Setpgid: true}
+	if !lasting {
+		a.Pdeathsig = syscall.SIGKILL
+	}
+	return a
 }
 
 // find lists the processes that carry the token. One that has ended and was not

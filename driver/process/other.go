@@ -16,7 +16,7 @@ func supported() error {
 	)
 }
 
-func prepare(*exec.Cmd) {}
+func prepare(*exec.Cmd, bool) {}
 
 func running(int) bool { return false }
 

@@ -33,6 +33,16 @@ type Process struct {
 // after half of cmd.WaitDelay, or as soon as its leader has ended; what is left after
 // cmd.WaitDelay, or ten seconds where that is zero, is killed.
 func Start(ctx context.Context, b *kiln.Build, cmd *exec.Cmd) (*Process, error) {
+	return start(ctx, b, cmd, false)
+}
+
+// StartLasting is [Start] for a program that goes on when this process ends without
+// closing the build: the journal names it, and a clean-up ends it.
+func StartLasting(ctx context.Context, b *kiln.Build, cmd *exec.Cmd) (*Process, error) {
+	return start(ctx, b, cmd, true)
+}
+
+func start(ctx context.Context, b *kiln.Build, cmd *exec.Cmd, lasting bool) (*Process, error) {
 	if err := supported(); err != nil {
 		return nil, err
 	}
@@ -48,7 +58,7 @@ func Start(ctx context.Context, b *kiln.Build, cmd *exec.Cmd) (*Process, error) 
 		return nil, err
 	}
 	cmd.Env = append(cmd.Environ(), Variable+"="+token)
-	prepare(cmd)
+	prepare(cmd, lasting)
 	if cmd.WaitDelay == 0 {
 		cmd.WaitDelay = 10 * time.Second
 	}

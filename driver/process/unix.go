@@ -12,8 +12,8 @@ func supported() error { return nil }
 
 // prepare gives the command its group, and interrupts the whole group when its context
 // ends: scripts clean up in a trap on INT.
-func prepare(cmd *exec.Cmd) {
-	cmd.SysProcAttr = attributes()
+func prepare(cmd *exec.Cmd, lasting bool) {
+	cmd.SysProcAttr = attributes(lasting)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 }
 

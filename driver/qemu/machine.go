@@ -31,6 +31,9 @@ type Config struct {
 	Console string
 	// Told is told what happens to the machine, one after the other; nil: nobody is.
 	Told func(Event)
+	// Lasting: the machine goes on when this process ends, until the build's journal is
+	// cleaned up.
+	Lasting bool
 }
 
 // A Machine is a running emulator. The build owns its process.
@@ -151,7 +154,11 @@ func (m *Machine) run(ctx context.Context, c Config, monitor *os.File) error {
 		cmd.Stdout, cmd.Stderr = log, log
 	}
 	var err error
-	m.p, err = process.Start(context.WithoutCancel(ctx), m.b, cmd)
+	start := process.Start
+	if c.Lasting {
+		start = process.StartLasting
+	}
+	m.p, err = start(context.WithoutCancel(ctx), m.b, cmd)
 	return err
 }
 

@@ -87,24 +87,6 @@ func (i Info) Controllers(chip string) (names []string) {
 	}
 }
 
-// Media are the paths of what is attached, by the slot: "IDE-0-0".
-func (i Info) Media() map[string]string {
-	media := map[string]string{}
-	for key, value := range i {
-		parts := strings.Split(key, "-")
-		if len(parts) < 3 || value == "none" || value == "emptydrive" {
-			continue
-		}
-		if _, err := strconv.Atoi(parts[len(parts)-1]); err != nil {
-			continue
-		}
-		if _, err := strconv.Atoi(parts[len(parts)-2]); err == nil {
-			media[key] = value
-		}
-	}
-	return media
-}
-
 // Running reports whether a machine is on. One that nothing can be learned of is off.
 func (p *Program) Running(ctx context.Context, machine string) (bool, error) {
 	info, err := p.Info(ctx, machine)

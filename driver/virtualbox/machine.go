@@ -30,6 +30,8 @@ const (
 	KindRule = "rule"
 	// KindSnapshot is the snapshot, in the attribute snapshot, to which it goes back.
 	KindSnapshot = "snapshot-to-restore"
+	// KindTaken is a snapshot that is taken: the attributes name and parent, a UUID or empty.
+	KindTaken = "snapshot"
 )
 
 // Resource is a resource of a builder that owner names.
@@ -69,6 +71,8 @@ func (p *Program) Destroy(ctx context.Context, r kiln.Resource) error {
 		return gone(p.removeRule(ctx, r.ID, r.Attrs["rule"]))
 	case KindSnapshot:
 		return gone(p.restore(ctx, r))
+	case KindTaken:
+		return gone(p.removeTaken(ctx, r))
 	}
 	return fmt.Errorf("unknown kind of resource of VirtualBox %q", r.Kind)
 }
@@ -248,6 +252,25 @@ func (p *Program) restore(ctx context.Context, r kiln.Resource) error {
 	for _, s := range root.All() {
 		if s.UUID == r.Attrs["snapshot"] {
 			_, err := p.Run(ctx, "snapshot", r.ID, "restore", s.UUID)
+			return err
+		}
+	}
+	return nil
+}
+
+// removeTaken deletes a snapshot that stands on the one on which it was taken.
+func (p *Program) removeTaken(ctx context.Context, r kiln.Resource) error {
+	root, err := p.Snapshots(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	for _, s := range root.All() {
+		on := ""
+		if s.Parent != nil {
+			on = s.Parent.UUID
+		}
+		if s.Name == r.Attrs["name"] && on == r.Attrs["parent"] {
+			_, err := p.Run(ctx, "snapshot", r.ID, "delete", s.UUID)
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ package virtualbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ type Program struct {
 	// Waiting is told what is waited for where that takes long; it may be nil.
 	Waiting func(format string, args ...any)
 
-	limit time.Duration // how long a locked machine is waited for; 0: lockTime
+	limit, quiet time.Duration // for tests: in place of lockTime and quietTime
 }
 
 // Find finds the program: on Windows where its installer says, elsewhere on the path.
@@ -87,10 +88,7 @@ const (
 // Run runs a command and returns what it printed, without white space around it. While the
 // machine is locked it tries again: VirtualBox lets go of one a moment after it went off.
 func (p *Program) Run(ctx context.Context, args ...string) (string, error) {
-	limit := p.limit
-	if limit == 0 {
-		limit = lockTime
-	}
+	limit, quiet := cmp.Or(p.limit, lockTime), cmp.Or(p.quiet, quietTime)
 	begin, said := time.Now(), false
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		out, err := p.once(ctx, args)
@@ -101,7 +99,7 @@ func (p *Program) Run(ctx context.Context, args ...string) (string, error) {
 		if took > limit {
 			return out, fmt.Errorf("retry count exhausted. Last err: %w", err)
 		}
-		if took > quietTime && !said && p.Waiting != nil {
+		if took > quiet && !said && p.Waiting != nil {
 			p.Waiting("Waiting for VirtualBox to let go of the machine: %v", err)
 			said = true
 		}

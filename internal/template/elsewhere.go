@@ -32,6 +32,21 @@ var elsewhere = map[string]string{
 	"ucloud-import":      uploads + "the provider's program",
 	"yandex-export":      "it works on Yandex's machines. In its place, shell-local can call the program yc",
 	"yandex-import":      uploads + "`yc compute image create --source-uri`",
+
+	"hyperv-iso": serves("hyperv"), "hyperv-vmcx": serves("hyperv"),
+	"nutanix":       serves("nutanix"),
+	"parallels-iso": serves("parallels"), "parallels-pvm": serves("parallels"), "parallels-ipsw": serves("parallels"),
+	"parallels-macvm": serves("parallels"),
+	"proxmox":         serves("proxmox"), "proxmox-iso": serves("proxmox"), "proxmox-clone": serves("proxmox"),
+	"utm-iso": serves("utm"), "utm-utm": serves("utm"), "utm-cloud": serves("utm"),
+	"vmware-iso": serves("vmware"), "vmware-vmx": serves("vmware"),
+	"vsphere-iso": serves("vsphere"), "vsphere-clone": serves("vsphere"), "vsphere-supervisor": serves("vsphere"),
+	"xenserver-iso": serves("xenserver"), "xenserver-xva": serves("xenserver"),
+}
+
+// serves says of a builder of virtual machines whose plugin will make them here.
+func serves(plugin string) string {
+	return "the plugin " + plugin + " that Packer uses will serve once they do"
 }
 
 // uploads begins what is said of those that bring a disk to a provider.

@@ -6,7 +6,7 @@ import (
 )
 
 func TestUnknownType(t *testing.T) {
-	known := []string{"vagrant", "docker-import", "compress", "shell-local"}
+	known := []string{"virtualbox-iso", "vagrant", "docker-import", "compress", "shell-local"}
 	for typ, want := range map[string]string{
 		"vagrant-cloud":       "not part of this version: it comes with a plugin, and plugins cannot run here yet; it uploads boxes",
 		"vagrant-registry":    "it uploads boxes",
@@ -14,7 +14,9 @@ func TestUnknownType(t *testing.T) {
 		"vsphere-template":    "works on a vCenter",
 		"amazon-import":       "aws ec2 import-image",
 		"yandex-import":       "it uploads images to its provider",
-		"vsphere-iso":         "plugins cannot run here yet.",
+		"vsphere-iso":         "plugins cannot run here yet; the plugin vsphere that Packer uses will serve once they do.",
+		"vmware-vmx":          "plugins cannot run here yet; the plugin vmware that Packer uses will serve once they do.",
+		"vmware-esx":          "plugins cannot run here yet.",
 		"provenance":          "provenance is known, but not part of this version.",
 		"compres":             `Did you mean to use "compress"?`,
 		"something-of-my-own": "unknown by Packer",

@@ -86,7 +86,7 @@ func Tiny(t testing.TB) Disk { return get(t, "tiny") }
 func TinyEFI(t testing.TB) Disk { return get(t, "tiny-efi") }
 
 // TinyCloud is Tiny, and lets in only whom the data on a CD with the label cidata names: it
-// takes the name and the keys of the first user there, and the host's name.
+// takes the name and the keys of the first user on it, and the host's name.
 func TinyCloud(t testing.TB) Disk { return get(t, "tiny-cloud") }
 
 // Debian is Debian 12 with systemd, OpenSSH, sudo and QEMU's guest agent, for BIOS.

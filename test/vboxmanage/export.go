@@ -209,7 +209,8 @@ func (e *exported) describe(m *machine, dir, base string) (text []byte, files []
 					return nil, nil, err
 				}
 				p.Capacity <<= 20
-				_, err = image("convert", "-O", "vmdk", "-o", "subformat=streamOptimized", s.Medium, filepath.Join(dir, p.File))
+				_, err = image("convert", "-O", "vmdk", "-o", "subformat=streamOptimized", s.Medium,
+					filepath.Join(dir, p.File))
 			case s.Type == "dvddrive" && e.iso && s.Medium != "":
 				p.CD, p.File = true, fmt.Sprintf("%s-file%d.iso", base, len(a.Parts)+1)
 				err = duplicate(s.Medium, filepath.Join(dir, p.File))

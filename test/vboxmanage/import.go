@@ -61,12 +61,13 @@ func importVM(r *registry, args []string) error {
 	}
 	for _, s := range e.Sections {
 		if s.Type == "" {
-			return refuse(fileError, "Appliance read failed: Error reading \"%s\": element \"Section\" has no \"type\" "+
-				"attribute", path)
+			return refuse(fileError, "Appliance read failed: Error reading \"%s\": element \"Section\" has no "+
+				"\"type\" attribute", path)
 		}
 	}
 	if len(e.Systems) != 1 {
-		return refuse(fileError, "Appliance read failed: Error reading \"%s\": %d virtual systems", path, len(e.Systems))
+		return refuse(fileError, "Appliance read failed: Error reading \"%s\": %d virtual systems", path,
+			len(e.Systems))
 	}
 	fmt.Println("0%...10%...20%...30%...40%...50%...60%...70%...80%...90%...100%")
 	fmt.Printf("Interpreting %s...\nOK.\n", path)
@@ -270,7 +271,8 @@ func (m *machine) asDescribed(items []item, ignore map[int]bool) error {
 		address, _ := strconv.Atoi(i.AddressOnParent)
 		per := buses[c.Bus].devices
 		_, id, _ := strings.Cut(strings.TrimPrefix(i.HostResource, "ovf:"), "/disk/")
-		c.Slots[fmt.Sprintf("%d-%d", address/per, address%per)] = &slot{Type: "hdd", Medium: id, Flags: map[string]string{}}
+		at := fmt.Sprintf("%d-%d", address/per, address%per)
+		c.Slots[at] = &slot{Type: "hdd", Medium: id, Flags: map[string]string{}}
 	}
 	return nil
 }

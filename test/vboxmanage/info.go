@@ -64,7 +64,9 @@ func (m *machine) machineReadable() {
 }
 
 func list(r *registry, args []string) error {
-	_, words, err := flags{bools: []string{"long", "sorted"}, short: map[string]string{"-l": "long", "-s": "sorted"}, max: 1}.parse(args)
+	_, words, err := flags{
+		bools: []string{"long", "sorted"}, short: map[string]string{"-l": "long", "-s": "sorted"}, max: 1,
+	}.parse(args)
 	if err != nil {
 		return err
 	}

@@ -252,7 +252,7 @@ func guestProperty(r *registry, args []string) error {
 		} else {
 			fmt.Println("No value set!")
 		}
-	case args[0] == "set" && len(rest) == 1, args[0] == "delete" && len(rest) == 1, args[0] == "unset" && len(rest) == 1:
+	case len(rest) == 1 && slices.Contains([]string{"set", "delete", "unset"}, args[0]):
 		delete(m.Guest, rest[0])
 	case args[0] == "set" && len(rest) >= 2:
 		m.Guest[rest[0]] = rest[1]

@@ -142,7 +142,8 @@ func closeMedium(r *registry, args []string) error {
 		return err
 	}
 	if m := r.user(med.Path); m != nil {
-		return refuse(inUse, "Cannot close medium '%s' because it is still attached to the machine '%s'", med.Path, m.Name)
+		return refuse(inUse, "Cannot close medium '%s' because it is still attached to the machine '%s'",
+			med.Path, m.Name)
 	}
 	r.forget(med.Path)
 	if !g.has("delete") {
@@ -172,7 +173,9 @@ func modifyMedium(r *registry, args []string) error {
 	if err != nil {
 		return err
 	}
-	g, _, err := flags{values: []string{"resize", "resizebyte", "type", "autoreset"}, bools: []string{"compact"}}.parse(rest)
+	g, _, err := flags{
+		values: []string{"resize", "type", "autoreset"}, bools: []string{"compact"},
+	}.parse(rest)
 	if err != nil {
 		return err
 	}

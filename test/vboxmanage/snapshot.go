@@ -195,7 +195,8 @@ func (m *machine) tree(parent, place string, machine bool) {
 			if s.UUID == m.Current {
 				mark = " *"
 			}
-			fmt.Printf("%sName: %s (UUID: %s)%s\n", strings.Repeat("   ", strings.Count(at, "-")+1), s.Name, s.UUID, mark)
+			indent := strings.Repeat("   ", strings.Count(at, "-")+1)
+			fmt.Printf("%sName: %s (UUID: %s)%s\n", indent, s.Name, s.UUID, mark)
 		}
 		if machine && s.UUID == m.Current {
 			defer fmt.Printf("CurrentSnapshotName=%q\nCurrentSnapshotUUID=%q\nCurrentSnapshotNode=%q\n",

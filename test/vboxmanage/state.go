@@ -187,9 +187,22 @@ func (m *machine) look() {
 		m.become("poweroff")
 		m.Linger, _ = strconv.Atoi(os.Getenv("STANDIN_LINGER"))
 	}
-	if m.Busy != 0 && errors.Is(syscall.Kill(m.Busy, 0), syscall.ESRCH) {
+	if !m.running() && m.alive() {
+		m.become("running") // who started it was killed before that was written down
+	}
+	if m.Busy != 0 && ended(m.Busy) {
 		m.Busy = 0 // it died at its work
 	}
+}
+
+// ended reports whether a process has ended, also where nobody has asked for that yet.
+func ended(pid int) bool {
+	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return true
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, ok := strings.Cut(string(text), ") ")
+	return err == nil && ok && strings.HasPrefix(rest, "Z")
 }
 
 func (m *machine) become(state string) { m.State, m.Changed = state, time.Now().UTC() }

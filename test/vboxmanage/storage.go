@@ -185,7 +185,8 @@ func (c *controller) place(g given) (string, error) {
 			c.Name, g.get("port"), g.get("device"))
 	}
 	if g.get("type") == "hdd" && port >= c.Ports {
-		return "", refuse(invalidArg, "The port %d of the controller '%s' is out of range: it has %d", port, c.Name, c.Ports)
+		return "", refuse(invalidArg, "The port %d of the controller '%s' is out of range: it has %d",
+			port, c.Name, c.Ports)
 	}
 	return fmt.Sprintf("%d-%d", port, device), nil
 }

@@ -63,7 +63,7 @@ type Config struct {
 	// Path or address of the ISO; by default the one that VirtualBox brings, else it is downloaded.
 	AdditionsURL string `kiln:"guest_additions_url,render=run"`
 	// Old form of guest_additions_mode.
-	AdditionsAttach bool `kiln:"guest_additions_attach,refused=it is guest_additions_mode now: the command fix changes it"`
+	AdditionsAttach bool `kiln:"guest_additions_attach,refused=it is guest_additions_mode now; see the command fix"`
 	// Leave the machine in VirtualBox when the build has succeeded.
 	KeepRegistered bool `kiln:"keep_registered,late"`
 	// Export nothing.
@@ -103,7 +103,8 @@ func (c *Config) Check(alike string) error {
 		errs = append(errs, kiln.Invalid("vrdp_port_min", "vrdp_port_min must be less than vrdp_port_max"))
 	}
 	if c.VRDPMin < 0 || c.VRDPMax > 65535 {
-		errs = append(errs, kiln.Invalid("vrdp_port_max", "vrdp_port_min and vrdp_port_max must be ports, from 1 to 65535"))
+		errs = append(errs, kiln.Invalid("vrdp_port_max",
+			"vrdp_port_min and vrdp_port_max must be ports, from 1 to 65535"))
 	}
 	if !slices.Contains(modes, c.AdditionsMode) {
 		errs = append(errs, kiln.Invalid("guest_additions_mode",

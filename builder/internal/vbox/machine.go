@@ -195,7 +195,8 @@ func (m *Machine) alone(ctx context.Context) error {
 	}
 	ok, err := lock.Try(f)
 	if err == nil && !ok {
-		err = fmt.Errorf("Error creating VM: another build makes a machine of the name %q now: choose another vm_name", m.Name)
+		err = fmt.Errorf("Error creating VM: another build makes a machine of the name %q now: "+
+			"choose another vm_name", m.Name)
 	}
 	return err
 }
