@@ -16,6 +16,9 @@ var (
 	// ErrNotKept is a state of a machine that a layer cannot hold; the text around it
 	// says why.
 	ErrNotKept = errors.New("a layer cannot hold the machine's state")
+	// ErrNotNow is a state of a machine that a layer cannot hold now, and may hold after a
+	// further step.
+	ErrNotNow = errors.New("the machine's state cannot be kept now")
 	// ErrReplaced is what a Reaper returns that finds another thing of the same name: it
 	// has left that alone, and what was to be destroyed is gone.
 	ErrReplaced = errors.New("left alone: it is another one now")

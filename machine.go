@@ -33,7 +33,8 @@ type Checkpointer interface {
 	// already holds, found among the keys of [Build.Layers] at Start.
 	Resumed() int
 	// Checkpoint keeps the present state under a key of [Build.Layers]. Last: no
-	// provisioner comes after it.
+	// provisioner comes after it, and it may be kept by Capture. ErrNotKept is a state that no
+	// layer can hold, nor what follows from it; ErrNotNow one after which others can be kept.
 	Checkpoint(ctx context.Context, key LayerKey, last bool) error
 	// Overhead is about how long a Checkpoint takes, beyond what it saves Capture. By
 	// it the states are chosen that are worth keeping.

@@ -1,10 +1,13 @@
 package kilntest
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,18 +28,29 @@ type VirtualBox struct {
 	t testing.TB
 }
 
-// standin is the program, which is built once in a process.
+// standin is the program, which is built once in a process: one in the cache for each
+// checkout, as tests of several packages run side by side and end without a word.
 var standin = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "kiln-standin-")
+	mod, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", err
 	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = "/var/tmp"
+	}
+	sum := sha256.Sum256(mod)
+	dir := filepath.Join(cache, "kiln-test-standin", hex.EncodeToString(sum[:8]))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
 	path := filepath.Join(dir, "VBoxManage")
-	out, err := exec.Command("go", "build", "-o", path, "kiln/test/vboxmanage").CombinedOutput()
+	part := path + "-" + strconv.Itoa(os.Getpid())
+	out, err := exec.Command("go", "build", "-o", part, "kiln/test/vboxmanage").CombinedOutput()
 	if err != nil {
 		return "", &buildError{string(out), err}
 	}
-	return path, nil
+	return path, os.Rename(part, path)
 })
 
 type buildError struct {

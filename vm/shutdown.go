@@ -15,7 +15,7 @@ import (
 type Shutdown struct {
 	// The command that shuts the machine down from within. Without it the machine is switched off, and
 	// what it has not written is lost.
-	Command string `kiln:"shutdown_command,late"`
+	Command string `kiln:"shutdown_command"`
 	// How long the machine may take to be off, once the command has ended.
 	Timeout time.Duration `kiln:"shutdown_timeout,late,default=5m"`
 }

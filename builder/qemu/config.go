@@ -3,6 +3,7 @@
 package qemu
 
 import (
+	"kiln"
 	"kiln/communicator"
 	"kiln/media/bootcommand"
 	"kiln/media/cd"
@@ -129,6 +130,9 @@ type Builder struct {
 	// Accepted, and without an effect.
 	RunOnce bool `kiln:"run_once"`
 }
+
+// Traits: its layers and all else are files and processes of this machine.
+func (*Builder) Traits() kiln.Traits { return kiln.Traits{ReapsAlone: true} }
 
 // ImgArgs are further arguments for the calls of qemu-img.
 type ImgArgs struct {

@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,14 +16,17 @@ import (
 	"kiln/driver/qemu"
 )
 
-// mainDisk is the file of the disk that the machine is installed on.
-func (m *machine) mainDisk() string { return filepath.Join(m.output.Path, m.name) }
+// image is the file of the disk that the build makes.
+func (m *machine) image() string { return filepath.Join(m.output.Path, m.name) }
+
+// mainDisk is the file of the disk that the machine writes to.
+func (m *machine) mainDisk() string { return cmp.Or(m.disk, m.image()) }
 
 // diskPaths are the files of all disks, the main one first.
 func (m *machine) diskPaths() []string {
 	all := []string{m.mainDisk()}
 	for i := range m.cfg.MoreDisks {
-		all = append(all, m.mainDisk()+"-"+strconv.Itoa(i+1))
+		all = append(all, m.image()+"-"+strconv.Itoa(i+1))
 	}
 	return all
 }
@@ -35,6 +39,12 @@ func (c *Builder) converts() bool { return !c.SkipCompaction || c.Compress }
 // makeDisks makes the disks before the machine is started.
 func (m *machine) makeDisks(ctx context.Context) error {
 	c := m.cfg
+	if m.chain.work != "" {
+		m.disk = m.nextDisk()
+	}
+	if m.chain.on != nil {
+		return m.resumeDisk(ctx)
+	}
 	if len(c.MoreDisks) > 0 || c.UseBacking {
 		m.b.Say("Creating required virtual machine disks")
 	}
@@ -154,18 +164,18 @@ func (m *machine) compact(ctx context.Context) error {
 		return nil
 	}
 	m.b.Say("Converting hard drive...")
-	disk := m.mainDisk()
+	image := m.image()
 	args := []string{"convert"}
 	if m.cfg.Compress {
 		args = append(args, "-c")
 		args = append(args, parallel...)
 	}
 	args = append(args, m.cfg.ImgArgs.convert()...)
-	args = append(args, "-O", m.cfg.Format, disk, disk+".convert")
+	args = append(args, "-O", m.cfg.Format, m.mainDisk(), image+".convert")
 	if err := m.convert(ctx, args); err != nil {
 		return err
 	}
-	if err := os.Rename(disk+".convert", disk); err != nil {
+	if err := os.Rename(image+".convert", image); err != nil {
 		return fmt.Errorf("Error moving converted hard drive: %w", err)
 	}
 	return nil
@@ -203,7 +213,11 @@ func (m *machine) copyEFIVars(context.Context) error {
 		return nil
 	}
 	m.efiVars = filepath.Join(m.output.Path, "efivars.fd")
-	text, err := os.ReadFile(m.cfg.EFIVars)
+	from := m.cfg.EFIVars
+	if on := m.chain.on; on != nil && on.EFI {
+		from = m.chain.store.efi(on.Name)
+	}
+	text, err := os.ReadFile(from)
 	if err == nil {
 		err = os.WriteFile(m.efiVars, text, 0o660)
 	}

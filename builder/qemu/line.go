@@ -98,7 +98,7 @@ func (m *machine) hardware() (*qemu.Hardware, error) {
 	}
 	switch {
 	case c.EFI:
-	case c.DiskImage:
+	case c.DiskImage || m.chain.on != nil:
 		h.Boot = "c"
 	default:
 		h.Boot = "once=d"
@@ -177,6 +177,9 @@ func (m *machine) monitor(ctx context.Context) error {
 	case <-m.vm.Monitor.Gone():
 		return nil // it has ended, which is no matter of its screen
 	default:
-		return err
 	}
+	if err != nil {
+		return fmt.Errorf("set the password of the screen: %w", err)
+	}
+	return nil
 }

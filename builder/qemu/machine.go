@@ -41,6 +41,10 @@ type machine struct {
 	key             communicator.Key
 	clearKey        bool // take it out of the guest again
 
+	disk  string // that it writes to, where that is not the image
+	chain chain
+	last  *kiln.Artifact // what was made last, where that would be made again; nil: it is not
+
 	vm    *qemu.Machine
 	begun chan struct{} // closed when vm is set
 	way   kiln.Communicator
@@ -68,6 +72,11 @@ func (m *machine) told(e qemu.Event) {
 		err = fmt.Errorf("the machine was stopped, as there is no space left for its disk in %s (%s)", m.output.Path,
 			data.Reason)
 	}
+	m.lose(err)
+}
+
+// lose gives a machine up that is of no use any more.
+func (m *machine) lose(err error) {
 	m.mu.Lock()
 	first := m.broken == nil
 	if first {
@@ -127,6 +136,9 @@ func (m *machine) while(ctx context.Context, do func(context.Context) error) err
 
 // typeAt types the boot command.
 func (m *machine) typeAt(ctx context.Context) error {
+	if m.chain.on != nil {
+		return nil // that was done before its layer was kept
+	}
 	err := m.while(ctx, func(ctx context.Context) error {
 		if err := m.cfg.Boot.WaitForBoot(ctx, m.b); err != nil || m.cfg.Boot.Silent() {
 			return err
@@ -169,8 +181,18 @@ func (m *machine) publicKey() string {
 	return m.key.Public + "\n"
 }
 
-// Connect waits until the machine lets us in.
+// Connect waits until the machine lets us in. One that need not run is not waited for.
 func (m *machine) Connect(ctx context.Context) (kiln.Communicator, error) {
+	if m.vm == nil {
+		return m.later(), nil
+	}
+	if _, err := m.enter(ctx); err != nil {
+		return m.way, err
+	}
+	return m.way, m.remember(ctx)
+}
+
+func (m *machine) enter(ctx context.Context) (kiln.Communicator, error) {
 	switch {
 	case m.guestPort == 0:
 		m.b.Say("No communicator is configured -- skipping StepWaitGuestAddress")
@@ -208,12 +230,10 @@ func (m *machine) connect(ctx context.Context, target kiln.Target) error {
 
 // Capture shuts the machine down; its disks are the artifact.
 func (m *machine) Capture(ctx context.Context) (*kiln.Artifact, error) {
-	if m.clearKey {
-		if err := m.key.Forget(ctx, m.b, m.way); err != nil {
-			return nil, err
-		}
+	if m.last != nil {
+		return m.last, nil
 	}
-	if err := m.shutDown(ctx); err != nil {
+	if err := m.turnOff(ctx); err != nil {
 		return nil, err
 	}
 	if err := m.compact(ctx); err != nil {
@@ -233,6 +253,23 @@ func (m *machine) Capture(ctx context.Context) (*kiln.Artifact, error) {
 			"diskName": m.name, "diskType": m.cfg.Format, "diskSize": m.cfg.DiskSize, "domainType": m.accelerator,
 		},
 	}, nil
+}
+
+// turnOff ends the machine as an image: its disks are free when it returns.
+func (m *machine) turnOff(ctx context.Context) error {
+	if m.vm == nil { // it was off when its layer was kept
+		m.disk = m.chain.store.disk(m.chain.on.Name)
+		return m.copyEFIVars(ctx)
+	}
+	if m.clearKey {
+		if err := m.key.Forget(ctx, m.b, m.way); err != nil {
+			return err
+		}
+	}
+	if err := m.shutDown(ctx); err != nil {
+		return err
+	}
+	return m.keepOff(ctx)
 }
 
 // shutDown ends the machine: its disks are free when it returns.

@@ -34,22 +34,6 @@ func configured(t *testing.T, change func(c *Builder)) *Builder {
 	return c
 }
 
-// briefGuest is firmware that says hello on the serial line and has the machine start anew.
-func briefGuest(t *testing.T, path string) {
-	t.Helper()
-	rom := make([]byte, 64<<10)
-	code := []byte{0xfa, 0xba, 0xf8, 0x03} // cli; mov dx, 0x3f8
-	for _, c := range []byte("hello\r\n") {
-		code = append(code, 0xb0, c, 0xee) // mov al, c; out dx, al
-	}
-	code = append(code, 0xb0, 0xfe, 0xe6, 0x64, 0xf4, 0xeb, 0xfd) // mov al, 0xfe; out 0x64, al; hlt; jmp -1
-	copy(rom, code)
-	copy(rom[0xfff0:], []byte{0xe9, 0x0d, 0x00})
-	if err := os.WriteFile(path, rom, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // brief is a builder whose machine is off after a moment.
 func brief(t *testing.T) *Builder {
 	c := configured(t, func(c *Builder) {
@@ -88,7 +72,8 @@ func bench(t *testing.T) string {
 	t.Chdir(dir)
 	t.Setenv("TMPDIR", filepath.Join(dir, "tmp"))
 	t.Setenv("PACKER_CACHE_DIR", filepath.Join(dir, "cache"))
-	briefGuest(t, "rom")
+	kilntest.ROM(t, "rom", "hello\r\n", true)
+	kilntest.ROM(t, "silent", "I am up\r\n", false)
 	if err := os.WriteFile("installer.iso", make([]byte, 1<<20), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +90,7 @@ func left(t *testing.T, dir string) []string {
 		if path == filepath.Join(dir, "cache") || strings.HasPrefix(d.Name(), "Test") {
 			return filepath.SkipDir
 		}
-		if rel := strings.TrimPrefix(path, dir); !d.IsDir() && rel != "/rom" && rel != "/installer.iso" ||
+		if rel := strings.TrimPrefix(path, dir); !d.IsDir() && rel != "/rom" && rel != "/silent" && rel != "/installer.iso" ||
 			d.IsDir() && rel != "" && rel != "/tmp" {
 			all = append(all, path)
 		}

@@ -24,15 +24,43 @@ func (c *Builder) Start(ctx context.Context, b *kiln.Build) (kiln.Machine, error
 	if c.VNCUsePassword {
 		m.password = cmp.Or(c.VNCPassword, kiln.RandomName(passwordSize))
 	}
-	steps := []func(context.Context) error{
-		m.look, m.gather, m.makeOutput, m.startTPM, m.makeDisks, m.serve, m.findPorts, m.copyEFIVars, m.run, m.typeAt,
-	}
-	for _, step := range steps {
+	for _, step := range []func(context.Context) error{m.look, m.gather, m.findLayer} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return m, nil
+	var err error
+	if m.last, err = m.lastThere(); err != nil {
+		return nil, fmt.Errorf("look for what was made last: %w", err)
+	}
+	if m.last != nil {
+		b.Say("Nothing changed since the last build: its disk is kept")
+		return m, nil
+	}
+	if err := m.makeOutput(ctx); err != nil {
+		return nil, err
+	}
+	if m.holdable() {
+		if err := m.makeWork(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if m.chain.on != nil && m.chain.on.Off {
+		return m, nil // nothing may have to run in it
+	}
+	return m, m.bringUp(ctx)
+}
+
+// bringUp makes what the machine needs, starts it and types at it.
+func (m *machine) bringUp(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		m.startTPM, m.makeDisks, m.serve, m.findPorts, m.copyEFIVars, m.run, m.typeAt,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // look fails early where something is missing that is needed later.

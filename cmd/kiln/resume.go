@@ -36,7 +36,8 @@ func (p *program) resume(ctx context.Context, f *buildFlags, t *template.Templat
 			earlier.Builds[b.Name] = kiln.BuildOutcome(b.Result)
 		}
 	}
-	say, err := plan.Resume(ctx, earlier, len(f.only) > 0, layers, t.Dir)
+	say, err := plan.Resume(ctx, earlier, len(f.only) > 0,
+		engine.Options{Dir: t.Dir, Layers: layers, Reaper: reaper})
 	if err != nil {
 		return fmt.Errorf(
 			"%w\nWithout -resume, %s build begins at the deepest layer that fits, if there is one", err, p.name,

@@ -16,17 +16,8 @@ import (
 // talker is firmware that writes a text to the first serial port and stops there.
 func talker(t *testing.T, text string) string {
 	t.Helper()
-	rom := make([]byte, 64<<10)
-	code := []byte{0xfa, 0xba, 0xf8, 0x03} // cli; mov dx, 0x3f8
-	for _, c := range []byte(text) {
-		code = append(code, 0xb0, c, 0xee) // mov al, c; out dx, al
-	}
-	copy(rom, append(code, 0xf4, 0xeb, 0xfd)) // hlt; jmp -1
-	copy(rom[0xfff0:], []byte{0xe9, 0x0d, 0x00})
 	path := filepath.Join(t.TempDir(), "rom")
-	if err := os.WriteFile(path, rom, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	kilntest.ROM(t, path, text, false)
 	return path
 }
 
@@ -43,7 +34,7 @@ func small(t *testing.T, rom string, more ...Switch) Config {
 	}
 }
 
-// processes are those of this test's builds.
+// tidy ends a build, which must leave nothing.
 func tidy(t *testing.T, b *kiln.Build, r *kilntest.Recorder) {
 	t.Helper()
 	if err := b.Close(t.Context()); err != nil {

@@ -27,6 +27,7 @@ type chain struct {
 	always   []bool          // whether a step runs always, so that no layer is kept after it
 	ran      []time.Time     // when each step ran whose effect the machine holds
 	kept     []bool          // whether a layer was kept after a step
+	fresh    bool            // the machine is to start from no layer
 	spent    time.Duration   // on keeping layers
 	worked   time.Duration   // how long the steps had taken when the last layer was kept
 	begin    time.Time
@@ -131,6 +132,11 @@ func (w *work) stepInputs(b *kiln.Build, p *template.Provisioner) (in Inputs, wh
 		return nil, unknown[0].Option + " is known only while the build runs", nil
 	}
 	in, err = w.Layers.Step(p.Type, component, b)
+	// Where the build's own HTTP server is heard is known only when it runs, and elsewhere in
+	// each run.
+	for _, name := range []string{"PACKER_HTTP_ADDR", "PACKER_HTTP_IP", "PACKER_HTTP_PORT"} {
+		delete(in, "variable "+name)
+	}
 	if builder, _ := w.job.Template.Builder.Decode(nil); err == nil && kiln.TraitsOf(builder).GivesOwners {
 		err = w.Layers.Owners(in, component)
 	}
@@ -144,7 +150,7 @@ func (w *work) stepInputs(b *kiln.Build, p *template.Provisioner) (in Inputs, wh
 func (w *work) offer() []kiln.LayerKey {
 	keys := make([]kiln.LayerKey, len(w.chain.keys))
 	for n := range keys {
-		if n == 0 || w.usable(n) {
+		if n == 0 || !w.chain.fresh && w.usable(n) {
 			keys[n] = w.chain.keys[n]
 		}
 	}
@@ -292,6 +298,8 @@ func (w *work) afterStep(ctx context.Context, b *kiln.Build, i int) error {
 		w.noteProgress(w.progress())
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, kiln.ErrNotNow):
+		b.Say("No layer is kept after step %d: %v", i+1, err)
 	case errors.Is(err, kiln.ErrNotKept):
 		w.stopKeeping(b, "%v", err)
 	default:

@@ -131,7 +131,10 @@ func (w *work) resumable(ctx context.Context, known bool) error {
 		kiln.Build{
 			Name: w.job.Template.Name, Source: w.job.Template.Source, Type: w.job.Template.Builder.Type, Dir: w.Dir,
 		},
-		kiln.Host{Emit: func(kiln.Event) {}, Layers: w.layerKeys, Last: w.last, Render: w.render},
+		kiln.Host{
+			Emit: func(kiln.Event) {}, Layers: w.layerKeys, Last: w.last, Render: w.render,
+			Checksum: w.Layers.Checksum,
+		},
 	)
 	found, _, err := store.FindLayer(ctx, w.b)
 	switch {

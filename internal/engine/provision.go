@@ -27,30 +27,70 @@ func (w *work) provisioned(ctx context.Context, builder kiln.Builder) (kiln.Mach
 			return machine, err
 		}
 		w.b.Say("A local step changed the inputs of later steps: starting again from another layer...")
-		w.disconnect()
-		closeCtx, cancel := w.closing()
-		err = w.b.Close(closeCtx)
-		cancel()
-		if err != nil {
+		if err := w.takeDown(); err != nil {
 			return nil, err
 		}
 	}
 }
 
+// takeDown destroys a machine, in whose place another one is started.
+func (w *work) takeDown() error {
+	w.disconnect()
+	ctx, cancel := w.closing()
+	defer cancel()
+	return w.b.Close(ctx)
+}
+
 // started starts the machine and connects to it.
 func (w *work) started(ctx context.Context, builder kiln.Builder) (machine kiln.Machine, err error) {
-	err = w.attempt(ctx, "start", "StepStart", func() (err error) {
-		machine, err = builder.Start(ctx, w.b)
-		return err
-	})
-	if err != nil {
-		return nil, err
+	for {
+		err = w.attempt(ctx, "start", "StepStart", func() (err error) {
+			machine, err = builder.Start(ctx, w.b)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		again := false
+		err = w.attempt(ctx, "connect", "StepConnect", func() (err error) {
+			w.c, err = machine.Connect(ctx)
+			if again = err != nil && w.dropLayer(ctx, machine, err); again {
+				return nil
+			}
+			return err
+		})
+		if !again || err != nil {
+			return machine, err
+		}
+		if err := w.takeDown(); err != nil {
+			return nil, err
+		}
 	}
-	err = w.attempt(ctx, "connect", "StepConnect", func() (err error) {
-		w.c, err = machine.Connect(ctx)
-		return err
-	})
-	return machine, err
+}
+
+// dropLayer gives up the layer that a machine was started from which does not let us in: a
+// step may have shut out whoever comes after it, which is not seen as long as a connection
+// goes on. It reports whether the build can begin without it.
+func (w *work) dropLayer(ctx context.Context, machine kiln.Machine, why error) bool {
+	c, ok := machine.(kiln.Checkpointer)
+	if !ok || ctx.Err() != nil || w.chain == nil || w.job.resumed != nil {
+		return false
+	}
+	n := c.Resumed()
+	if n == 0 || n >= len(w.chain.keys) {
+		return false
+	}
+	w.b.Warn("Warning: the machine lets nobody in when it starts from the layer after step %d (%v): "+
+		"the layer is removed, and the build begins without one.", n, why)
+	key := w.chain.keys[n]
+	w.chain.fresh = true
+	if store, ok := w.builder.(kiln.LayerStore); ok {
+		_ = store.RemoveLayer(ctx, key) // without its record it is not used, whatever becomes of it
+	}
+	if err := w.Layers.Forget(key); err != nil {
+		w.b.Warn("Warning: %v", err)
+	}
+	return true
 }
 
 // provision runs the provisioners in order. Again means that the machine was started

@@ -18,17 +18,16 @@ type Earlier struct {
 // Resume makes a plan one for the builds that an earlier run left undone: each goes on
 // from the last layer that was kept of it, however old. Of those that did not begin, all
 // is done. What succeeded is left alone, unless all is asked for: then it begins at its
-// last layer too. It returns what is to be said of that; an error names each build that
+// last layer too. Of the options, Layers, Dir and Reaper count. It returns what is to be said; an error names each build that
 // cannot go on, and why.
 func (p *Plan) Resume(
 	ctx context.Context,
 	last Earlier,
 	all bool,
-	layers *Layers,
-	dir string,
+	o Options,
 ) (say []string, err error) {
 	r := &resuming{
-		Earlier: last, all: all, layers: layers, dir: dir,
+		Earlier: last, all: all, o: o,
 		wanted: map[string]bool{}, begun: map[string]bool{},
 	}
 	var order []*Job // each after those that it needs
@@ -79,8 +78,7 @@ func (p *Plan) Resume(
 type resuming struct {
 	Earlier
 	all    bool
-	layers *Layers
-	dir    string
+	o      Options
 	wanted map[string]bool // builds whose artifacts others need that begin
 	begun  map[string]bool // builds that begin, once that is decided
 	say    []string
@@ -91,7 +89,7 @@ func (r *resuming) tell(format string, args ...any) {
 }
 
 func (r *resuming) work(job *Job) *work {
-	return &work{runner: &runner{Options: Options{Dir: r.dir, Layers: r.layers}}, job: job}
+	return &work{runner: &runner{Options: r.o}, job: job}
 }
 
 // undone reports whether the run was to make a build, and did not.
@@ -122,7 +120,7 @@ func (r *resuming) begins(ctx context.Context, job *Job) (bool, error) {
 // there reports whether the artifact of a build is known and stands.
 func (r *resuming) there(ctx context.Context, job *Job) (bool, error) {
 	w := r.work(job)
-	last := r.layers.recall(w)
+	last := r.o.Layers.recall(w)
 	if last == nil || last.Artifact == nil {
 		return false, nil
 	}
@@ -140,7 +138,7 @@ func (r *resuming) leave(job *Job) {
 	if r.Builds[t.Name] == kiln.OutcomeSuccess {
 		r.tell("%s succeeded in run %s: it is left alone", t.Name, r.Run)
 	}
-	if last := r.layers.recall(r.work(job)); t.Publish != nil && last != nil && last.Artifact != nil {
+	if last := r.o.Layers.recall(r.work(job)); t.Publish != nil && last != nil && last.Artifact != nil {
 		t.Publish(last.Artifact)
 	}
 }
@@ -152,14 +150,14 @@ func (r *resuming) resume(ctx context.Context, job *Job) error {
 		r.tell("%s is made again: its artifact is needed, and is not known to be there", t.Name)
 		return nil
 	}
-	came := r.layers.cameTo(w)
+	came := r.o.Layers.cameTo(w)
 	if came != nil && came.Run != r.Run {
 		came = nil
 	}
 	switch result := r.Builds[t.Name]; {
 	case !r.undone(t.Name):
-		if came = new(progress); r.layers.recall(w) != nil {
-			came = r.layers.recall(w).progress()
+		if came = new(progress); r.o.Layers.recall(w) != nil {
+			came = r.o.Layers.recall(w).progress()
 		}
 	case result == "" && came == nil || slices.ContainsFunc(t.Needs, r.undone):
 		r.tell("%s did not begin in run %s: all of it is done", t.Name, r.Run)

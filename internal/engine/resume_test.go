@@ -16,7 +16,7 @@ import (
 func resumed(t *testing.T, plan *Plan, layers *Layers, last map[string]kiln.BuildOutcome, all bool) (told string) {
 	t.Helper()
 	here.log = nil
-	say, err := plan.Resume(t.Context(), Earlier{"run", last}, all, layers, ".")
+	say, err := plan.Resume(t.Context(), Earlier{"run", last}, all, Options{Dir: ".", Layers: layers})
 	if err != nil {
 		return "refused: " + err.Error()
 	}
@@ -167,5 +167,37 @@ func forget(steps int) {
 		if len(r.Ran) == steps {
 			here.drop("layer-" + string(key))
 		}
+	}
+}
+
+// A step may shut out whoever comes after it: the machine that starts from its layer lets
+// nobody in, and is made without it.
+func TestLockedOut(t *testing.T) {
+	here = &world{things: map[string]bool{}}
+	layers, err := OpenLayers(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := func(last string) *Plan {
+		return planOf(t, fmt.Sprintf("source \"fake\" \"x\" {}\nbuild {\n  sources = [\"fake.x\"]\n"+
+			"  provisioner \"fake\" { text = \"one\" }\n  provisioner \"fake\" { text = \"shut\" }\n"+
+			"  provisioner \"fake\" { text = %q }\n}\n", last))
+	}
+	runPlan(t, plan("a"), layers, 0)
+	here.put("locked out")
+	here.log = nil
+	r := runPlan(t, plan("b"), layers, 0)[0]
+	if got := strings.Join(here.log, " "); r.Err != nil || got != "one shut b" {
+		t.Errorf("ran %q, %v", got, r.Err)
+	}
+	// It is kept again, as it would be without that.
+	here.drop("locked out")
+	here.log = nil
+	r = runPlan(t, plan("c"), layers, 0)[0]
+	if got := strings.Join(here.log, " "); r.Err != nil || got != "c" {
+		t.Errorf("ran %q, %v", got, r.Err)
+	}
+	if left := here.list(); slices.Contains(left, "vm-fake.x") {
+		t.Errorf("there are %q", left)
 	}
 }

@@ -66,6 +66,7 @@ func run() error {
 	}{
 		{"validate", b.validate}, {"null builds", b.nullBuilds}, {"fleet", b.fleet}, {"folder", b.folder}, {"ssh", b.ssh},
 		{"docker", b.docker}, {"layers", b.layers}, {"ready", b.ready}, {"checksum", b.checksum}, {"compress", b.compress},
+		{"qemu", b.qemu},
 	} {
 		if !strings.Contains(m.name, *only) {
 			continue

@@ -128,13 +128,14 @@ func (m *machine) command() (*exec.Cmd, error) {
 
 // off ends the guest's process as pulling the plug does.
 func (m *machine) off() error {
-	q, err := dial(m.in("qmp"))
-	if err == nil {
-		err = q.do("quit", nil)
-		q.close()
-	}
 	deadline := time.Now().Add(patience)
 	for pause := 5 * time.Millisecond; m.alive(); pause = min(2*pause, 100*time.Millisecond) {
+		// One that has only just been started listens a moment later.
+		q, err := dial(m.in("qmp"))
+		if err == nil {
+			err = q.do("quit", nil)
+			q.close()
+		}
 		if time.Now().After(deadline) {
 			return errors.Join(fmt.Errorf("the guest of '%s' does not end", m.Name), err)
 		}

@@ -187,6 +187,9 @@ func (m *machine) look() {
 		m.become("poweroff")
 		m.Linger, _ = strconv.Atoi(os.Getenv("STANDIN_LINGER"))
 	}
+	if !m.running() && m.alive() {
+		m.become("running") // who started it was killed before that was written down
+	}
 	if m.Busy != 0 && ended(m.Busy) {
 		m.Busy = 0 // it died at its work
 	}
