@@ -159,6 +159,7 @@ func (q *QMP) Execute(ctx context.Context, command string, arguments any) (json.
 		q.mu.Lock()
 		delete(q.waiting, id)
 		q.mu.Unlock()
+		q.Close() // the other end has gone: whoever asks is to see that, too
 		return nil, fmt.Errorf("QMP %s: %w", command, err)
 	}
 	var r reply
