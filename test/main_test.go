@@ -115,7 +115,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"pluginmirror": pluginMirror, "disk": diskCommand},
 		Condition: func(cond string) (bool, error) {
-			return cond == "race" && raceFlag != "" || cond == "root" && os.Geteuid() == 0, nil
+			return cond == "long" && os.Getenv("KILN_TEST_LONG") != "" || cond == "race" && raceFlag != "" || cond == "root" && os.Geteuid() == 0, nil
 		},
 	})
 }

@@ -45,7 +45,7 @@ export KILN_TEST_REQUIRE=docker,disks,sshd,mtools,fsck.fat,xorriso,isoinfo,qemu,
 
 ./test/lint.sh
 # -count=1: the stories run a program that the test cache does not know of.
-run() { go test -race -count=1 -timeout 20m "$@"; }
+run() { go test -race -count=1 -timeout 40m "$@"; }
 # Those that use the Docker engine run one at a time: several count all its containers.
 alone=$(grep -rlE 'Docker|docker' --include='*_test.go' . | xargs -n1 dirname | sort -u)
 # shellcheck disable=SC2046
